@@ -1,0 +1,30 @@
+/* Secrets: named values that never show, and a register of texts to redact wherever Strake writes. */
+#ifndef STRAKE_UTIL_SECRET_H
+#define STRAKE_UTIL_SECRET_H
+
+#include "util/buf.h"
+#include "util/err.h"
+
+/** Declare a secret that comes from an environment variable or a file (read when first needed, at
+ *  most 1 MiB, one trailing newline dropped). The same name again must have the same source.
+ *  @return 0, STRAKE_ECONFIG, STRAKE_ENOMEM. Any thread, as all functions here. */
+int strake_secret_from_env(const char *name, const char *variable, struct strake_err *err);
+int strake_secret_from_file(const char *name, const char *path, struct strake_err *err);
+/** The value appended to `value`, which is marked secret. @return 0, STRAKE_ECONFIG when there is no
+ *  such secret, its variable is unset or its file cannot be read. */
+int strake_secret_get(const char *name, struct strake_buf *value, struct strake_err *err);
+/** Is this environment variable the source of a declared secret? */
+bool strake_secret_is_env(const char *variable);
+
+/** Redact this text from now on (at least 4 bytes; shorter ones are ignored), also in its base64,
+ *  URL-encoded and JSON-escaped forms. */
+void strake_secret_mark(const char *value, size_t len);
+/** Replace each marked text in place by `[secret]`. @return 0 or STRAKE_ENOMEM (then it is cleared:
+ *  nothing may leak). Cheap when nothing is marked. */
+int strake_secret_redact(struct strake_buf *text);
+/** True when at least one text is marked. */
+bool strake_secret_any(void);
+/** Forget and wipe everything (tests, the end of the program). */
+void strake_secret_reset(void);
+
+#endif

@@ -1,0 +1,29 @@
+/* Threads for what blocks: our own, because libuv's pool of four would starve. */
+#ifndef STRAKE_UTIL_WORK_H
+#define STRAKE_UTIL_WORK_H
+
+#include <uv.h>
+
+#include "util/err.h"
+
+/** A queue of results for one loop. */
+struct strake_work;
+
+/** @return NULL: no memory. Loop's thread, as free and start. `free` waits for nothing: threads
+ *  that are still out (a plugin that never returns) keep what they need alive. */
+struct strake_work *strake_work_new(uv_loop_t *loop);
+void strake_work_free(struct strake_work *work);
+
+/** Run `run(ctx)` on a thread, then `done(ctx, rc)` on the loop's thread. Idle threads are used
+ *  again; at most 64 run, more wait in line. `ctx` is the callee's until `done`. While a piece of
+ *  work is out the loop stays alive.
+ *  @return 0 or STRAKE_ENOMEM (done is not called then). */
+int strake_work_start(struct strake_work *work, int (*run)(void *ctx),
+                      void (*done)(void *ctx, int rc), void *ctx);
+
+/** Run `run(ctx)` on a thread and wait `timeout_ms` at most for it, on any thread.
+ *  @return its result, or STRAKE_ETIMEOUT: the thread is left behind, and so is `ctx`: `drop(ctx)`
+ *  is called when it does come back. */
+int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx, int64_t timeout_ms);
+
+#endif
