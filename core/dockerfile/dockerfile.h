@@ -1,0 +1,76 @@
+/* A Dockerfile as BuildKit's parser reads it, plus the stages and base images in it. Any byte sequence
+ * is answered; nothing here reads files or runs anything. */
+#ifndef STRAKE_DOCKERFILE_DOCKERFILE_H
+#define STRAKE_DOCKERFILE_DOCKERFILE_H
+
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/mem.h"
+
+#define STRAKE_DOCKERFILE_MAX ((size_t)4 * 1024 * 1024)
+
+struct strake_heredoc {
+    char *name;
+    char *content; /**< raw */
+    size_t content_len;
+    bool expand;
+    bool strip_tabs;
+};
+
+/** One instruction; what `args` and `pairs` hold is told in docs/interfaces.md, `--syntax`. */
+struct strake_instruction {
+    char *keyword; /**< upper case */
+    int line;      /**< 1-based */
+    int end_line;
+    int stage;     /**< 0 for the first FROM, -1 before it */
+    bool json;
+    struct strake_strings flags;
+    struct strake_strings args;
+    struct strake_heredoc *heredocs;
+    size_t heredoc_count;
+    struct strake_env_pair {
+        char *name;
+        char *value;
+        bool legacy;
+    } *pairs; /**< ENV and LABEL */
+    size_t pair_count;
+    struct strake_instruction *onbuild; /**< ONBUILD's, or NULL */
+};
+
+/** A stage: FROM [--platform=P] base [AS name]. */
+struct strake_stage {
+    char *name;     /**< lower case, "" when it has none */
+    char *base;     /**< as written, variables in it */
+    char *platform; /**< as written, or "" */
+    int line;
+};
+
+struct strake_dockerfile {
+    char escape;
+    char *syntax; /**< of `# syntax=`, or "" */
+    struct strake_instruction *instructions;
+    size_t count;
+    struct strake_stage *stages;
+    size_t stage_count;
+};
+
+/** Parse. `file` names it in errors. @return 0; STRAKE_EDOCKERFILE with file:line; STRAKE_ENOMEM. */
+int strake_dockerfile_parse(const char *data, size_t len, const char *file,
+                            struct strake_dockerfile *out, struct strake_err *err);
+void strake_dockerfile_dispose(struct strake_dockerfile *dockerfile);
+/** The `strake.syntax/1` document of docs/interfaces.md; NULL: no memory. */
+json_t *strake_dockerfile_json(const struct strake_dockerfile *dockerfile, const char *file);
+
+/** Builder features that this Dockerfile needs (STRAKE_BUILDER_HEREDOC, STRAKE_BUILDER_COPY_LINK);
+ *  *line takes the first line that needs each of the bits in `of` (0: none does). */
+uint32_t strake_dockerfile_needs(const struct strake_dockerfile *dockerfile, uint32_t of, int *line);
+/** Index of the stage `name` (a name or a number; "" is the last one), or -1. */
+int strake_dockerfile_stage(const struct strake_dockerfile *dockerfile, const char *name);
+/** The images that building `stage` needs from outside: bases of it and of the stages that it is
+ *  built on or copies from, ARG defaults and `args` expanded; `scratch` and stage names are not among
+ *  them. A base that stays unknown (an ARG without a value) is left out. */
+int strake_dockerfile_bases(const struct strake_dockerfile *dockerfile, int stage,
+                            const struct strake_pairs *args, struct strake_strings *out,
+                            struct strake_err *err);
+
+#endif

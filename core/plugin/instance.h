@@ -1,0 +1,83 @@
+/* Configured instances of plugins, and checked calls into them: each result is bounded and checked
+ * before the rest of Strake sees it, and a method that does not come back is left behind. */
+#ifndef STRAKE_PLUGIN_INSTANCE_H
+#define STRAKE_PLUGIN_INSTANCE_H
+
+#include "image/manifest.h"
+#include "plugin/loader.h"
+#include "util/job.h"
+#include "util/mem.h"
+
+/** An instance: `builder "lab" { type = "buildctl", … }`. Counted references; any thread. */
+struct strake_instance;
+
+/** Load the plugin `type` and open it with `options` (a JSON object; secrets as {"secret":NAME}).
+ *  `name` is what messages call it. @return 0, STRAKE_ECONFIG naming the option, … */
+int strake_instance_open(const char *type, const char *name, const char *interface,
+                         const json_t *options, struct strake_instance **out,
+                         struct strake_err *err);
+struct strake_instance *strake_instance_ref(struct strake_instance *instance);
+/** NULL does nothing. The plugin's close() is called with the last one, unless a method is still out. */
+void strake_instance_unref(struct strake_instance *instance);
+const char *strake_instance_name(const struct strake_instance *instance);
+const char *strake_instance_type(const struct strake_instance *instance);
+
+/* All below block; call them on worker threads. The job's deadline, or 60 s where a method has none
+ * of its own (notifier, command, specs), bounds them: STRAKE_ETIMEOUT names the plugin and method. */
+
+int strake_builder_probe(struct strake_instance *builder, struct strake_job *job,
+                         struct strake_builder_info *info, struct strake_err *err);
+/** A JSON array of strings, a new reference. */
+int strake_builder_command(struct strake_instance *builder,
+                           const struct strake_build_request *request, json_t **command,
+                           struct strake_err *err);
+/** result->digest is "" or valid. */
+int strake_builder_build(struct strake_instance *builder, const struct strake_build_request *request,
+                         struct strake_job *job, struct strake_build_result *result,
+                         struct strake_err *err);
+
+int strake_registry_resolve(struct strake_instance *registry, struct strake_job *job,
+                            const char *repository, const char *reference,
+                            struct strake_descriptor *out, struct strake_err *err);
+/** The bytes and their digest, hashed here; with a digest as reference other bytes are
+ *  STRAKE_ECORRUPT. At most STRAKE_MANIFEST_MAX. */
+int strake_registry_manifest_get(struct strake_instance *registry, struct strake_job *job,
+                                 const char *repository, const char *reference,
+                                 struct strake_buf *bytes, struct strake_descriptor *out,
+                                 struct strake_err *err);
+/** The digest answered must be that of the bytes. */
+int strake_registry_manifest_put(struct strake_instance *registry, struct strake_job *job,
+                                 const char *repository, const char *reference,
+                                 const char *media_type, const void *data, size_t len,
+                                 struct strake_err *err);
+/** Valid tags only, each once, at most 100,000 (then STRAKE_ETOOBIG). */
+int strake_registry_tags(struct strake_instance *registry, struct strake_job *job,
+                         const char *repository, struct strake_strings *tags,
+                         struct strake_err *err);
+int strake_registry_blob_stat(struct strake_instance *registry, struct strake_job *job,
+                              const char *repository, const char *digest, int64_t *size_bytes,
+                              struct strake_err *err);
+/** A whole small blob, hashed. */
+int strake_registry_blob_read(struct strake_instance *registry, struct strake_job *job,
+                              const char *repository, const char *digest, size_t max_bytes,
+                              struct strake_buf *bytes, struct strake_err *err);
+/** Stream a blob from one store to another, hashed on the way, memory independent of its size. Mounted
+ *  when both are the same registry; *how is 'p' present, 'm' mounted, 'c' copied. */
+int strake_registry_blob_copy(struct strake_instance *from, const char *from_repository,
+                              struct strake_instance *to, const char *to_repository,
+                              struct strake_job *job, const char *digest, int64_t size_bytes,
+                              char *how, struct strake_err *err);
+int strake_registry_ping(struct strake_instance *registry, struct strake_job *job,
+                         struct strake_buf *detail, struct strake_err *err);
+
+/** Cache specs for a target: arrays of CSV specs in *specs {"import":[],"export":[]}. */
+int strake_cache_specs(struct strake_instance *cache, const struct strake_cache_request *request,
+                       json_t **specs, struct strake_err *err);
+
+int strake_notifier_send(struct strake_instance *notifier, const struct strake_message *message,
+                         struct strake_job *job, struct strake_buf *receipt,
+                         struct strake_err *err);
+int strake_notifier_ping(struct strake_instance *notifier, struct strake_job *job,
+                         struct strake_buf *detail, struct strake_err *err);
+
+#endif

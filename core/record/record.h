@@ -1,0 +1,59 @@
+/* The history: what ran, what it made, what was decided, which tags moved, what was said. SQLite in
+ * the state folder; opened when first needed. Every function may be called from any thread. */
+#ifndef STRAKE_RECORD_RECORD_H
+#define STRAKE_RECORD_RECORD_H
+
+#include <jansson.h>
+
+#include "util/buf.h"
+#include "util/err.h"
+#include "util/event.h"
+#include "util/mem.h"
+
+struct strake_record;
+
+/** Open or make the database `dir`/history.db (dir NULL: strake_fs_state_dir()); `write` false opens
+ *  what is there for reading, and fails with STRAKE_ENOTFOUND when nothing is.
+ *  @return 0; STRAKE_EINTERNAL (read-only home, full disk, damaged, newer version) with the path and
+ *  what to do. */
+int strake_record_open(const char *dir, bool write, struct strake_record **out,
+                       struct strake_err *err);
+/** Flushes what is batched. NULL does nothing. */
+int strake_record_close(struct strake_record *record, struct strake_err *err);
+
+/** A new run's id: sortable by time, unique ("20261125T021236-7f3a9c"). `out` holds 40 bytes. */
+void strake_run_id(char *out);
+
+/** A run begins: a row with status running, and a lock file `dir`/runs/ID.lock held (flock) as long as
+ *  this process lives, so that others can tell a killed run from a live one. Runs found with status
+ *  running and nobody holding their lock are marked interrupted; their ids go to `interrupted`. */
+int strake_record_run_begin(struct strake_record *record, const char *run, const char *command,
+                            const char *const *argv, const char *project_dir,
+                            struct strake_strings *interrupted, struct strake_err *err);
+/** status: done failed denied cancelled. `error` (may be NULL) is strake_err_json()'s. */
+int strake_record_run_end(struct strake_record *record, const char *run, const char *status,
+                          int exit_code, const json_t *error, struct strake_err *err);
+
+/** Take an event of the run: steps and their logs, targets, decisions, images, tags, messages. Steps
+ *  and logs are batched (250 ms or 256 KiB), the rest is written with the batch at once. At most 64 MiB
+ *  of log a run, then one line says that it was cut. */
+int strake_record_event(struct strake_record *record, const char *run,
+                        const struct strake_event *event, struct strake_err *err);
+
+/** `strake.history/1`: newest first, at most `limit` runs. A new reference. */
+int strake_record_list(struct strake_record *record, int limit, json_t **out,
+                       struct strake_err *err);
+/** One run by its id, a unique prefix of it, or "last": as in the list, plus steps, tag moves,
+ *  decisions, scans, messages. STRAKE_EUSAGE names near ids when there is none. */
+int strake_record_show(struct strake_record *record, const char *run, json_t **out,
+                       struct strake_err *err);
+/** The logs of a run in order, step by step: each(ctx, target, step name, text, len). */
+int strake_record_logs(struct strake_record *record, const char *run,
+                       int (*each)(void *ctx, const char *target, const char *step, const char *text,
+                                   size_t len),
+                       void *ctx, struct strake_err *err);
+/** The newest published image of a repository: {"digest","run","tags"}; STRAKE_ENOTFOUND. */
+int strake_record_last_published(struct strake_record *record, const char *repository, json_t **out,
+                                 struct strake_err *err);
+
+#endif

@@ -1,0 +1,46 @@
+/* The inside of a job, shared by job.c (tree, cancellation, deadline) and job_event.c (what it
+ * reports). Nobody else includes it. */
+#ifndef STRAKE_UTIL_JOB_IMPL_H
+#define STRAKE_UTIL_JOB_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "util/buf.h"
+#include "util/job.h"
+
+#define STRAKE_JOB_STEP_BUCKETS 64
+
+/** What was last told of one step, so that each change is one event. */
+struct strake_job_step_state {
+    char *id;
+    int64_t started_us;   /**< of the last step.started */
+    int64_t completed_us; /**< of the last step.done; 0 while it runs */
+    struct strake_buf held[2]; /**< unfinished last lines of stdout and stderr */
+    struct strake_job_step_state *next;
+};
+
+struct strake_job {
+    struct strake_job *parent; /**< lives longer */
+    struct strake_bus *bus;
+    char *target;
+    int cancel_fd; /**< an eventfd */
+    atomic_bool cancelled;
+    _Atomic int64_t deadline_ms; /**< monotonic clock; INT64_MAX: none */
+    _Atomic int64_t limit_ms;    /**< how long that was when it was set, for messages */
+
+    /* Guarded by the lock of the tree, job.c. */
+    struct strake_job *children;
+    struct strake_job *next;
+    struct strake_job *prev;
+
+    pthread_mutex_t steps_lock; /**< guards steps and step_count */
+    struct strake_job_step_state *steps[STRAKE_JOB_STEP_BUCKETS];
+    size_t step_count;
+};
+
+/** Post what is still held back, and forget all steps. The end of the job. */
+void strake_job_steps_dispose(struct strake_job *job);
+
+#endif
