@@ -18,7 +18,12 @@ int strake_process_capture(struct strake_job *job, const char *const *argv, cons
                            struct strake_buf *output, struct strake_buf *errors, int64_t timeout_ms,
                            struct strake_process_result *result, struct strake_err *err);
 
-/** Absolute path of a program on PATH, the caller's; NULL when there is none. */
+/** Absolute path of a program on PATH, the caller's; NULL when there is none (or no memory). A name
+ *  with a slash is itself. Relative and empty elements of PATH are passed over. */
 char *strake_process_which(const char *program);
+
+/** Send `signal` to the groups of all children that run now or are being started. Async-signal-safe:
+ *  for the second Ctrl-C. It waits for nothing. */
+void strake_process_kill_all(int signal);
 
 #endif
