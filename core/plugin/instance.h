@@ -67,6 +67,14 @@ int strake_registry_blob_copy(struct strake_instance *from, const char *from_rep
                               struct strake_instance *to, const char *to_repository,
                               struct strake_job *job, const char *digest, int64_t size_bytes,
                               char *how, struct strake_err *err);
+/** Upload a small blob from memory; nothing happens when it is there. */
+int strake_registry_blob_write(struct strake_instance *registry, struct strake_job *job,
+                               const char *repository, const char *digest, const void *data,
+                               size_t len, struct strake_err *err);
+/** STRAKE_EUNSUPPORTED where the store cannot delete that. */
+int strake_registry_manifest_delete(struct strake_instance *registry, struct strake_job *job,
+                                    const char *repository, const char *reference,
+                                    struct strake_err *err);
 int strake_registry_ping(struct strake_instance *registry, struct strake_job *job,
                          struct strake_buf *detail, struct strake_err *err);
 

@@ -1,0 +1,81 @@
+/* The plan's data: ownership, look-ups, and the references that its tags make. */
+#include "build/plan.h"
+
+#include <string.h>
+
+static void plan_build_dispose(struct strake_plan_build *build)
+{
+    strake_free(build->builder);
+    strake_free(build->plugin);
+    json_decref(build->options);
+    json_decref(build->command);
+}
+
+static void plan_secret_dispose(struct strake_plan_secret *secret)
+{
+    strake_free(secret->id);
+    strake_free(secret->file);
+    strake_free(secret->name);
+}
+
+void strake_plan_target_dispose(struct strake_plan_target *target)
+{
+    strake_free(target->name);
+    strake_free(target->file);
+    strake_free(target->context);
+    strake_free(target->dockerfile);
+    strake_free(target->stage);
+    strake_strings_dispose(&target->images);
+    strake_strings_dispose(&target->tags);
+    strake_strings_dispose(&target->platforms);
+    strake_pairs_dispose(&target->args);
+    strake_pairs_dispose(&target->labels);
+    strake_pairs_dispose(&target->annotations);
+    strake_pairs_dispose(&target->contexts);
+    strake_strings_dispose(&target->after);
+    strake_strings_dispose(&target->cache_import);
+    strake_strings_dispose(&target->cache_export);
+    for (size_t i = 0; i < target->secret_count; i++)
+        plan_secret_dispose(&target->secrets[i]);
+    strake_free(target->secrets);
+    for (size_t i = 0; i < target->build_count; i++)
+        plan_build_dispose(&target->builds[i]);
+    strake_free(target->builds);
+    strake_pairs_dispose(&target->inputs.bases);
+    json_decref(target->policies);
+    *target = (struct strake_plan_target){ 0 };
+}
+
+void strake_plan_free(struct strake_plan *plan)
+{
+    if (!plan)
+        return;
+    for (size_t i = 0; i < plan->count; i++)
+        strake_plan_target_dispose(&plan->targets[i]);
+    strake_free(plan->targets);
+    strake_free(plan->dir);
+    strake_free(plan->why_builder);
+    strake_free(plan);
+}
+
+struct strake_plan_target *strake_plan_find(const struct strake_plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        if (strcmp(plan->targets[i].name, name) == 0)
+            return &plan->targets[i];
+    }
+    return NULL;
+}
+
+int strake_plan_refs(const struct strake_plan_target *target, struct strake_strings *refs)
+{
+    for (size_t i = 0; i < target->images.count; i++) {
+        for (size_t k = 0; k < target->tags.count; k++) {
+            char *ref = strake_asprintf("%s:%s", target->images.items[i], target->tags.items[k]);
+            int rc = ref ? strake_strings_take(refs, ref) : STRAKE_ENOMEM;
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}

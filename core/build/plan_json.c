@@ -1,0 +1,430 @@
+/* The `strake.plan/1` document: written for people and programs, read back strictly. */
+#include <string.h>
+
+#include "build/plan.h"
+#include "util/fs.h"
+#include "util/json.h"
+
+#define PLAN_SCHEMA "strake.plan/1"
+
+/* Paths below the plan's folder are written relative to it, so that a saved plan fits another checkout. */
+static const char *plan_path(const struct strake_plan *plan, const char *path)
+{
+    size_t len = strlen(plan->dir);
+
+    if (strcmp(path, plan->dir) == 0)
+        return ".";
+    if (strncmp(path, plan->dir, len) == 0 && path[len] == '/')
+        return path + len + 1;
+    return path;
+}
+
+static json_t *secrets_json(const struct strake_plan_target *target)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && i < target->secret_count; i++) {
+        const struct strake_plan_secret *secret = &target->secrets[i];
+        json_t *entry = json_object();
+        if (!entry || strake_json_set_str(entry, "id", secret->id) < 0 ||
+            strake_json_set_str(entry, "file", secret->file) < 0 ||
+            strake_json_set_str(entry, "secret", secret->name) < 0 ||
+            json_array_append(list, entry) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+        json_decref(entry);
+    }
+    return list;
+}
+
+static json_t *builds_json(const struct strake_plan_target *target)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list && i < target->build_count; i++) {
+        const struct strake_plan_build *build = &target->builds[i];
+        json_t *entry = json_object();
+        if (!entry || strake_json_set_str(entry, "builder", build->builder) < 0 ||
+            strake_json_set_str(entry, "plugin", build->plugin) < 0 ||
+            strake_json_set(entry, "platforms",
+                            strake_json_strings(strake_strings_view(&target->platforms))) < 0 ||
+            strake_json_set(entry, "command",
+                            build->command ? json_deep_copy(build->command) : json_array()) < 0 ||
+            json_array_append(list, entry) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+        json_decref(entry);
+    }
+    return list;
+}
+
+static json_t *cache_json(const struct strake_plan_target *target)
+{
+    json_t *cache = json_object();
+
+    if (!cache ||
+        strake_json_set(cache, "import",
+                        strake_json_strings(strake_strings_view(&target->cache_import))) < 0 ||
+        strake_json_set(cache, "export",
+                        strake_json_strings(strake_strings_view(&target->cache_export))) < 0) {
+        json_decref(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+static int inputs_json(const struct strake_plan_target *target, json_t *entry)
+{
+    const struct strake_plan_inputs *inputs = &target->inputs;
+    json_t *parts;
+
+    if (!inputs->digest[0])
+        return 0;
+    parts = json_object();
+    if (!parts || strake_json_set_str(entry, "inputs", inputs->digest) < 0 ||
+        strake_json_set_str(parts, "dockerfile", inputs->dockerfile) < 0 ||
+        strake_json_set_str(parts, "context", inputs->context) < 0 ||
+        strake_json_set_str(parts, "options", inputs->options) < 0 ||
+        strake_json_set(parts, "bases", strake_json_pairs(strake_pairs_view(&inputs->bases))) < 0) {
+        json_decref(parts);
+        return STRAKE_ENOMEM;
+    }
+    return strake_json_set(entry, "input_parts", parts);
+}
+
+static int lists_json(const struct strake_plan_target *target, json_t *entry)
+{
+    const struct {
+        const char *key;
+        json_t *value;
+    } fields[] = {
+        { "images", strake_json_strings(strake_strings_view(&target->images)) },
+        { "tags", strake_json_strings(strake_strings_view(&target->tags)) },
+        { "platforms", strake_json_strings(strake_strings_view(&target->platforms)) },
+        { "args", strake_json_pairs(strake_pairs_view(&target->args)) },
+        { "labels", strake_json_pairs(strake_pairs_view(&target->labels)) },
+        { "annotations", strake_json_pairs(strake_pairs_view(&target->annotations)) },
+        { "contexts", strake_json_pairs(strake_pairs_view(&target->contexts)) },
+        { "after", strake_json_strings(strake_strings_view(&target->after)) },
+        { "secrets", secrets_json(target) },
+        { "cache", cache_json(target) },
+        { "builds", builds_json(target) },
+        { "policies", json_deep_copy(target->policies) },
+    };
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        int set = strake_json_set(entry, fields[i].key, fields[i].value);
+        rc = rc < 0 ? rc : set;
+    }
+    return rc;
+}
+
+static json_t *target_json(const struct strake_plan *plan, const struct strake_plan_target *target)
+{
+    json_t *entry = json_object();
+
+    if (!entry || strake_json_set_str(entry, "name", target->name) < 0 ||
+        inputs_json(target, entry) < 0 ||
+        strake_json_set_str(entry, "context", plan_path(plan, target->context)) < 0 ||
+        strake_json_set_str(entry, "dockerfile", plan_path(plan, target->dockerfile)) < 0 ||
+        strake_json_set_str(entry, "stage", target->stage) < 0 ||
+        strake_json_set_str(entry, "image",
+                            target->images.count ? target->images.items[0] : "") < 0 ||
+        lists_json(target, entry) < 0 ||
+        strake_json_set_bool(entry, "no_cache", target->no_cache) < 0) {
+        json_decref(entry);
+        return NULL;
+    }
+    return entry;
+}
+
+json_t *strake_plan_json(const struct strake_plan *plan)
+{
+    json_t *doc = json_object();
+    json_t *targets = json_array();
+
+    for (size_t i = 0; targets && i < plan->count; i++) {
+        if (json_array_append_new(targets, target_json(plan, &plan->targets[i])) < 0) {
+            json_decref(targets);
+            targets = NULL;
+        }
+    }
+    if (!doc || !targets || strake_json_set_str(doc, "schema", PLAN_SCHEMA) < 0 ||
+        strake_json_set_str(doc, "digest", plan->digest) < 0) {
+        json_decref(doc);
+        json_decref(targets);
+        return NULL;
+    }
+    if (strake_json_set(doc, "targets", targets) < 0) {
+        json_decref(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+static int document_digest(const json_t *doc, char *out, struct strake_err *err)
+{
+    struct strake_buf text = { 0 };
+    int rc = strake_json_dump_sorted(json_object_get(doc, "targets"), &text);
+
+    if (rc < 0)
+        rc = strake_fail(err, rc, "the plan is too large to be hashed");
+    else
+        rc = strake_digest_of(strake_buf_text(&text), text.len, out, err);
+    strake_buf_dispose(&text);
+    return rc;
+}
+
+int strake_plan_seal(struct strake_plan *plan, struct strake_err *err)
+{
+    json_t *doc;
+    int rc;
+
+    plan->digest[0] = '\0';
+    doc = strake_plan_json(plan);
+    if (!doc)
+        return strake_fail_nomem(err);
+    rc = document_digest(doc, plan->digest, err);
+    json_decref(doc);
+    return rc;
+}
+
+/* ---- reading ---- */
+
+struct reader {
+    const char *file;
+    const struct strake_plan *plan;
+    struct strake_err *err;
+};
+
+static int bad(struct reader *reader, const char *what)
+{
+    strake_fail(reader->err, STRAKE_ESTALE, "%s is not a plan that can be run: %s", reader->file, what);
+    strake_err_hint(reader->err, "make it again: strake plan --save %s", reader->file);
+    return STRAKE_ESTALE;
+}
+
+static int read_text(struct reader *reader, const json_t *object, const char *key, char **out)
+{
+    const char *text = strake_json_str(object, key);
+
+    if (!text)
+        return bad(reader, key);
+    *out = strake_strdup(text);
+    return *out ? 0 : strake_fail_nomem(reader->err);
+}
+
+static int read_path(struct reader *reader, const json_t *object, const char *key, char **out)
+{
+    const char *text = strake_json_str(object, key);
+
+    if (!text)
+        return bad(reader, key);
+    if (strcmp(text, ".") == 0)
+        *out = strake_strdup(reader->plan->dir);
+    else if (strstr(text, "://"))
+        *out = strake_strdup(text);
+    else
+        *out = strake_fs_join(reader->plan->dir, text);
+    return *out ? 0 : strake_fail_nomem(reader->err);
+}
+
+static int read_strings(struct reader *reader, const json_t *object, const char *key,
+                        struct strake_strings *out)
+{
+    const json_t *list = json_object_get(object, key);
+    const json_t *item;
+    size_t i;
+
+    if (!json_is_array(list))
+        return bad(reader, key);
+    json_array_foreach(list, i, item) {
+        if (!json_is_string(item))
+            return bad(reader, key);
+        if (strake_strings_add(out, json_string_value(item)) < 0)
+            return strake_fail_nomem(reader->err);
+    }
+    return 0;
+}
+
+static int read_pairs(struct reader *reader, const json_t *object, const char *key,
+                      struct strake_pairs *out)
+{
+    json_t *map = json_object_get(object, key);
+    const char *name;
+    json_t *value;
+
+    if (!json_is_object(map))
+        return bad(reader, key);
+    json_object_foreach(map, name, value) {
+        if (!json_is_string(value))
+            return bad(reader, key);
+        if (strake_pairs_set(out, name, json_string_value(value)) < 0)
+            return strake_fail_nomem(reader->err);
+    }
+    return 0;
+}
+
+static int copy_optional(struct reader *reader, const json_t *object, const char *key, char **out)
+{
+    const char *text = strake_json_str(object, key);
+
+    if (!text)
+        return 0;
+    *out = strake_strdup(text);
+    return *out ? 0 : strake_fail_nomem(reader->err);
+}
+
+static int read_secrets(struct reader *reader, const json_t *object,
+                        struct strake_plan_target *target)
+{
+    const json_t *list = json_object_get(object, "secrets");
+    size_t count = json_array_size(list);
+
+    if (!json_is_array(list))
+        return bad(reader, "secrets");
+    target->secrets = strake_calloc(count ? count : 1, sizeof(*target->secrets));
+    if (!target->secrets)
+        return strake_fail_nomem(reader->err);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *entry = json_array_get(list, i);
+        struct strake_plan_secret *secret = &target->secrets[target->secret_count++];
+        if (read_text(reader, entry, "id", &secret->id) < 0 ||
+            copy_optional(reader, entry, "file", &secret->file) < 0 ||
+            copy_optional(reader, entry, "secret", &secret->name) < 0)
+            return reader->err->code;
+    }
+    return 0;
+}
+
+static int read_builds(struct reader *reader, const json_t *object,
+                       struct strake_plan_target *target)
+{
+    const json_t *list = json_object_get(object, "builds");
+    size_t count = json_array_size(list);
+
+    if (!json_is_array(list) || count == 0)
+        return bad(reader, "builds");
+    target->builds = strake_calloc(count, sizeof(*target->builds));
+    if (!target->builds)
+        return strake_fail_nomem(reader->err);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *entry = json_array_get(list, i);
+        struct strake_plan_build *build = &target->builds[target->build_count++];
+        if (read_text(reader, entry, "builder", &build->builder) < 0 ||
+            read_text(reader, entry, "plugin", &build->plugin) < 0)
+            return reader->err->code;
+        build->command = json_deep_copy(json_object_get(entry, "command"));
+        if (!json_is_array(build->command))
+            return bad(reader, "command");
+    }
+    return 0;
+}
+
+static int read_digest(struct reader *reader, const json_t *object, const char *key, char *out)
+{
+    const char *text = strake_json_str(object, key);
+
+    if (!text || (*text && !strake_digest_valid(text)))
+        return bad(reader, key);
+    memcpy(out, text, strlen(text) + 1);
+    return 0;
+}
+
+static int read_inputs(struct reader *reader, const json_t *object,
+                       struct strake_plan_target *target)
+{
+    const json_t *parts = json_object_get(object, "input_parts");
+
+    if (!parts)
+        return bad(reader, "it carries no inputs");
+    if (read_digest(reader, object, "inputs", target->inputs.digest) < 0 ||
+        read_digest(reader, parts, "dockerfile", target->inputs.dockerfile) < 0 ||
+        read_digest(reader, parts, "context", target->inputs.context) < 0 ||
+        read_digest(reader, parts, "options", target->inputs.options) < 0 ||
+        read_pairs(reader, parts, "bases", &target->inputs.bases) < 0)
+        return reader->err->code;
+    return 0;
+}
+
+static int read_target(struct reader *reader, const json_t *entry,
+                       struct strake_plan_target *target)
+{
+    const json_t *cache = json_object_get(entry, "cache");
+
+    if (read_text(reader, entry, "name", &target->name) < 0 ||
+        read_inputs(reader, entry, target) < 0 ||
+        read_path(reader, entry, "context", &target->context) < 0 ||
+        read_path(reader, entry, "dockerfile", &target->dockerfile) < 0 ||
+        read_text(reader, entry, "stage", &target->stage) < 0 ||
+        read_strings(reader, entry, "images", &target->images) < 0 ||
+        read_strings(reader, entry, "tags", &target->tags) < 0 ||
+        read_strings(reader, entry, "platforms", &target->platforms) < 0 ||
+        read_pairs(reader, entry, "args", &target->args) < 0 ||
+        read_pairs(reader, entry, "labels", &target->labels) < 0 ||
+        read_pairs(reader, entry, "annotations", &target->annotations) < 0 ||
+        read_pairs(reader, entry, "contexts", &target->contexts) < 0 ||
+        read_strings(reader, entry, "after", &target->after) < 0 ||
+        read_secrets(reader, entry, target) < 0 ||
+        read_strings(reader, cache, "import", &target->cache_import) < 0 ||
+        read_strings(reader, cache, "export", &target->cache_export) < 0 ||
+        read_builds(reader, entry, target) < 0)
+        return reader->err->code;
+    target->no_cache = strake_json_bool(entry, "no_cache", false);
+    target->policies = json_deep_copy(json_object_get(entry, "policies"));
+    if (!json_is_array(target->policies))
+        return bad(reader, "policies");
+    return 0;
+}
+
+static int read_targets(struct reader *reader, const json_t *doc, struct strake_plan *plan)
+{
+    const json_t *list = json_object_get(doc, "targets");
+    size_t count = json_array_size(list);
+
+    if (!json_is_array(list) || count == 0)
+        return bad(reader, "it has no targets");
+    plan->targets = strake_calloc(count, sizeof(*plan->targets));
+    if (!plan->targets)
+        return strake_fail_nomem(reader->err);
+    for (size_t i = 0; i < count; i++) {
+        int rc = read_target(reader, json_array_get(list, i), &plan->targets[plan->count++]);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int strake_plan_parse(struct strake_plan *plan, const char *data, size_t len, const char *file,
+                      struct strake_err *err)
+{
+    struct reader reader = { .file = file, .plan = plan, .err = err };
+    char digest[STRAKE_DIGEST_TEXT];
+    const char *schema, *written;
+    json_t *doc = strake_json_parse(data, len, file, STRAKE_ESTALE, err);
+    int rc;
+
+    if (!doc)
+        return err->code;
+    schema = strake_json_str(doc, "schema");
+    written = strake_json_str(doc, "digest");
+    if (!schema || strcmp(schema, PLAN_SCHEMA) != 0) {
+        rc = bad(&reader, "its schema is not " PLAN_SCHEMA);
+        goto out;
+    }
+    rc = document_digest(doc, digest, err);
+    if (rc < 0)
+        goto out;
+    if (!written || strcmp(written, digest) != 0) {
+        rc = bad(&reader, "it was changed after it was saved (its digest is another)");
+        goto out;
+    }
+    memcpy(plan->digest, digest, sizeof(digest));
+    rc = read_targets(&reader, doc, plan);
+out:
+    json_decref(doc);
+    return rc;
+}

@@ -1,0 +1,60 @@
+/* Publishing: tags move to staged images as one unit, as design §2 promises, journal included. */
+#ifndef STRAKE_BUILD_PUBLISH_H
+#define STRAKE_BUILD_PUBLISH_H
+
+#include "build/store.h"
+#include "record/journal.h"
+
+/** A tag to be moved. */
+struct strake_publish_tag {
+    const char *ref;    /**< host/repository:tag or oci:DIR:TAG */
+    const char *source; /**< repository in which `digest` is staged (may be ref's own) */
+    const char *digest;
+};
+
+/** What tags point to before anything is moved; read while the build runs. */
+struct strake_tag_state;
+/** Read the tags. Blocks; on a worker thread. A tag that does not exist is no error. */
+int strake_tags_read(struct strake_stores *stores, const char *const *refs, struct strake_job *job,
+                     struct strake_tag_state **out, struct strake_err *err);
+void strake_tag_state_free(struct strake_tag_state *state);
+
+struct strake_publish_options {
+    const char *run;  /**< id of the run */
+    const char *kind; /**< publish, tag */
+    bool force;       /**< move also a tag that somebody else moved meanwhile */
+};
+
+/** Move the tags. Blocks; on a worker thread. `record` NULL: no journal (and the caller said so).
+ *  `before` may be NULL: read now. *moves takes [{"ref","from","to","status"}] in any case.
+ *  @return 0; STRAKE_ECONFLICT: a tag was moved by somebody else; STRAKE_EREGISTRY … with what was
+ *  moved back and what could not be. */
+int strake_publish(struct strake_stores *stores, struct strake_record *record,
+                   const struct strake_publish_tag *tags, size_t count,
+                   const struct strake_tag_state *before,
+                   const struct strake_publish_options *options, struct strake_job *job,
+                   json_t **moves, struct strake_err *err);
+
+/** Settle every unit that a killed run left behind, forward or back. *report takes
+ *  [{"run","outcome":"done|rolled-back|partial","moves":[…]}]. Blocks. */
+int strake_publish_settle(struct strake_stores *stores, struct strake_record *record,
+                          struct strake_job *job, json_t **report, struct strake_err *err);
+
+/* ---- within the room ---- */
+
+/** Digest and media type of a tag now: "" when it does not exist. */
+int strake_tag_resolve(struct strake_stores *stores, const char *ref, struct strake_job *job,
+                       char *digest, char **media_type, struct strake_err *err);
+/** Put the manifest `digest` of the ref's repository under the ref's tag and read it back. */
+int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
+                   struct strake_job *job, struct strake_err *err);
+/** Take a tag away without touching other tags of its digest: DELETE of the tag, else a unique dummy
+ *  manifest that is put under it and deleted by digest; when that is refused, the old manifest is put
+ *  back. A tag that does not exist is no error. */
+int strake_tag_delete(struct strake_stores *stores, const char *ref, struct strake_job *job,
+                      struct strake_err *err);
+/** Move one move of a unit back: its old digest, or no tag where it was new. */
+int strake_move_undo(struct strake_stores *stores, const struct strake_move *move,
+                     struct strake_job *job, struct strake_err *err);
+
+#endif

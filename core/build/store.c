@@ -1,0 +1,292 @@
+/* Stores by host or folder: one instance each, opened when first asked for. */
+#include "build/store.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "util/fs.h"
+#include "util/json.h"
+#include "util/secret.h"
+
+/* One host's configuration, and its instance once it was needed. */
+struct store {
+    char *key;  /* the host, or "oci:" and the layout's folder */
+    char *type;
+    json_t *options;
+    struct strake_instance *instance;
+};
+
+struct strake_stores {
+    pthread_mutex_t lock;
+    struct store *items;
+    size_t count;
+    int64_t timeout_ms;
+    char *ca;
+};
+
+struct strake_stores *strake_stores_new(int64_t timeout_ms, const char *ca)
+{
+    struct strake_stores *stores = strake_calloc(1, sizeof(*stores));
+
+    if (!stores)
+        return NULL;
+    pthread_mutex_init(&stores->lock, NULL);
+    stores->timeout_ms = timeout_ms;
+    stores->ca = strake_strdup(ca);
+    if (ca && !stores->ca) {
+        strake_stores_free(stores);
+        return NULL;
+    }
+    return stores;
+}
+
+void strake_stores_free(struct strake_stores *stores)
+{
+    if (!stores)
+        return;
+    for (size_t i = 0; i < stores->count; i++) {
+        strake_free(stores->items[i].key);
+        strake_free(stores->items[i].type);
+        json_decref(stores->items[i].options);
+        strake_instance_unref(stores->items[i].instance);
+    }
+    strake_free(stores->items);
+    strake_free(stores->ca);
+    pthread_mutex_destroy(&stores->lock);
+    strake_free(stores);
+}
+
+static struct store *store_find(const struct strake_stores *stores, const char *key)
+{
+    for (size_t i = 0; i < stores->count; i++) {
+        if (strcmp(stores->items[i].key, key) == 0)
+            return &stores->items[i];
+    }
+    return NULL;
+}
+
+/* Takes `options` over. */
+static struct store *store_add(struct strake_stores *stores, const char *key, const char *type,
+                               json_t *options)
+{
+    struct store *items =
+        strake_reallocarray(stores->items, stores->count + 1, sizeof(*stores->items));
+    struct store added = { .key = strake_strdup(key), .type = strake_strdup(type), .options = options };
+
+    if (items)
+        stores->items = items;
+    if (!items || !added.key || !added.type || !options) {
+        strake_free(added.key);
+        strake_free(added.type);
+        json_decref(options);
+        return NULL;
+    }
+    stores->items[stores->count] = added;
+    return &stores->items[stores->count++];
+}
+
+/* What the command line gave (--ca, --timeout) holds where the block says nothing. */
+static json_t *registry_options(const struct strake_stores *stores, const char *host,
+                                const json_t *block)
+{
+    json_t *options = block ? json_deep_copy(block) : json_object();
+
+    if (!options)
+        return NULL;
+    if (strake_json_set_str(options, "host", host) < 0 ||
+        (!json_object_get(options, "ca") && strake_json_set_str(options, "ca", stores->ca) < 0) ||
+        (stores->timeout_ms > 0 && !json_object_get(options, "timeout_ms") &&
+         strake_json_set_int(options, "timeout_ms", stores->timeout_ms) < 0)) {
+        json_decref(options);
+        return NULL;
+    }
+    return options;
+}
+
+int strake_stores_configure(struct strake_stores *stores, const char *host, const char *type,
+                            const json_t *options)
+{
+    struct store *store;
+
+    pthread_mutex_lock(&stores->lock);
+    store = store_add(stores, host, type, registry_options(stores, host, options));
+    pthread_mutex_unlock(&stores->lock);
+    return store ? 0 : STRAKE_ENOMEM;
+}
+
+static struct store *store_make(struct strake_stores *stores, const struct strake_reference *ref,
+                                const char *key, struct strake_err *err)
+{
+    json_t *options;
+    struct store *store;
+
+    if (ref->store == STRAKE_STORE_LAYOUT) {
+        options = json_object();
+        if (options && strake_json_set_str(options, "path", ref->repository) < 0) {
+            json_decref(options);
+            options = NULL;
+        }
+        store = store_add(stores, key, "layout", options);
+    } else {
+        store = store_add(stores, key, "oci", registry_options(stores, key, NULL));
+    }
+    if (!store)
+        strake_fail_nomem(err);
+    return store;
+}
+
+int strake_stores_find(struct strake_stores *stores, const struct strake_reference *ref,
+                       struct strake_place_in_store *out, struct strake_err *err)
+{
+    const bool layout = ref->store == STRAKE_STORE_LAYOUT;
+    char *key = layout ? strake_asprintf("oci:%s", ref->repository) : strake_strdup(ref->host);
+    struct store *store;
+    int rc = 0;
+
+    *out = (struct strake_place_in_store){ 0 };
+    if (!key)
+        return strake_fail_nomem(err);
+    if (ref->store == STRAKE_STORE_DOCKER_ARCHIVE) {
+        rc = strake_fail(err, STRAKE_EUSAGE, "%s: a docker archive cannot be used here", ref->name);
+        strake_err_hint(err, "name a registry repository or an OCI layout, oci:DIR");
+        goto out;
+    }
+    pthread_mutex_lock(&stores->lock);
+    store = store_find(stores, key);
+    if (!store)
+        store = store_make(stores, ref, key, err);
+    if (!store)
+        rc = err->code;
+    else if (!store->instance)
+        rc = strake_instance_open(store->type, key, "registry/1", store->options, &store->instance,
+                                  err);
+    if (rc == 0)
+        out->instance = strake_instance_ref(store->instance);
+    pthread_mutex_unlock(&stores->lock);
+    if (rc < 0)
+        goto out;
+    out->repository = strake_strdup(layout ? "" : ref->repository);
+    if (!out->repository) {
+        strake_place_in_store_dispose(out);
+        rc = strake_fail_nomem(err);
+    }
+out:
+    strake_free(key);
+    return rc;
+}
+
+int strake_stores_open(struct strake_stores *stores, const char *text,
+                       struct strake_reference *parsed, struct strake_place_in_store *out,
+                       struct strake_err *err)
+{
+    int rc = strake_reference_parse(text, parsed, err);
+
+    if (rc < 0)
+        return rc;
+    rc = strake_stores_find(stores, parsed, out, err);
+    if (rc < 0)
+        strake_reference_dispose(parsed);
+    return rc;
+}
+
+void strake_place_in_store_dispose(struct strake_place_in_store *place)
+{
+    strake_instance_unref(place->instance);
+    strake_free(place->repository);
+    *place = (struct strake_place_in_store){ 0 };
+}
+
+bool strake_stores_plain_http(const struct strake_stores *stores, const char *host)
+{
+    struct strake_stores *locked = (struct strake_stores *)stores;
+    const struct store *store;
+    bool ca, plain = false;
+
+    pthread_mutex_lock(&locked->lock);
+    store = store_find(stores, host);
+    ca = stores->ca || (store && json_object_get(store->options, "ca"));
+    if (store && json_object_get(store->options, "plain_http"))
+        plain = strake_json_bool(store->options, "plain_http", false);
+    else
+        plain = strake_host_is_loopback(host) && !ca;
+    pthread_mutex_unlock(&locked->lock);
+    return plain;
+}
+
+int strake_stores_hosts(const struct strake_stores *stores, struct strake_strings *hosts)
+{
+    struct strake_stores *locked = (struct strake_stores *)stores;
+    int rc = 0;
+
+    pthread_mutex_lock(&locked->lock);
+    for (size_t i = 0; rc == 0 && i < stores->count; i++) {
+        if (strncmp(stores->items[i].key, "oci:", 4) != 0)
+            rc = strake_strings_add(hosts, stores->items[i].key);
+    }
+    pthread_mutex_unlock(&locked->lock);
+    return rc;
+}
+
+/* ---- credentials for builders ---- */
+
+/* An option that is a text or {"secret":NAME}, appended to `out`. */
+static int option_value(const json_t *options, const char *key, struct strake_buf *out,
+                        struct strake_err *err)
+{
+    const json_t *value = json_object_get(options, key);
+    const char *secret = strake_json_str(value, "secret");
+    int rc;
+
+    if (secret)
+        return strake_secret_get(secret, out, err);
+    rc = json_is_string(value) ? strake_buf_puts(out, json_string_value(value)) : 0;
+    return rc < 0 ? strake_fail_nomem(err) : 0;
+}
+
+static int add_auth(const struct store *store, json_t *auths, struct strake_err *err)
+{
+    struct strake_buf username = { .secret = true }, password = { .secret = true };
+    json_t *entry = json_object();
+    const char *key =
+        strcmp(store->key, "docker.io") == 0 ? "https://index.docker.io/v1/" : store->key;
+    int rc = entry ? 0 : strake_fail_nomem(err);
+
+    if (rc == 0)
+        rc = option_value(store->options, "username", &username, err);
+    if (rc == 0)
+        rc = option_value(store->options, "password", &password, err);
+    if (rc < 0 || password.len == 0)
+        goto out;
+    if (strake_json_set_str(entry, "username", strake_buf_text(&username)) < 0 ||
+        strake_json_set_str(entry, "password", strake_buf_text(&password)) < 0 ||
+        json_object_set(auths, key, entry) < 0)
+        rc = strake_fail_nomem(err);
+out:
+    json_decref(entry);
+    strake_buf_dispose(&username);
+    strake_buf_dispose(&password);
+    return rc;
+}
+
+int strake_stores_auth_json(const struct strake_stores *stores, struct strake_buf *out,
+                            struct strake_err *err)
+{
+    struct strake_stores *locked = (struct strake_stores *)stores;
+    json_t *doc = json_object(), *auths = json_object();
+    int rc = doc && auths ? 0 : strake_fail_nomem(err);
+
+    out->secret = true;
+    pthread_mutex_lock(&locked->lock);
+    for (size_t i = 0; rc == 0 && i < stores->count; i++) {
+        if (json_object_get(stores->items[i].options, "password"))
+            rc = add_auth(&stores->items[i], auths, err);
+    }
+    pthread_mutex_unlock(&locked->lock);
+    if (rc == 0 && json_object_size(auths) > 0) {
+        if (json_object_set(doc, "auths", auths) < 0 || strake_json_dump(doc, out) < 0)
+            rc = strake_fail_nomem(err);
+    }
+    json_decref(doc);
+    json_decref(auths);
+    return rc;
+}

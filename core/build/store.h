@@ -1,0 +1,41 @@
+/* The stores of images that a command works with: a registry instance a host, a layout instance a
+ * folder, opened when first used. Any thread. */
+#ifndef STRAKE_BUILD_STORE_H
+#define STRAKE_BUILD_STORE_H
+
+#include "image/reference.h"
+#include "plugin/instance.h"
+
+struct strake_stores;
+
+/** `timeout_ms` (0: the plugin's) and `ca` (may be NULL) are for registries that say nothing else. */
+struct strake_stores *strake_stores_new(int64_t timeout_ms, const char *ca);
+void strake_stores_free(struct strake_stores *stores);
+
+/** A registry block: which plugin, with which options, for a host. @return 0 or STRAKE_ENOMEM. */
+int strake_stores_configure(struct strake_stores *stores, const char *host, const char *type,
+                            const json_t *options);
+
+/** One store and the repository in it that a reference names. */
+struct strake_place_in_store {
+    struct strake_instance *instance; /**< a reference of the caller's: strake_instance_unref */
+    char *repository;                 /**< the caller's; "" in a layout */
+};
+int strake_stores_find(struct strake_stores *stores, const struct strake_reference *ref,
+                       struct strake_place_in_store *out, struct strake_err *err);
+/** The same from text: "ghcr.io/o/app" or "oci:DIR"; `ref` is parsed into *parsed (caller disposes). */
+int strake_stores_open(struct strake_stores *stores, const char *text,
+                       struct strake_reference *parsed, struct strake_place_in_store *out,
+                       struct strake_err *err);
+void strake_place_in_store_dispose(struct strake_place_in_store *place);
+
+/** Does this host speak plain http (loopback without a CA, or plain_http = true)? */
+bool strake_stores_plain_http(const struct strake_stores *stores, const char *host);
+/** A docker config.json text with the credentials of the configured registries, for builders that push
+ *  themselves; empty when none has any. `out` is marked secret. */
+int strake_stores_auth_json(const struct strake_stores *stores, struct strake_buf *out,
+                            struct strake_err *err);
+/** Hosts that were configured, in order. */
+int strake_stores_hosts(const struct strake_stores *stores, struct strake_strings *hosts);
+
+#endif

@@ -1,0 +1,174 @@
+/* One tag of one store: where it points, moving it, taking it away. */
+#include <string.h>
+
+#include "build/publish.h"
+#include "util/time.h"
+
+/* The store and the tag that a reference names. */
+struct tag_place {
+    struct strake_reference ref;
+    struct strake_place_in_store place;
+};
+
+static int tag_open(struct strake_stores *stores, const char *text, struct tag_place *out,
+                    struct strake_err *err)
+{
+    int rc;
+
+    *out = (struct tag_place){ 0 };
+    rc = strake_stores_open(stores, text, &out->ref, &out->place, err);
+    if (rc == 0 && !out->ref.tag[0]) {
+        rc = strake_fail(err, STRAKE_EUSAGE, "%s names no tag", text);
+        strake_err_hint(err, "write %s:TAG", text);
+    }
+    return rc;
+}
+
+static void tag_close(struct tag_place *tag)
+{
+    strake_place_in_store_dispose(&tag->place);
+    strake_reference_dispose(&tag->ref);
+}
+
+int strake_tag_resolve(struct strake_stores *stores, const char *ref, struct strake_job *job,
+                       char *digest, char **media_type, struct strake_err *err)
+{
+    struct strake_descriptor found = { .size = sizeof(found) };
+    struct tag_place tag;
+    int rc = tag_open(stores, ref, &tag, err);
+
+    digest[0] = '\0';
+    if (rc == 0)
+        rc = strake_registry_resolve(tag.place.instance, job, tag.place.repository, tag.ref.tag,
+                                     &found, err);
+    if (rc == STRAKE_ENOTFOUND) {
+        strake_err_dispose(err);
+        rc = 0;
+    } else if (rc == 0) {
+        memcpy(digest, found.digest, STRAKE_DIGEST_TEXT);
+        digest[STRAKE_DIGEST_TEXT - 1] = '\0';
+    }
+    if (rc == 0 && media_type) {
+        *media_type = strake_strdup(found.media_type);
+        if (!*media_type)
+            rc = strake_fail_nomem(err);
+    }
+    tag_close(&tag);
+    return rc;
+}
+
+/* A registry may answer 201 and keep the old tag: only what is read back counts. */
+static int read_back(const struct tag_place *tag, const char *ref, const char *digest,
+                     struct strake_job *job, struct strake_err *err)
+{
+    struct strake_descriptor found = { .size = sizeof(found) };
+    int rc = strake_registry_resolve(tag->place.instance, job, tag->place.repository, tag->ref.tag,
+                                     &found, err);
+
+    if (rc == 0 && strcmp(found.digest, digest) != 0) {
+        rc = strake_fail(err, STRAKE_EREGISTRY,
+                         "%s was put and confirmed, but the tag is at %s instead of %s", ref,
+                         found.digest, digest);
+        strake_err_hint(err, "somebody else moved it in this moment, or the registry does not keep "
+                             "what it confirms");
+    }
+    return rc;
+}
+
+int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
+                   struct strake_job *job, struct strake_err *err)
+{
+    struct strake_descriptor found = { .size = sizeof(found) };
+    struct strake_buf bytes = STRAKE_BUF(STRAKE_MANIFEST_MAX);
+    struct tag_place tag;
+    int rc = tag_open(stores, ref, &tag, err);
+
+    if (rc == 0)
+        rc = strake_registry_manifest_get(tag.place.instance, job, tag.place.repository, digest,
+                                          &bytes, &found, err);
+    if (rc == 0)
+        rc = strake_registry_manifest_put(tag.place.instance, job, tag.place.repository,
+                                          tag.ref.tag, found.media_type, strake_buf_text(&bytes),
+                                          bytes.len, err);
+    if (rc == 0)
+        rc = read_back(&tag, ref, digest, job, err);
+    strake_buf_dispose(&bytes);
+    tag_close(&tag);
+    return rc;
+}
+
+/* ---- taking a tag away ---- */
+
+/* A manifest that no other tag can share: deleting it by digest takes only this tag along. */
+static int dummy_manifest(const struct tag_place *tag, const char *ref, struct strake_job *job,
+                          struct strake_buf *bytes, struct strake_err *err)
+{
+    static const char config[] = "{}";
+    char digest[STRAKE_DIGEST_TEXT];
+    int64_t now = strake_time_now_us();
+    int rc = strake_digest_of(config, sizeof(config) - 1, digest, err);
+
+    if (rc == 0)
+        rc = strake_registry_blob_write(tag->place.instance, job, tag->place.repository, digest,
+                                        config, sizeof(config) - 1, err);
+    if (rc == 0)
+        rc = strake_buf_printf(
+            bytes,
+            "{\"schemaVersion\":2,\"mediaType\":\"" STRAKE_MEDIA_OCI_MANIFEST "\","
+            "\"config\":{\"mediaType\":\"application/vnd.oci.empty.v1+json\",\"digest\":\"%s\","
+            "\"size\":%zu},\"layers\":[],\"annotations\":{\"strake.untag\":\"%lld %s\"}}",
+            digest, sizeof(config) - 1, (long long)now, ref);
+    return rc;
+}
+
+static int untag_by_dummy(const struct tag_place *tag, const char *ref, const char *current,
+                          struct strake_stores *stores, struct strake_job *job,
+                          struct strake_err *err)
+{
+    struct strake_buf bytes = STRAKE_BUF(STRAKE_MANIFEST_MAX);
+    struct strake_err undo = { 0 };
+    char digest[STRAKE_DIGEST_TEXT];
+    int rc = dummy_manifest(tag, ref, job, &bytes, err);
+
+    if (rc == 0)
+        rc = strake_digest_of(strake_buf_text(&bytes), bytes.len, digest, err);
+    if (rc == 0)
+        rc = strake_registry_manifest_put(tag->place.instance, job, tag->place.repository,
+                                          tag->ref.tag, STRAKE_MEDIA_OCI_MANIFEST,
+                                          strake_buf_text(&bytes), bytes.len, err);
+    if (rc < 0)
+        goto out;
+    rc = strake_registry_manifest_delete(tag->place.instance, job, tag->place.repository, digest,
+                                         err);
+    if (rc == 0)
+        goto out;
+    if (strake_tag_put(stores, ref, current, job, &undo) < 0)
+        strake_err_detail(err, strake_err_message(&undo), strlen(strake_err_message(&undo)));
+    strake_err_dispose(&undo);
+out:
+    strake_buf_dispose(&bytes);
+    return rc;
+}
+
+int strake_tag_delete(struct strake_stores *stores, const char *ref, struct strake_job *job,
+                      struct strake_err *err)
+{
+    char current[STRAKE_DIGEST_TEXT];
+    struct tag_place tag;
+    int rc = strake_tag_resolve(stores, ref, job, current, NULL, err);
+
+    if (rc < 0 || !current[0])
+        return rc;
+    rc = tag_open(stores, ref, &tag, err);
+    if (rc == 0)
+        rc = strake_registry_manifest_delete(tag.place.instance, job, tag.place.repository,
+                                             tag.ref.tag, err);
+    if (rc == STRAKE_EUNSUPPORTED) {
+        strake_err_dispose(err);
+        rc = untag_by_dummy(&tag, ref, current, stores, job, err);
+    }
+    if (rc < 0)
+        strake_err_prefix(err, "the tag %s cannot be taken away: ", ref);
+    tag_close(&tag);
+    return rc;
+}
