@@ -11,13 +11,16 @@
 #include "util/job.h"
 
 #define STRAKE_JOB_STEP_BUCKETS 64
+#define STRAKE_JOB_STEPS_MAX 65536 /**< of further ones no state is kept */
 
 /** What was last told of one step, so that each change is one event. */
 struct strake_job_step_state {
     char *id;
-    int64_t started_us;   /**< of the last step.started */
+    int64_t started_us;   /**< of the last step.started; 0: none yet */
     int64_t completed_us; /**< of the last step.done; 0 while it runs */
-    struct strake_buf held[2]; /**< unfinished last lines of stdout and stderr */
+    bool cached;          /**< as the last step.done said */
+    bool failed;
+    struct strake_buf held[2]; /**< what of stdout and stderr waits for its rest */
     struct strake_job_step_state *next;
 };
 

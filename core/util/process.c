@@ -38,7 +38,8 @@ struct run {
     int64_t timeout_at; /* of the process itself; INT64_MAX: none */
     int64_t stage_end;  /* when the next stage is due; INT64_MAX: not */
     size_t input_at;
-    int rc; /* why it was ended by us; 0: it was not */
+    int rc;    /* why it was ended by us; 0: it was not */
+    bool deaf; /* a callback failed: what else comes is dropped */
     siginfo_t status;
     char *chunk;
 };
@@ -164,10 +165,11 @@ static bool take(struct run *run, size_t i)
         close_fd(&run->child.outputs[i]);
         return false;
     }
-    if (run->rc < 0 && run->rc != STRAKE_ECANCELLED && run->rc != STRAKE_ETIMEOUT)
-        return true; /* nobody wants it, but the child must not block on it */
+    if (run->deaf)
+        return true; /* the child must not block on what nobody wants */
     int rc = fd->data != NULL ? fd->data(fd->ctx, run->chunk, (size_t)got) : 0;
     if (rc < 0) {
+        run->deaf = true;
         /* The callback may have said more in the same place. */
         if (run->err->code == 0)
             strake_fail(run->err, rc, "%s: its output on descriptor %d was not taken",
