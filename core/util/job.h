@@ -34,6 +34,9 @@ void strake_job_step_log(struct strake_job *job, const char *step, int stream, c
                          size_t len);
 void strake_job_step_progress(struct strake_job *job, const struct strake_step_progress *progress);
 void strake_job_warning(struct strake_job *job, const struct strake_step_warning *warning);
+/** How many instructions ran and how many of them came from the cache: steps named `[…] …` but
+ *  `[internal] …` and `[…] FROM …`, which fetch and read rather than build. */
+void strake_job_steps_count(struct strake_job *job, int *total, int *cached);
 /** Any other event; steals `data` (an object, may be NULL). */
 void strake_job_event(struct strake_job *job, enum strake_event_type type, json_t *data);
 

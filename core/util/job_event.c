@@ -266,6 +266,32 @@ static void post_step(struct strake_job *job, enum strake_event_type type,
     post(job, type, &fields);
 }
 
+/* "[stage 2/4] RUN make": an instruction; "[internal] load …" and "[1/4] FROM …" are not. */
+static bool is_instruction(const char *name)
+{
+    const char *rest;
+    if (name == NULL || name[0] != '[' || strncmp(name, "[internal]", 10) == 0)
+        return false;
+    rest = strstr(name, "] ");
+    return rest != NULL && strncmp(rest + 2, "FROM ", 5) != 0;
+}
+
+void strake_job_steps_count(struct strake_job *job, int *total, int *cached)
+{
+    *total = 0;
+    *cached = 0;
+    pthread_mutex_lock(&job->steps_lock);
+    for (size_t i = 0; i < STRAKE_JOB_STEP_BUCKETS; i++) {
+        for (struct strake_job_step_state *at = job->steps[i]; at != NULL; at = at->next) {
+            if (!at->instruction || at->completed_us == 0)
+                continue;
+            *total += 1;
+            *cached += at->cached ? 1 : 0;
+        }
+    }
+    pthread_mutex_unlock(&job->steps_lock);
+}
+
 void strake_job_step(struct strake_job *job, const struct strake_step *given)
 {
     struct strake_step step = { 0 };
@@ -276,6 +302,8 @@ void strake_job_step(struct strake_job *job, const struct strake_step *given)
     struct strake_job_step_state unknown = { 0 };
     struct strake_job_step_state *state = state_of(job, step.id);
     struct change change = note_change(state != NULL ? state : &unknown, &step);
+    if (state != NULL && step.name != NULL)
+        state->instruction = is_instruction(step.name);
     pthread_mutex_unlock(&job->steps_lock);
 
     if (change.started)
