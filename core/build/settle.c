@@ -1,0 +1,145 @@
+/* Settling what a killed run left behind. Every check had passed when a unit was begun, so it goes
+ * forward; where somebody else moved one of its tags, or a PUT fails, it goes back. */
+#include <string.h>
+
+#include "build/publish.h"
+#include "util/json.h"
+
+struct settling {
+    struct strake_stores *stores;
+    struct strake_record *record;
+    struct strake_job *job;
+    const struct strake_unit *unit;
+};
+
+static int note_move(json_t *moves, const struct strake_move *move, const char *status)
+{
+    json_t *entry = json_object();
+    int rc = 0;
+
+    if (!entry || strake_json_set_str(entry, "ref", move->ref) < 0 ||
+        strake_json_set_str(entry, "from", move->from) < 0 ||
+        strake_json_set_str(entry, "to", move->to) < 0 ||
+        strake_json_set_str(entry, "status", status) < 0 || json_array_append(moves, entry) < 0)
+        rc = STRAKE_ENOMEM;
+    json_decref(entry);
+    return rc;
+}
+
+/* Forward is right only while every tag is where the unit knew it: old or new. */
+static int look_at_tags(struct settling *settling, bool *ours, struct strake_err *err)
+{
+    const struct strake_unit *unit = settling->unit;
+    int rc = 0;
+
+    *ours = true;
+    for (size_t i = 0; rc == 0 && i < unit->count; i++) {
+        char now[STRAKE_DIGEST_TEXT];
+        rc = strake_tag_resolve(settling->stores, unit->moves[i].ref, settling->job, now, NULL, err);
+        if (rc == 0 && strcmp(now, unit->moves[i].from) != 0 && strcmp(now, unit->moves[i].to) != 0)
+            *ours = false;
+    }
+    return rc;
+}
+
+static int forward(struct settling *settling, struct strake_err *err)
+{
+    const struct strake_unit *unit = settling->unit;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < unit->count; i++) {
+        char now[STRAKE_DIGEST_TEXT];
+        rc = strake_tag_resolve(settling->stores, unit->moves[i].ref, settling->job, now, NULL, err);
+        if (rc == 0 && strcmp(now, unit->moves[i].to) != 0)
+            rc = strake_tag_put(settling->stores, unit->moves[i].ref, unit->moves[i].to,
+                                settling->job, err);
+        if (rc == 0)
+            rc = strake_journal_mark(settling->record, unit->id, i, true, err);
+    }
+    return rc;
+}
+
+/* @return false when a tag could not be moved back; `moves` tells of each. */
+static bool back(struct settling *settling, json_t *moves, struct strake_err *err)
+{
+    const struct strake_unit *unit = settling->unit;
+    bool clean = true;
+
+    for (size_t i = unit->count; i-- > 0;) {
+        struct strake_err failure = { 0 };
+        bool undone = strake_move_undo(settling->stores, &unit->moves[i], settling->job,
+                                       &failure) == 0 &&
+                      strake_journal_mark(settling->record, unit->id, i, false, &failure) == 0;
+        if (!undone) {
+            clean = false;
+            if (!err->code)
+                strake_err_copy(err, &failure);
+        }
+        if (note_move(moves, &unit->moves[i], undone ? "cancelled" : "failed") < 0)
+            clean = false;
+        strake_err_dispose(&failure);
+    }
+    return clean;
+}
+
+/* A registry that cannot be reached leaves the unit pending: the next command tries again. */
+static int settle_unit(struct settling *settling, const char **outcome, json_t *moves,
+                       struct strake_err *err)
+{
+    const struct strake_unit *unit = settling->unit;
+    struct strake_err failure = { 0 };
+    bool ours;
+    int rc = look_at_tags(settling, &ours, err);
+
+    if (rc < 0)
+        return rc;
+    if (ours && forward(settling, &failure) == 0) {
+        *outcome = "done";
+        for (size_t i = 0; rc == 0 && i < unit->count; i++)
+            rc = note_move(moves, &unit->moves[i], "done");
+    } else {
+        *outcome = back(settling, moves, &failure) ? "rolled-back" : "partial";
+    }
+    strake_err_dispose(&failure);
+    return rc < 0 ? rc : strake_journal_end(settling->record, unit->id, *outcome, err);
+}
+
+static int report_unit(json_t *report, const struct strake_unit *unit, const char *outcome,
+                       json_t *moves)
+{
+    json_t *entry = json_object();
+    int rc = 0;
+
+    if (!entry || strake_json_set_str(entry, "run", unit->run) < 0 ||
+        strake_json_set_str(entry, "outcome", outcome) < 0 ||
+        json_object_set(entry, "moves", moves) < 0 || json_array_append(report, entry) < 0)
+        rc = STRAKE_ENOMEM;
+    json_decref(entry);
+    return rc;
+}
+
+int strake_publish_settle(struct strake_stores *stores, struct strake_record *record,
+                          struct strake_job *job, json_t **report, struct strake_err *err)
+{
+    struct strake_unit *units = NULL;
+    size_t count = 0;
+    int rc = strake_journal_pending(record, &units, &count, err);
+
+    *report = json_array();
+    if (rc == 0 && !*report)
+        rc = strake_fail_nomem(err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        struct settling settling = { .stores = stores, .record = record, .job = job,
+                                     .unit = &units[i] };
+        const char *outcome = "";
+        json_t *moves = json_array();
+        rc = moves ? settle_unit(&settling, &outcome, moves, err) : strake_fail_nomem(err);
+        if (rc == 0 && report_unit(*report, &units[i], outcome, moves) < 0)
+            rc = strake_fail_nomem(err);
+        if (rc < 0)
+            strake_err_prefix(err, "the publish of run %s cannot be settled: ", units[i].run);
+        json_decref(moves);
+    }
+    strake_units_free(units, count);
+    return rc;
+}
