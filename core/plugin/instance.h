@@ -25,6 +25,8 @@ const char *strake_instance_type(const struct strake_instance *instance);
 /* All below block; call them on worker threads. The job's deadline, or 60 s where a method has none
  * of its own (notifier, command, specs), bounds them: STRAKE_ETIMEOUT names the plugin and method. */
 
+/** The vtable's `features`; no call into the plugin. */
+uint32_t strake_builder_features(const struct strake_instance *builder);
 int strake_builder_probe(struct strake_instance *builder, struct strake_job *job,
                          struct strake_builder_info *info, struct strake_err *err);
 /** A JSON array of strings, a new reference. */

@@ -358,6 +358,9 @@ struct strake_builder_v1 {
      *          STRAKE_EUNSUPPORTED, STRAKE_ECANCELLED. */
     int (*build)(void *self, const struct strake_build_request *request, struct strake_job *job,
                  struct strake_build_result *result, struct strake_err *err);
+    /** What every version of this builder can do, bits of strake_builder_feature: known without
+     *  asking anybody, so that a plan can refuse a Dockerfile beforehand. */
+    uint32_t features;
     /* builder/1.0 ends here; append below */
 };
 
