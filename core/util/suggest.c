@@ -1,5 +1,5 @@
-/* Edit distance between short words, for hints. Three rows on the stack: words of more than 64 bytes
- * are no misspellings. */
+/* Edit distance between short words, for hints. Three rows on the stack: words of more than 64
+ * bytes are no misspellings. */
 #include "util/suggest.h"
 
 #include <stddef.h>
