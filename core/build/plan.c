@@ -27,6 +27,7 @@ void strake_plan_target_dispose(struct strake_plan_target *target)
     strake_free(target->stage);
     strake_strings_dispose(&target->images);
     strake_strings_dispose(&target->tags);
+    strake_strings_dispose(&target->refs);
     strake_strings_dispose(&target->platforms);
     strake_pairs_dispose(&target->args);
     strake_pairs_dispose(&target->labels);
@@ -69,6 +70,8 @@ struct strake_plan_target *strake_plan_find(const struct strake_plan *plan, cons
 
 int strake_plan_refs(const struct strake_plan_target *target, struct strake_strings *refs)
 {
+    if (target->refs.count)
+        return strake_strings_copy(refs, &target->refs);
     for (size_t i = 0; i < target->images.count; i++) {
         for (size_t k = 0; k < target->tags.count; k++) {
             char *ref = strake_asprintf("%s:%s", target->images.items[i], target->tags.items[k]);

@@ -41,6 +41,7 @@ struct strake_plan_target {
     char *stage;
     struct strake_strings images;
     struct strake_strings tags;
+    struct strake_strings refs; /**< -t REF: exactly these; empty: each image with each tag */
     struct strake_strings platforms;
     struct strake_pairs args;
     struct strake_pairs labels;

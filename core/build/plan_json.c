@@ -102,6 +102,7 @@ static int lists_json(const struct strake_plan_target *target, json_t *entry)
     } fields[] = {
         { "images", strake_json_strings(strake_strings_view(&target->images)) },
         { "tags", strake_json_strings(strake_strings_view(&target->tags)) },
+        { "refs", strake_json_strings(strake_strings_view(&target->refs)) },
         { "platforms", strake_json_strings(strake_strings_view(&target->platforms)) },
         { "args", strake_json_pairs(strake_pairs_view(&target->args)) },
         { "labels", strake_json_pairs(strake_pairs_view(&target->labels)) },
@@ -362,6 +363,7 @@ static int read_target(struct reader *reader, const json_t *entry,
         read_text(reader, entry, "stage", &target->stage) < 0 ||
         read_strings(reader, entry, "images", &target->images) < 0 ||
         read_strings(reader, entry, "tags", &target->tags) < 0 ||
+        read_strings(reader, entry, "refs", &target->refs) < 0 ||
         read_strings(reader, entry, "platforms", &target->platforms) < 0 ||
         read_pairs(reader, entry, "args", &target->args) < 0 ||
         read_pairs(reader, entry, "labels", &target->labels) < 0 ||

@@ -4,6 +4,7 @@
 
 #include "build/copy.h"
 #include "build/inspect.h"
+#include "build/request.h"
 #include "build/run.h"
 #include "dockerfile/dockerfile.h"
 #include "util/fs.h"
@@ -22,27 +23,21 @@ struct building {
     struct strake_instance *builder;
     struct strake_reference image; /* of the first repository; `name` NULL when there is none */
     struct strake_pairs contexts;
-    struct strake_build_secret *secrets;
-    const struct strake_build_secret **secret_list;
     struct strake_buf auth;
-    char *layout_dir;   /* where a builder without PUSH writes, or the target's own layout */
-    bool layout_is_ours; /* a temporary folder */
+    char *layout_dir; /* a temporary folder of ours, or NULL */
 };
 
 static void building_dispose(struct building *b)
 {
     struct strake_err ignored = { 0 };
 
-    if (b->layout_dir && b->layout_is_ours &&
-        strake_fs_remove_tree(b->layout_dir, &ignored) < 0)
+    if (b->layout_dir && strake_fs_remove_tree(b->layout_dir, &ignored) < 0)
         strake_log(STRAKE_LOG_WARN, "%s", strake_err_message(&ignored));
     strake_err_dispose(&ignored);
     strake_free(b->layout_dir);
     strake_instance_unref(b->builder);
     strake_reference_dispose(&b->image);
     strake_pairs_dispose(&b->contexts);
-    strake_free(b->secrets);
-    strake_free(b->secret_list);
     strake_buf_dispose(&b->auth);
 }
 
@@ -115,23 +110,6 @@ static int resolve_contexts(struct building *b)
     return 0;
 }
 
-static int collect_secrets(struct building *b)
-{
-    size_t count = b->target->secret_count;
-
-    b->secrets = strake_calloc(count + 1, sizeof(*b->secrets));
-    b->secret_list = strake_calloc(count + 1, sizeof(const struct strake_build_secret *));
-    if (!b->secrets || !b->secret_list)
-        return strake_fail_nomem(b->err);
-    for (size_t i = 0; i < count; i++) {
-        const struct strake_plan_secret *secret = &b->target->secrets[i];
-        b->secrets[i] = (struct strake_build_secret){ .id = secret->id, .file = secret->file,
-                                                      .name = secret->name };
-        b->secret_list[i] = &b->secrets[i];
-    }
-    return 0;
-}
-
 /* Is some other target built on this one's image? Then it has to be staged whatever the output is. */
 static bool is_base(const struct building *b, const struct strake_plan *plan)
 {
@@ -146,33 +124,22 @@ static bool is_base(const struct building *b, const struct strake_plan *plan)
     return false;
 }
 
-static int choose_output(struct building *b, const struct strake_plan *plan,
-                         struct strake_build_request *request)
+/* Where the image goes first: a folder of ours for a builder that cannot push, or for a layout. */
+static int choose_place(struct building *b, struct strake_build_request *request)
 {
-    const bool stage = b->options->output == STRAKE_OUTPUT_STAGE || is_base(b, plan);
+    int rc;
 
-    request->output = stage ? STRAKE_OUTPUT_STAGE : b->options->output;
-    request->output_type = b->options->output_type;
-    request->output_dest = b->options->output_dest;
-    if (!stage)
-        return 0;
-    if (!b->image.name) {
-        int rc = strake_fail(b->err, STRAKE_EUSAGE, "target %s has no image to stage it in",
-                             b->target->name);
-        strake_err_hint(b->err, "add image = \"REGISTRY/REPOSITORY\" to it, or use -t REF");
-        return rc;
-    }
-    request->image = b->image.name;
-    if (b->image.store == STRAKE_STORE_REGISTRY)
-        request->plain_http = strake_stores_plain_http(b->stores, b->image.host);
-    if (b->image.store == STRAKE_STORE_LAYOUT)
+    if (b->image.store == STRAKE_STORE_REGISTRY &&
+        (strake_builder_features(b->builder) & STRAKE_BUILDER_PUSH)) {
+        rc = strake_stores_auth_json(b->stores, &b->auth, b->err);
+    } else {
         request->image = "";
-    if (b->image.store == STRAKE_STORE_LAYOUT ||
-        !(strake_builder_features(b->builder) & STRAKE_BUILDER_PUSH)) {
-        b->layout_is_ours = true;
-        return strake_fs_tempdir(&b->layout_dir, b->err);
+        rc = strake_fs_tempdir(&b->layout_dir, b->err);
+        request->layout_dir = b->layout_dir;
     }
-    return strake_stores_auth_json(b->stores, &b->auth, b->err);
+    if (b->auth.len)
+        request->auth_json = strake_buf_text(&b->auth);
+    return rc;
 }
 
 /* What a builder wrote to a folder is uploaded by our own client, blobs first, no tag. */
@@ -229,41 +196,29 @@ static int keep_result(struct building *b, const struct strake_build_result *bui
 
 static int build(struct building *b, const struct strake_plan *plan)
 {
-    const struct strake_plan_target *target = b->target;
+    const bool stage = b->options->output == STRAKE_OUTPUT_STAGE || is_base(b, plan);
     struct strake_build_result built = { .size = sizeof(built) };
-    struct strake_build_request request = {
-        .size = sizeof(request),
-        .target = target->name,
-        .context = target->context,
-        .dockerfile = target->dockerfile,
-        .stage = target->stage,
-        .platforms = strake_strings_view(&target->platforms),
-        .args = strake_pairs_view(&target->args),
-        .labels = strake_pairs_view(&target->labels),
-        .contexts = strake_pairs_view(&b->contexts),
-        .cache_import = strake_strings_view(&target->cache_import),
-        .cache_export = strake_strings_view(&target->cache_export),
-        .secrets = b->secret_list,
-        .no_cache = target->no_cache || b->options->no_cache,
-        .image = "",
-        .layout_dir = "",
-        .output_type = "",
-        .output_dest = "",
-    };
-    int rc = choose_output(b, plan, &request);
+    struct strake_request made;
+    int rc = strake_request_make(&made, b->target, &b->contexts,
+                                 stage ? STRAKE_OUTPUT_STAGE : b->options->output, b->stores, b->err);
 
     if (rc < 0)
         return rc;
-    if (b->layout_dir)
-        request.layout_dir = b->layout_dir;
-    if (b->auth.len)
-        request.auth_json = strake_buf_text(&b->auth);
-    rc = strake_builder_build(b->builder, &request, b->job, &built, b->err);
-    if (rc < 0 || request.output != STRAKE_OUTPUT_STAGE)
+    made.request.no_cache = made.request.no_cache || b->options->no_cache;
+    if (stage) {
+        rc = choose_place(b, &made.request);
+    } else if (b->options->output == STRAKE_OUTPUT_FILE) {
+        made.request.output_type = b->options->output_type;
+        made.request.output_dest = b->options->output_dest;
+    }
+    if (rc == 0)
+        rc = strake_builder_build(b->builder, &made.request, b->job, &built, b->err);
+    strake_request_dispose(&made);
+    if (rc < 0 || !stage)
         return rc;
     if (!built.digest[0])
         return strake_fail(b->err, STRAKE_EBUILDER, "builder %s staged %s but named no digest",
-                           strake_instance_name(b->builder), target->name);
+                           strake_instance_name(b->builder), b->target->name);
     if (!built.pushed)
         rc = upload(b, built.digest);
     return rc < 0 ? rc : keep_result(b, &built);
@@ -279,9 +234,7 @@ static int prepare(struct building *b)
         rc = strake_reference_parse(b->target->images.items[0], &b->image, b->err);
     if (rc == 0)
         rc = check_needs(b);
-    if (rc == 0)
-        rc = resolve_contexts(b);
-    return rc < 0 ? rc : collect_secrets(b);
+    return rc < 0 ? rc : resolve_contexts(b);
 }
 
 int strake_run_target(const struct strake_plan *plan, const struct strake_plan_target *target,

@@ -1,0 +1,26 @@
+/* Inputs: what decides the content of a target's image, as digests that a saved plan carries. */
+#ifndef STRAKE_BUILD_INPUTS_H
+#define STRAKE_BUILD_INPUTS_H
+
+#include "build/plan.h"
+#include "build/store.h"
+
+/** Which base images to look up. */
+enum strake_bases {
+    STRAKE_BASES_NONE,   /**< offline: names only */
+    STRAKE_BASES_TRY,    /**< one that cannot be looked up is a warning */
+    STRAKE_BASES_REQUIRE /**< … an error */
+};
+
+/** Fill target->inputs: digests of the Dockerfile, the context's files (with `context`), the options,
+ *  and the bases. Blocks; on a worker thread when bases are looked up. */
+int strake_inputs_compute(struct strake_plan_target *target, struct strake_stores *stores,
+                          enum strake_bases bases, bool context, struct strake_job *job,
+                          struct strake_err *err);
+
+/** STRAKE_ESTALE naming each part that differs; 0 when nothing does. */
+int strake_inputs_compare(const struct strake_plan_target *target,
+                          const struct strake_plan_inputs *saved,
+                          const struct strake_plan_inputs *now, struct strake_err *err);
+
+#endif
