@@ -22,6 +22,7 @@ struct strake_target_secret {
 
 struct strake_target {
     char *name;
+    size_t position; /**< in the project's list; set by strake_project_add_target() */
     struct strake_place place;
     char *context;    /**< as written, "." by default; a folder relative to the project or a URL */
     char *dockerfile; /**< as written, relative to the context; "" for Dockerfile */

@@ -1,0 +1,264 @@
+/* The end of a plan: what policies may change of it, the command of each builder, the seal. */
+#include <string.h>
+
+#include "build/request.h"
+#include "image/platform.h"
+#include "image/reference.h"
+#include "plugin/instance.h"
+#include "project/make.h"
+#include "util/json.h"
+
+/* ---- what a policy sees and may change ---- */
+
+json_t *strake_plan_view(const struct strake_plan_target *target)
+{
+    json_t *view = json_object(), *cache = json_object();
+
+    if (!view || !cache || strake_json_set_str(view, "name", target->name) < 0 ||
+        strake_json_set_str(view, "image", target->images.count ? target->images.items[0] : "") < 0 ||
+        strake_json_set(view, "tags", strake_json_strings(strake_strings_view(&target->tags))) < 0 ||
+        strake_json_set(view, "labels", strake_json_pairs(strake_pairs_view(&target->labels))) < 0 ||
+        strake_json_set(view, "args", strake_json_pairs(strake_pairs_view(&target->args))) < 0 ||
+        strake_json_set(view, "platforms",
+                        strake_json_strings(strake_strings_view(&target->platforms))) < 0 ||
+        strake_json_set(cache, "import",
+                        strake_json_strings(strake_strings_view(&target->cache_import))) < 0 ||
+        strake_json_set(cache, "export",
+                        strake_json_strings(strake_strings_view(&target->cache_export))) < 0 ||
+        json_object_set(view, "cache", cache) < 0) {
+        json_decref(view);
+        view = NULL;
+    }
+    json_decref(cache);
+    return view;
+}
+
+static int bad_field(const struct strake_plan_target *target, const char *field,
+                     struct strake_err *err)
+{
+    return strake_fail(err, STRAKE_ECONFIG, "a plan policy left `%s` of target %s in a form that "
+                       "cannot be used", field, target->name);
+}
+
+/* Lua has one empty table: it stands for an empty list and an empty map alike. */
+static bool is_empty(const json_t *value)
+{
+    return (json_is_object(value) && json_object_size(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0);
+}
+
+static int take_list(const json_t *value, struct strake_strings *out)
+{
+    struct strake_strings list = { 0 };
+    const json_t *item;
+    size_t i;
+
+    if (!json_is_array(value) && !is_empty(value))
+        return STRAKE_ECONFIG;
+    json_array_foreach(value, i, item) {
+        int rc = json_is_string(item) ? strake_strings_add(&list, json_string_value(item))
+                                      : STRAKE_ECONFIG;
+        if (rc < 0) {
+            strake_strings_dispose(&list);
+            return rc;
+        }
+    }
+    strake_strings_dispose(out);
+    *out = list;
+    return 0;
+}
+
+static int take_map(json_t *value, struct strake_pairs *out)
+{
+    struct strake_pairs map = { 0 };
+    const char *name;
+    json_t *item;
+
+    if (!json_is_object(value) && !is_empty(value))
+        return STRAKE_ECONFIG;
+    json_object_foreach(value, name, item) {
+        int rc = json_is_string(item) ? strake_pairs_set(&map, name, json_string_value(item))
+                                      : STRAKE_ECONFIG;
+        if (rc < 0) {
+            strake_pairs_dispose(&map);
+            return rc;
+        }
+    }
+    strake_pairs_dispose(out);
+    *out = map;
+    return 0;
+}
+
+static int check_applied(const struct strake_plan_target *target, struct strake_err *err)
+{
+    char platform[STRAKE_PLATFORM_TEXT];
+
+    for (size_t i = 0; i < target->tags.count; i++) {
+        if (!strake_tag_valid(target->tags.items[i]))
+            return bad_field(target, "tags", err);
+    }
+    for (size_t i = 0; i < target->platforms.count; i++) {
+        if (strake_platform_parse(target->platforms.items[i], platform, err) < 0)
+            return bad_field(target, "platforms", err);
+    }
+    return 0;
+}
+
+/* -t REF named whole references: a policy that changes the tags decides anew. */
+static bool same_tags(const struct strake_strings *tags, const json_t *value)
+{
+    if (json_array_size(value) != tags->count)
+        return false;
+    for (size_t i = 0; i < tags->count; i++) {
+        const char *text = json_string_value(json_array_get(value, i));
+        if (!text || strcmp(text, tags->items[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+int strake_plan_apply(struct strake_plan_target *target, const json_t *view, struct strake_err *err)
+{
+    const json_t *cache = json_object_get(view, "cache");
+    int rc;
+
+    if (!same_tags(&target->tags, json_object_get(view, "tags")))
+        strake_strings_dispose(&target->refs);
+    rc = take_list(json_object_get(view, "tags"), &target->tags);
+    if (rc < 0)
+        return bad_field(target, "tags", err);
+    rc = take_list(json_object_get(view, "platforms"), &target->platforms);
+    if (rc < 0)
+        return bad_field(target, "platforms", err);
+    rc = take_map(json_object_get(view, "labels"), &target->labels);
+    if (rc < 0)
+        return bad_field(target, "labels", err);
+    rc = take_map(json_object_get(view, "args"), &target->args);
+    if (rc < 0)
+        return bad_field(target, "args", err);
+    rc = take_list(json_object_get(cache, "import"), &target->cache_import);
+    if (rc == 0)
+        rc = take_list(json_object_get(cache, "export"), &target->cache_export);
+    return rc < 0 ? bad_field(target, "cache", err) : check_applied(target, err);
+}
+
+/* ---- commands ---- */
+
+/* Instances are opened once a builder, not once a target. */
+struct opened {
+    char *builder;
+    struct strake_instance *instance;
+};
+
+struct finishing {
+    const struct strake_stores *stores;
+    struct opened *opened;
+    size_t count;
+    struct strake_err *err;
+};
+
+static struct strake_instance *open_builder(struct finishing *finishing,
+                                            const struct strake_plan_build *build)
+{
+    struct opened *opened;
+
+    for (size_t i = 0; i < finishing->count; i++) {
+        if (strcmp(finishing->opened[i].builder, build->builder) == 0)
+            return finishing->opened[i].instance;
+    }
+    opened = strake_reallocarray(finishing->opened, finishing->count + 1, sizeof(*opened));
+    if (!opened) {
+        strake_fail_nomem(finishing->err);
+        return NULL;
+    }
+    finishing->opened = opened;
+    opened = &opened[finishing->count];
+    *opened = (struct opened){ .builder = build->builder };
+    if (strake_instance_open(build->plugin, build->builder, "builder/1", build->options,
+                             &opened->instance, finishing->err) < 0)
+        return NULL;
+    finishing->count++;
+    return opened->instance;
+}
+
+static int target_commands(struct finishing *finishing, struct strake_plan_target *target,
+                           bool stage)
+{
+    struct strake_request made;
+    int rc = strake_request_make(&made, target, &target->contexts,
+                                 stage && target->images.count ? STRAKE_OUTPUT_STAGE
+                                                               : STRAKE_OUTPUT_NONE,
+                                 finishing->stores, finishing->err);
+
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; rc == 0 && i < target->build_count; i++) {
+        struct strake_instance *builder = open_builder(finishing, &target->builds[i]);
+        json_decref(target->builds[i].command);
+        target->builds[i].command = NULL;
+        rc = builder ? strake_builder_command(builder, &made.request, &target->builds[i].command,
+                                              finishing->err)
+                     : finishing->err->code;
+    }
+    strake_request_dispose(&made);
+    return rc;
+}
+
+int strake_plan_finish(struct strake_plan *plan, const struct strake_stores *stores, bool stage,
+                       struct strake_err *err)
+{
+    struct finishing finishing = { .stores = stores, .err = err };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->count; i++)
+        rc = target_commands(&finishing, &plan->targets[i], stage);
+    for (size_t i = 0; i < finishing.count; i++)
+        strake_instance_unref(finishing.opened[i].instance);
+    strake_free(finishing.opened);
+    return rc < 0 ? rc : strake_plan_seal(plan, err);
+}
+
+/* ---- a plan from a file ---- */
+
+static int attach_build(struct strake_plan_build *build, const struct strake_project *project,
+                        const struct strake_plan_target *target, struct strake_err *err)
+{
+    const struct strake_block *block =
+        strake_project_block(project, STRAKE_BLOCK_BUILDER, build->builder);
+
+    if (block && strcmp(block->type, build->plugin) == 0) {
+        build->options = json_deep_copy(block->options);
+        return build->options ? 0 : strake_fail_nomem(err);
+    }
+    if (!block && strcmp(build->builder, "default") == 0) {
+        struct strake_plan_target found = { .name = target->name };
+        struct strake_strings none = { 0 };
+        int rc = strake_choose_builders(project, &none, &found, NULL, err);
+        if (rc == 0 && strcmp(found.builds[0].plugin, build->plugin) == 0)
+            build->options = json_incref(found.builds[0].options);
+        for (size_t i = 0; i < found.build_count; i++) {
+            strake_free(found.builds[i].builder);
+            strake_free(found.builds[i].plugin);
+            json_decref(found.builds[i].options);
+        }
+        strake_free(found.builds);
+        if (rc < 0 || build->options)
+            return rc;
+    }
+    strake_fail(err, STRAKE_ESTALE, "the plan no longer fits: of target %s changed the builder %s",
+                target->name, build->builder);
+    strake_err_hint(err, "make a new plan with `strake plan --save`");
+    return STRAKE_ESTALE;
+}
+
+int strake_plan_attach(struct strake_plan *plan, const struct strake_project *project,
+                       struct strake_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->count; i++) {
+        for (size_t k = 0; rc == 0 && k < plan->targets[i].build_count; k++)
+            rc = attach_build(&plan->targets[i].builds[k], project, &plan->targets[i], err);
+    }
+    return rc;
+}
