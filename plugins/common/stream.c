@@ -6,9 +6,9 @@
 
 #include "strake/plugin.h"
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
-static int hold(struct strake_lines *lines, const char *data, size_t len)
+static int hold(struct plug_lines *lines, const char *data, size_t len)
 {
     if (lines->skipping)
         return 0;
@@ -34,7 +34,7 @@ static int hold(struct strake_lines *lines, const char *data, size_t len)
     return 0;
 }
 
-static int deliver(struct strake_lines *lines)
+static int deliver(struct plug_lines *lines)
 {
     if (lines->skipping) {
         lines->skipping = false;
@@ -51,7 +51,7 @@ static int deliver(struct strake_lines *lines)
     return lines->line(lines->ctx, lines->held, len);
 }
 
-int strake_lines_feed(struct strake_lines *lines, const char *data, size_t len)
+int plug_lines_feed(struct plug_lines *lines, const char *data, size_t len)
 {
     while (len > 0) {
         const char *newline = memchr(data, '\n', len);
@@ -68,7 +68,7 @@ int strake_lines_feed(struct strake_lines *lines, const char *data, size_t len)
     return 0;
 }
 
-int strake_lines_finish(struct strake_lines *lines)
+int plug_lines_finish(struct plug_lines *lines)
 {
     int rc = lines->held_len > 0 ? deliver(lines) : 0;
     free(lines->held);
@@ -79,26 +79,26 @@ int strake_lines_finish(struct strake_lines *lines)
     return rc;
 }
 
-/* ---- tail ------------------------------------------------------------------------------------- */
+/* ---- tail ------------------------------------------------------------------------------------ */
 
-/* Twice what is kept, so that the bytes are moved once in STRAKE_TAIL_BYTES. */
-#define TAIL_ROOM (2 * STRAKE_TAIL_BYTES)
+/* Twice what is kept, so that the bytes are moved once in PLUG_TAIL_BYTES. */
+#define TAIL_ROOM (2 * PLUG_TAIL_BYTES)
 
-int strake_tail_keep(void *ctx, const char *data, size_t len)
+int plug_tail_keep(void *ctx, const char *data, size_t len)
 {
-    struct strake_tail *tail = ctx;
+    struct plug_tail *tail = ctx;
     if (tail->data == NULL) {
         tail->data = malloc(TAIL_ROOM + 1);
         if (tail->data == NULL)
             return STRAKE_ENOMEM;
     }
-    if (len > STRAKE_TAIL_BYTES) {
-        data += len - STRAKE_TAIL_BYTES;
-        len = STRAKE_TAIL_BYTES;
+    if (len > PLUG_TAIL_BYTES) {
+        data += len - PLUG_TAIL_BYTES;
+        len = PLUG_TAIL_BYTES;
         tail->cut = true;
     }
     if (tail->len + len > TAIL_ROOM) {
-        size_t keep = STRAKE_TAIL_BYTES;
+        size_t keep = PLUG_TAIL_BYTES;
         memmove(tail->data, tail->data + tail->len - keep, keep);
         tail->len = keep;
         tail->cut = true;
@@ -109,12 +109,12 @@ int strake_tail_keep(void *ctx, const char *data, size_t len)
     return 0;
 }
 
-const char *strake_tail_text(const struct strake_tail *tail, size_t *len)
+const char *plug_tail_text(const struct plug_tail *tail, size_t *len)
 {
     *len = 0;
     if (tail->data == NULL)
         return "";
-    size_t start = tail->len > STRAKE_TAIL_BYTES ? tail->len - STRAKE_TAIL_BYTES : 0;
+    size_t start = tail->len > PLUG_TAIL_BYTES ? tail->len - PLUG_TAIL_BYTES : 0;
     if (tail->cut || start > 0) {
         const char *newline = memchr(tail->data + start, '\n', tail->len - start);
         if (newline != NULL)
@@ -124,8 +124,8 @@ const char *strake_tail_text(const struct strake_tail *tail, size_t *len)
     return tail->data + start;
 }
 
-void strake_tail_dispose(struct strake_tail *tail)
+void plug_tail_dispose(struct plug_tail *tail)
 {
     free(tail->data);
-    *tail = (struct strake_tail){ 0 };
+    *tail = (struct plug_tail){ 0 };
 }

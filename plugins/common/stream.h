@@ -1,15 +1,15 @@
 /* What comes out of a program: cut into lines, or its last bytes kept. */
-#ifndef STRAKE_PLUGINS_STREAM_H
-#define STRAKE_PLUGINS_STREAM_H
+#ifndef PLUG_STREAM_H
+#define PLUG_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /** Cuts a stream into lines. Set `max`, `line` and `ctx`, the rest is zero. */
-struct strake_lines {
+struct plug_lines {
     size_t max; /**< bytes of a line; longer ones are left out and counted */
     /** One line without its newline (or carriage return before it); NUL-terminated, may hold NULs;
-     *  it may be changed. @return 0, or a negative code that strake_lines_feed() passes on. */
+     *  it may be changed. @return 0, or a negative code that plug_lines_feed() passes on. */
     int (*line)(void *ctx, char *line, size_t len);
     void *ctx;
     size_t dropped; /**< lines that were too long */
@@ -20,24 +20,24 @@ struct strake_lines {
 };
 
 /** @return 0, STRAKE_ENOMEM, or what `line` returned. */
-int strake_lines_feed(struct strake_lines *lines, const char *data, size_t len);
+int plug_lines_feed(struct plug_lines *lines, const char *data, size_t len);
 /** The last line, when it had no newline. Frees what was held. */
-int strake_lines_finish(struct strake_lines *lines);
+int plug_lines_finish(struct plug_lines *lines);
 
 /** Keeps the last bytes of a stream. Zero-initialised is empty. */
-struct strake_tail {
+struct plug_tail {
     char *data;
     size_t len;
     bool cut; /**< earlier bytes were dropped */
 };
 
-#define STRAKE_TAIL_BYTES ((size_t)64 * 1024)
+#define PLUG_TAIL_BYTES ((size_t)64 * 1024)
 
-/** As the `data` callback of a strake_process_fd; `ctx` is a struct strake_tail.
+/** As the `data` callback of a strake_process_fd; `ctx` is a struct plug_tail.
  *  @return 0 or STRAKE_ENOMEM. */
-int strake_tail_keep(void *ctx, const char *data, size_t len);
-/** At most STRAKE_TAIL_BYTES, NUL-terminated, never NULL; beginning with a whole line. */
-const char *strake_tail_text(const struct strake_tail *tail, size_t *len);
-void strake_tail_dispose(struct strake_tail *tail);
+int plug_tail_keep(void *ctx, const char *data, size_t len);
+/** At most PLUG_TAIL_BYTES, NUL-terminated, never NULL; beginning with a whole line. */
+const char *plug_tail_text(const struct plug_tail *tail, size_t *len);
+void plug_tail_dispose(struct plug_tail *tail);
 
 #endif

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int strake_tempdir_make(const struct strake_host *host, struct strake_tempdir *dir,
+int plug_tempdir_make(const struct strake_host *host, struct plug_tempdir *dir,
                         struct strake_err *err)
 {
     const char *base = getenv("TMPDIR");
@@ -46,7 +46,7 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-int strake_tempdir_write(const struct strake_host *host, const struct strake_tempdir *dir,
+int plug_tempdir_write(const struct strake_host *host, const struct plug_tempdir *dir,
                          const char *name, const void *data, size_t len, struct strake_err *err)
 {
     char path[PATH_MAX];
@@ -65,7 +65,7 @@ int strake_tempdir_write(const struct strake_host *host, const struct strake_tem
     return 0;
 }
 
-int strake_file_read(const char *path, size_t max, char **data, size_t *len)
+int plug_file_read(const char *path, size_t max, char **data, size_t *len)
 {
     *data = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -109,7 +109,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-void strake_tempdir_remove(const struct strake_host *host, struct strake_tempdir *dir)
+void plug_tempdir_remove(const struct strake_host *host, struct plug_tempdir *dir)
 {
     if (dir->path[0] == '\0')
         return;

@@ -1,26 +1,27 @@
 /* A private folder for the files of one call. */
-#ifndef STRAKE_PLUGINS_TEMPDIR_H
-#define STRAKE_PLUGINS_TEMPDIR_H
+#ifndef PLUG_TEMPDIR_H
+#define PLUG_TEMPDIR_H
 
 #include <limits.h>
 
 #include "strake/plugin.h"
 
 /** Zero-initialised: there is none. */
-struct strake_tempdir {
+struct plug_tempdir {
     char path[PATH_MAX];
 };
 
 /** Make the folder, mode 0700, under $TMPDIR or /tmp. @return 0 or STRAKE_EIO. */
-int strake_tempdir_make(const struct strake_host *host, struct strake_tempdir *dir,
+int plug_tempdir_make(const struct strake_host *host, struct plug_tempdir *dir,
                         struct strake_err *err);
 /** A file in it, mode 0600, with these bytes. @return 0 or STRAKE_EIO. */
-int strake_tempdir_write(const struct strake_host *host, const struct strake_tempdir *dir,
+int plug_tempdir_write(const struct strake_host *host, const struct plug_tempdir *dir,
                          const char *name, const void *data, size_t len, struct strake_err *err);
-/** Read a whole file of at most `max` bytes into a string of the caller's (free()); `len` may be NULL.
- *  @return 0, STRAKE_EIO, STRAKE_ETOOBIG, STRAKE_ENOMEM; tells no err. */
-int strake_file_read(const char *path, size_t max, char **data, size_t *len);
+/** Read a whole file of at most `max` bytes as a string of the caller's (free()); `len` may
+ *  be NULL.
+ *  @return 0, STRAKE_EIO, STRAKE_ETOOBIG, STRAKE_ENOMEM; nothing is described. */
+int plug_file_read(const char *path, size_t max, char **data, size_t *len);
 /** Remove it and all that is in it; without one nothing. What cannot be removed is logged. */
-void strake_tempdir_remove(const struct strake_host *host, struct strake_tempdir *dir);
+void plug_tempdir_remove(const struct strake_host *host, struct plug_tempdir *dir);
 
 #endif
