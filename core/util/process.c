@@ -13,6 +13,7 @@
 #include "util/buf.h"
 #include "util/mem.h"
 #include "util/process_impl.h"
+#include "util/sigpipe.h"
 #include "util/time.h"
 
 #define CHUNK ((size_t)64 * 1024) /* what a pipe holds */
@@ -120,32 +121,15 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* As write(), but a reader that is gone is EPIPE only, whatever the program does with SIGPIPE. */
-static ssize_t write_quietly(int fd, const void *data, size_t len)
-{
-    sigset_t pipe_only, before, pending;
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    ssize_t wrote = write(fd, data, len);
-    int saved = errno;
-    if (wrote < 0 && saved == EPIPE && !sigismember(&pending, SIGPIPE)) {
-        const struct timespec at_once = { 0 };
-        while (sigtimedwait(&pipe_only, NULL, &at_once) < 0 && errno == EINTR)
-            continue;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
-    return wrote;
-}
-
 /* A child that closes its stdin early is no failure: its exit code says what it made of it. */
 static void feed(struct run *run)
 {
     const char *data = run->process->input;
-    ssize_t wrote = write_quietly(run->child.input, data + run->input_at,
-                                  run->process->input_len - run->input_at);
+    struct strake_sigpipe sigpipe;
+    strake_sigpipe_hold(&sigpipe);
+    ssize_t wrote = write(run->child.input, data + run->input_at,
+                          run->process->input_len - run->input_at);
+    strake_sigpipe_release(&sigpipe);
     if (wrote > 0)
         run->input_at += (size_t)wrote;
     else if (wrote < 0 && (errno == EAGAIN || errno == EINTR))

@@ -1,0 +1,85 @@
+/* When a request is tried again, and how long to wait before. */
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "util/http_impl.h"
+#include "util/time.h"
+
+#define FIRST_WAIT_MS 150
+/* Ten years: what is longer is nonsense, and sums of it stay far from overflow. */
+#define RETRY_AFTER_MAX_S ((int64_t)315360000)
+
+bool strake_http_may_pass(int status)
+{
+    /* 501 is a property of the server, not of the moment. */
+    return status == 408 || status == 429 || (status >= 500 && status <= 599 && status != 501);
+}
+
+/* @return the number, or -1 when there is anything else than 1 to `max_digits` digits. */
+static int64_t digits(const char *text, size_t len, size_t max_digits)
+{
+    int64_t value = 0;
+    if (len == 0 || len > max_digits)
+        return -1;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        value = value * 10 + (text[i] - '0');
+    }
+    return value;
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form that may be sent today. @return seconds, or -1. */
+static int64_t parse_date(const char *text, size_t len)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    if (len != 29 || memcmp(text + 3, ", ", 2) != 0 || memcmp(text + 25, " GMT", 4) != 0 ||
+        text[7] != ' ' || text[11] != ' ' || text[16] != ' ' || text[19] != ':' || text[22] != ':')
+        return -1;
+    int month = -1;
+    for (int i = 0; i < 12; i++) {
+        if (memcmp(text + 8, months + 3 * i, 3) == 0)
+            month = i;
+    }
+    int64_t day = digits(text + 5, 2, 2), year = digits(text + 12, 4, 4);
+    int64_t hour = digits(text + 17, 2, 2), minute = digits(text + 20, 2, 2);
+    int64_t second = digits(text + 23, 2, 2);
+    if (month < 0 || day < 1 || day > 31 || year < 1970 || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 60)
+        return -1;
+    struct tm when = { .tm_year = (int)year - 1900,
+                       .tm_mon = month,
+                       .tm_mday = (int)day,
+                       .tm_hour = (int)hour,
+                       .tm_min = (int)minute,
+                       .tm_sec = (int)second };
+    return timegm(&when);
+}
+
+int64_t strake_http_retry_after(const struct strake_buf *headers, int64_t now_us)
+{
+    size_t pos = 0, len = 0;
+    const char *value = strake_http_header(headers, "retry-after", &pos, &len);
+    if (value == NULL)
+        return -1;
+    int64_t seconds = digits(value, len, 18);
+    if (seconds < 0) {
+        int64_t date = parse_date(value, len);
+        if (date < 0)
+            return -1;
+        int64_t now = now_us / 1000000;
+        seconds = date > now ? date - now : 0;
+    }
+    return (seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S) * 1000;
+}
+
+int64_t strake_http_backoff(int tries)
+{
+    int64_t most = (int64_t)FIRST_WAIT_MS << (tries > 1 ? tries - 1 : 0);
+    uint32_t random = 0;
+    /* Without randomness (a kernel that has none yet) the full wait is as good. */
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
+        return most;
+    return most / 2 + (int64_t)(random % (uint32_t)(most / 2 + 1));
+}
