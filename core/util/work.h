@@ -10,7 +10,8 @@
 struct strake_work;
 
 /** @return NULL: no memory. Loop's thread, as free and start. `free` waits for nothing: threads
- *  that are still out (a plugin that never returns) keep what they need alive. */
+ *  that are still out (a plugin that never returns) keep what they need alive, and no `done` is
+ *  called any more. It closes a handle: the loop must turn once more before it is closed. */
 struct strake_work *strake_work_new(uv_loop_t *loop);
 void strake_work_free(struct strake_work *work);
 
@@ -23,7 +24,8 @@ int strake_work_start(struct strake_work *work, int (*run)(void *ctx),
 
 /** Run `run(ctx)` on a thread and wait `timeout_ms` at most for it, on any thread.
  *  @return its result, or STRAKE_ETIMEOUT: the thread is left behind, and so is `ctx`: `drop(ctx)`
- *  is called when it does come back. */
+ *  (may be NULL) is called when it does come back; or STRAKE_ENOMEM: it was not run. A `run` that
+ *  uses these codes itself tells them apart through `ctx`. */
 int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx, int64_t timeout_ms);
 
 #endif

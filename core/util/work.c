@@ -1,0 +1,320 @@
+/* Blocking work on threads of our own, its results brought back to the loop. */
+#include "util/work.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "util/mem.h"
+
+#define THREADS_MAX 64
+
+/* One piece of work, in line, running or finished. */
+struct piece {
+    int (*run)(void *ctx);
+    void (*done)(void *ctx, int rc);
+    void *ctx;
+    int rc;
+    struct piece *next;
+};
+
+struct line {
+    struct piece *first;
+    struct piece **end;
+    size_t count;
+};
+
+/* Kept alive by the loop until its handle is closed, and by each thread. */
+struct strake_work {
+    uv_async_t finished_async;
+    size_t out; /* pieces whose `done` is still to come; the loop's thread only */
+
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t wanted;
+    unsigned refs;
+    unsigned threads;
+    unsigned idle;
+    struct line waiting;
+    struct line finished;
+    bool closed;
+};
+
+/* ---- lines ------------------------------------------------------------------------------------ */
+
+static void line_init(struct line *line)
+{
+    *line = (struct line){ 0 };
+    line->end = &line->first;
+}
+
+static void line_append(struct line *line, struct piece *piece)
+{
+    piece->next = NULL;
+    *line->end = piece;
+    line->end = &piece->next;
+    line->count++;
+}
+
+static struct piece *line_take(struct line *line)
+{
+    struct piece *piece = line->first;
+    if (piece == NULL)
+        return NULL;
+    line->first = piece->next;
+    if (line->first == NULL)
+        line->end = &line->first;
+    line->count--;
+    return piece;
+}
+
+/* What is in a line is forgotten; each `ctx` stays with whoever gave it. */
+static void line_clear(struct line *line)
+{
+    struct piece *piece;
+    while ((piece = line_take(line)) != NULL)
+        strake_free(piece);
+}
+
+/* ---- threads ---------------------------------------------------------------------------------- */
+
+/* A detached thread that takes no signals: they are the main thread's. @return an errno. */
+static int start_thread(void *(*body)(void *), void *ctx)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int error = pthread_attr_init(&attributes);
+    if (error != 0)
+        return error;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attributes, body, ctx);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+static void work_destroy(struct strake_work *work)
+{
+    pthread_cond_destroy(&work->wanted);
+    pthread_mutex_destroy(&work->lock);
+    strake_free(work);
+}
+
+/* Give one reference back; the lock is held, and is not any more afterwards. */
+static void unref_locked(struct strake_work *work)
+{
+    bool last = --work->refs == 0;
+    pthread_mutex_unlock(&work->lock);
+    if (last)
+        work_destroy(work);
+}
+
+static void *thread_main(void *ctx)
+{
+    struct strake_work *work = ctx;
+    pthread_mutex_lock(&work->lock);
+    while (!work->closed) {
+        struct piece *piece = line_take(&work->waiting);
+        if (piece == NULL) {
+            work->idle++;
+            pthread_cond_wait(&work->wanted, &work->lock);
+            work->idle--;
+            continue;
+        }
+        pthread_mutex_unlock(&work->lock);
+        piece->rc = piece->run(piece->ctx);
+        pthread_mutex_lock(&work->lock);
+        if (work->closed) {
+            strake_free(piece);
+            break;
+        }
+        line_append(&work->finished, piece);
+        uv_async_send(&work->finished_async);
+    }
+    work->threads--;
+    unref_locked(work);
+    return NULL;
+}
+
+/* ---- the loop's side -------------------------------------------------------------------------- */
+
+static void on_finished(uv_async_t *async)
+{
+    struct strake_work *work = async->data;
+    pthread_mutex_lock(&work->lock);
+    work->refs++; /* `done` may free the work */
+    while (!work->closed) {
+        struct piece *piece = line_take(&work->finished);
+        if (piece == NULL)
+            break;
+        pthread_mutex_unlock(&work->lock);
+        if (--work->out == 0)
+            uv_unref((uv_handle_t *)&work->finished_async);
+        piece->done(piece->ctx, piece->rc);
+        strake_free(piece);
+        pthread_mutex_lock(&work->lock);
+    }
+    unref_locked(work);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct strake_work *work = handle->data;
+    pthread_mutex_lock(&work->lock);
+    unref_locked(work);
+}
+
+struct strake_work *strake_work_new(uv_loop_t *loop)
+{
+    struct strake_work *work = strake_calloc(1, sizeof(*work));
+    if (work == NULL)
+        return NULL;
+    if (uv_async_init(loop, &work->finished_async, on_finished) != 0) {
+        strake_free(work);
+        return NULL;
+    }
+    work->finished_async.data = work;
+    uv_unref((uv_handle_t *)&work->finished_async);
+    pthread_mutex_init(&work->lock, NULL);
+    pthread_cond_init(&work->wanted, NULL);
+    line_init(&work->waiting);
+    line_init(&work->finished);
+    work->refs = 1;
+    return work;
+}
+
+void strake_work_free(struct strake_work *work)
+{
+    if (work == NULL)
+        return;
+    pthread_mutex_lock(&work->lock);
+    work->closed = true;
+    line_clear(&work->waiting);
+    line_clear(&work->finished);
+    pthread_cond_broadcast(&work->wanted);
+    pthread_mutex_unlock(&work->lock);
+    uv_close((uv_handle_t *)&work->finished_async, on_closed);
+}
+
+/* One more thread when there is more to do than idle threads. Without one the piece waits in line;
+ * only the first thread of all is needed. The lock is held. */
+static int add_thread(struct strake_work *work)
+{
+    if (work->waiting.count <= work->idle || work->threads >= THREADS_MAX)
+        return 0;
+    work->threads++;
+    work->refs++;
+    if (start_thread(thread_main, work) == 0)
+        return 0;
+    work->threads--;
+    work->refs--;
+    return work->threads > 0 ? 0 : STRAKE_ENOMEM;
+}
+
+int strake_work_start(struct strake_work *work, int (*run)(void *ctx),
+                      void (*done)(void *ctx, int rc), void *ctx)
+{
+    struct piece *piece = strake_malloc(sizeof(*piece));
+    if (piece == NULL)
+        return STRAKE_ENOMEM;
+    *piece = (struct piece){ .run = run, .done = done, .ctx = ctx };
+    pthread_mutex_lock(&work->lock);
+    line_append(&work->waiting, piece);
+    int rc = add_thread(work);
+    if (rc < 0)
+        line_clear(&work->waiting); /* no thread at all: nothing else can be in line */
+    else
+        pthread_cond_signal(&work->wanted);
+    pthread_mutex_unlock(&work->lock);
+    if (rc == 0 && work->out++ == 0)
+        uv_ref((uv_handle_t *)&work->finished_async);
+    return rc;
+}
+
+/* ---- a call with a limit ----------------------------------------------------------------------- */
+
+struct call {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    int (*run)(void *ctx);
+    void (*drop)(void *ctx);
+    void *ctx;
+    int rc;
+    bool finished;
+    bool abandoned;
+};
+
+static void call_free(struct call *call)
+{
+    pthread_cond_destroy(&call->ended);
+    pthread_mutex_destroy(&call->lock);
+    strake_free(call);
+}
+
+static void *call_main(void *ctx)
+{
+    struct call *call = ctx;
+    int rc = call->run(call->ctx);
+    pthread_mutex_lock(&call->lock);
+    call->rc = rc;
+    call->finished = true;
+    bool abandoned = call->abandoned;
+    pthread_cond_signal(&call->ended);
+    pthread_mutex_unlock(&call->lock);
+    if (abandoned) {
+        if (call->drop != NULL)
+            call->drop(call->ctx);
+        call_free(call);
+    }
+    return NULL;
+}
+
+static struct timespec later(int64_t ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += (time_t)(ms / 1000);
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx, int64_t timeout_ms)
+{
+    struct call *call = strake_calloc(1, sizeof(*call));
+    if (call == NULL)
+        return STRAKE_ENOMEM;
+    call->run = run;
+    call->drop = drop;
+    call->ctx = ctx;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&call->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&call->lock, NULL);
+
+    struct timespec until = later(timeout_ms > 0 ? timeout_ms : 0);
+    pthread_mutex_lock(&call->lock);
+    if (start_thread(call_main, call) != 0) {
+        pthread_mutex_unlock(&call->lock);
+        call_free(call);
+        return STRAKE_ENOMEM;
+    }
+    int waited = 0;
+    while (!call->finished && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&call->ended, &call->lock, &until);
+    bool finished = call->finished;
+    call->abandoned = !finished;
+    int rc = finished ? call->rc : STRAKE_ETIMEOUT;
+    pthread_mutex_unlock(&call->lock);
+    if (finished)
+        call_free(call);
+    return rc;
+}
