@@ -24,6 +24,8 @@ void strake_secret_mark(const char *value, size_t len);
 int strake_secret_redact(struct strake_buf *text);
 /** True when at least one text is marked. */
 bool strake_secret_any(void);
+/** Standard base64 with padding (RFC 4648), appended. @return 0, STRAKE_ETOOBIG, STRAKE_ENOMEM. */
+int strake_base64(const void *data, size_t len, struct strake_buf *out);
 /** Forget and wipe everything (tests, the end of the program). */
 void strake_secret_reset(void);
 
