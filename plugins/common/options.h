@@ -2,10 +2,10 @@
  * by name.
  *
  *     static const struct plug_option table[] = {
- *         { "address", PLUG_STRING, offsetof(struct my_options, address), .required = true },
- *         { "timeout_ms", PLUG_INT, offsetof(struct my_options, timeout_ms), .max = 3600000 },
- *         { "password", PLUG_SECRET, offsetof(struct my_options, password) },
- *         { NULL },
+ *         PLUG_OPTION(struct my_options, address, .kind = PLUG_STRING, .required = true),
+ *         PLUG_OPTION(struct my_options, timeout_ms, .kind = PLUG_INT, .max = 3600000),
+ *         PLUG_OPTION(struct my_options, password, .kind = PLUG_SECRET),
+ *         { .key = NULL },
  *     };
  *     struct my_options options = { .timeout_ms = 30000 };   // defaults are what stands there
  *     rc = plug_options_read(host, "my", table, json, &options, err);
@@ -45,6 +45,12 @@ struct plug_option {
     int64_t min; /**< PLUG_INT */
     int64_t max; /**< PLUG_INT; 0: no bound */
 };
+
+/** An option whose key is the name of its field. */
+#define PLUG_OPTION(type, field, ...)                                                              \
+    {                                                                                              \
+        .key = #field, .offset = offsetof(type, field), __VA_ARGS__                                \
+    }
 
 /** Read the JSON object `json` into the struct `into`, whose pointers must be NULL before; what is
  *  not given stays as it is. `plugin` is the name for messages. Any thread, does not block.

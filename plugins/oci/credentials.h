@@ -1,0 +1,38 @@
+/* Finding the credentials for a registry where docker and podman keep them. */
+#ifndef OCI_CREDENTIALS_H
+#define OCI_CREDENTIALS_H
+
+#include "common/util.h"
+
+/** What was found; every value is marked for redaction already. All NULL: nobody's credentials. */
+struct oci_credentials {
+    char *username;
+    char *password;
+    char *identity_token; /**< an OAuth2 refresh token */
+    char *registry_token; /**< a Bearer token as it is */
+    char *source;         /**< where they are from, for messages: "~/.docker/config.json" */
+    char *trouble;        /**< why a place could not be asked, for hints; or NULL */
+};
+
+static inline bool oci_credentials_given(const struct oci_credentials *credentials)
+{
+    return credentials->password || credentials->identity_token || credentials->registry_token;
+}
+
+/** Look in DOCKER_AUTH_CONFIG; credHelpers, credsStore and auths of docker's config.json; podman's
+ *  auth.json files; the first place that has some wins, within a file of podman the longest path.
+ *  Reads files and may run a docker-credential program (blocks). A place that is broken is told in
+ *  the log and in `trouble`, and the next one is asked.
+ *  @param registry   "docker.io", "ghcr.io", "127.0.0.1:5000"
+ *  @param repository within it
+ *  @return 0, also when there are none; STRAKE_ECANCELLED, STRAKE_ENOMEM. */
+int oci_credentials_find(const struct strake_host *host, struct strake_job *job,
+                         const char *registry, const char *repository, struct oci_credentials *out,
+                         struct strake_err *err);
+void oci_credentials_dispose(struct oci_credentials *credentials);
+
+/** "user:password" in base64, as Basic wants it, marked for redaction. NULL: out of memory. */
+char *oci_credentials_basic(const struct strake_host *host, const char *username,
+                            const char *password);
+
+#endif

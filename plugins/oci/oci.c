@@ -1,0 +1,237 @@
+/* The oci plugin: the instance of one registry (oci.h says what is where). */
+#include "oci.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth.h"
+#include "realm.h"
+
+static const struct plug_option option_table[] = {
+    PLUG_OPTION(struct oci_options, host, .kind = PLUG_STRING, .required = true),
+    PLUG_OPTION(struct oci_options, plain_http, .kind = PLUG_FLAG),
+    PLUG_OPTION(struct oci_options, username, .kind = PLUG_STRING),
+    PLUG_OPTION(struct oci_options, password, .kind = PLUG_SECRET),
+    PLUG_OPTION(struct oci_options, ca, .kind = PLUG_STRING),
+    PLUG_OPTION(struct oci_options, cert, .kind = PLUG_STRING),
+    PLUG_OPTION(struct oci_options, key, .kind = PLUG_STRING),
+    PLUG_OPTION(struct oci_options, timeout_ms, .kind = PLUG_INT, .max = 24 * 3600 * 1000),
+    { .key = NULL },
+};
+
+/* ---- small things that every method needs ----------------------------------------------------- */
+
+bool oci_is_digest(const char *text)
+{
+    size_t hex = strncmp(text, "sha256:", 7) == 0 ? 64 : strncmp(text, "sha512:", 7) == 0 ? 128 : 0;
+    return hex > 0 && strlen(text) == 7 + hex && strspn(text + 7, "0123456789abcdef") == hex;
+}
+
+static bool is_name_part(const char *part, size_t len)
+{
+    /* "..", ".x" and an empty part could lead a path elsewhere. */
+    if (len == 0 || !isalnum((unsigned char)part[0]))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)part[i]) && !strchr("._-", part[i]))
+            return false;
+    return true;
+}
+
+int oci_check_name(const struct oci *oci, const char *repository, const char *reference,
+                   struct strake_err *err)
+{
+    for (const char *part = repository;; part++) {
+        size_t len = strcspn(part, "/");
+        if (!is_name_part(part, len))
+            return oci->host->fail(err, STRAKE_EUSAGE, "\"%.300s\" is not the name of a repository",
+                                   repository);
+        part += len;
+        if (!*part)
+            break;
+    }
+    for (const char *c = reference ? reference : "a"; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("._-:", *c))
+            return oci->host->fail(err, STRAKE_EUSAGE, "\"%.300s\" is neither a tag nor a digest",
+                                   reference);
+    if (reference && (!*reference || *reference == '.'))
+        return oci->host->fail(err, STRAKE_EUSAGE, "\"%s\" is neither a tag nor a digest",
+                               reference);
+    return 0;
+}
+
+char *oci_url(const struct oci *oci, const char *repository, const char *kind, const char *rest)
+{
+    return plug_format("%s%s/%s/%s", oci->base, repository, kind, rest);
+}
+
+char *oci_scope(const char *repository, const char *actions)
+{
+    return plug_format("repository:%s:%s", repository, actions);
+}
+
+int64_t oci_header_number(const char *lines, const char *name)
+{
+    size_t pos = 0;
+    size_t len = 0;
+    const char *text = plug_header(lines, name, &pos, &len);
+    if (!text || len == 0 || len > 18 || strspn(text, "0123456789") < len)
+        return -1;
+    return strtoll(text, NULL, 10);
+}
+
+/* ---- open and close --------------------------------------------------------------------------- */
+
+static int check_options(const struct strake_host *host, const struct oci_options *options,
+                         struct strake_err *err)
+{
+    if (!options->username != !plug_secret_given(&options->password))
+        return host->fail(err, STRAKE_ECONFIG, "oci: 'username' and 'password' go together");
+    if (!options->cert != !options->key)
+        return host->fail(err, STRAKE_ECONFIG, "oci: 'cert' and 'key' go together");
+    if (options->plain_http == PLUG_YES && (options->ca || options->cert))
+        return host->fail(err, STRAKE_ECONFIG,
+                          "oci: plain_http = true and a certificate do not go together");
+    return 0;
+}
+
+/** Where the registry answers. On loopback it speaks http, unless something says otherwise. */
+static int find_base(struct oci *oci, struct strake_err *err)
+{
+    const struct strake_host *host = oci->host;
+    const struct oci_options *options = &oci->options;
+    bool hub = strcmp(options->host, "docker.io") == 0;
+    const char *address = hub ? "registry-1.docker.io" : options->host;
+    struct plug_url probe = { 0 };
+    oci->base = plug_format("https://%s/v2/", address);
+    if (!oci->base)
+        return plug_fail_nomem(host, err);
+    int rc = plug_url_split(oci->base, &probe);
+    if (rc == STRAKE_ENOMEM)
+        return plug_fail_nomem(host, err);
+    if (rc < 0 || strcspn(address, "/?#@") != strlen(address)) {
+        plug_url_dispose(&probe);
+        return host->fail(err, STRAKE_ECONFIG, "oci: option 'host' is not a host or host:port: %s",
+                          options->host);
+    }
+    bool plain = options->plain_http == PLUG_YES ||
+                 (options->plain_http == PLUG_UNSET && !options->ca && !options->cert &&
+                  oci_address_is_loopback(probe.host));
+    plug_url_dispose(&probe);
+    if (plain) {
+        free(oci->base);
+        oci->base = plug_format("http://%s/v2/", address);
+    }
+    if (!oci->base || plug_url_split(oci->base, &oci->origin) < 0)
+        return plug_fail_nomem(host, err);
+    return 0;
+}
+
+static void oci_close(void *self)
+{
+    struct oci *oci = self;
+    if (!oci)
+        return;
+    oci_auth_free(oci->auth);
+    plug_url_dispose(&oci->origin);
+    plug_options_dispose(option_table, &oci->options);
+    free(oci->base);
+    free(oci);
+}
+
+static int oci_open(const struct strake_host *host, const char *options, void **self,
+                    struct strake_err *err)
+{
+    struct oci *oci = calloc(1, sizeof(*oci));
+    if (!oci)
+        return plug_fail_nomem(host, err);
+    oci->host = host;
+    int rc = plug_options_read(host, "oci", option_table, options, &oci->options, err);
+    if (rc == 0)
+        rc = check_options(host, &oci->options, err);
+    if (rc == 0)
+        rc = find_base(oci, err);
+    if (rc == 0 && !(oci->auth = oci_auth_new()))
+        rc = plug_fail_nomem(host, err);
+    if (rc < 0)
+        oci_close(oci);
+    else
+        *self = oci;
+    return rc;
+}
+
+/* ---- ping ------------------------------------------------------------------------------------- */
+
+/** GET /v2/: is it a registry, and do our credentials hold? */
+static int oci_ping(void *self, struct strake_job *job, struct strake_buf *detail,
+                    struct strake_err *err)
+{
+    struct oci *oci = self;
+    const struct strake_host *host = oci->host;
+    struct plug_text text = { 0 };
+    char *what = plug_format("asking %s whether it is there", oci_name(oci));
+    if (!what)
+        return plug_fail_nomem(host, err);
+    struct oci_call call = {
+        .what = what,
+        .repository = "",
+        .scopes = "",
+        .method = "GET",
+        .url = oci->base,
+        .idempotent = true,
+    };
+    const struct oci_credentials *credentials = NULL;
+    int rc = oci_call_run(oci, job, &call, err);
+    if (rc == 0)
+        rc = oci_auth_credentials(oci, job, "", &credentials, err);
+    bool given = credentials && oci_credentials_given(credentials);
+    if (rc == 0 && call.status != 200 && (call.status != 401 || given))
+        rc = oci_answer_fail(oci, &call, err);
+    if (rc == 0) {
+        plug_text_addf(&text, "%s, %s", oci->origin.https ? "https" : "http",
+                       given ? "credentials from " : "no credentials");
+        plug_text_add(&text, given ? credentials->source : "");
+        if (call.status == 401)
+            plug_text_add(&text, ", and it asks for some");
+        rc = text.failed ? plug_fail_nomem(host, err)
+                         : host->buf_append(detail, plug_text_view(&text), text.len);
+    }
+    plug_text_dispose(&text);
+    oci_call_dispose(oci, &call);
+    free(what);
+    return rc;
+}
+
+/* ---- the plugin ------------------------------------------------------------------------------- */
+
+static const struct strake_registry_v1 registry = {
+    .size = sizeof(registry),
+    .resolve = oci_resolve,
+    .manifest_get = oci_manifest_get,
+    .manifest_put = oci_manifest_put,
+    .tags = oci_tags,
+    .blob_stat = oci_blob_stat,
+    .blob_get = oci_blob_get,
+    .blob_put = oci_blob_put,
+    .blob_mount = oci_blob_mount,
+    .manifest_delete = oci_manifest_delete,
+    .referrers = oci_referrers,
+    .ping = oci_ping,
+};
+
+static const struct strake_plugin plugin = {
+    .abi = STRAKE_ABI,
+    .size = sizeof(plugin),
+    .name = "oci",
+    .version = STRAKE_VERSION,
+    .open = oci_open,
+    .close = oci_close,
+    .interfaces = (const struct strake_interface[]){ { "registry/1", &registry }, { NULL, NULL } },
+    .summary = "images in a registry that speaks the OCI distribution protocol",
+};
+
+const struct strake_plugin *strake_plugin_main(void)
+{
+    return &plugin;
+}

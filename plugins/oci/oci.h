@@ -1,0 +1,136 @@
+/* The oci plugin: registry/1 for every registry that speaks the OCI distribution protocol.
+ *
+ *   oci.c          the instance: options, address, vtable, ping
+ *   request.c      one request, authorised, and asked again after a challenge
+ *   auth.c         which Authorization a request gets: tokens by scope, Basic
+ *   token.c        the token server
+ *   credentials.c  where docker and podman keep credentials; helper.c asks their programs
+ *   answer.c       a refused request in words
+ *   manifests.c tags.c blobs.c upload.c   the methods
+ *   challenge.c realm.c                   headers and addresses, pure */
+#ifndef OCI_OCI_H
+#define OCI_OCI_H
+
+#include "common/http.h"
+#include "common/options.h"
+
+#define OCI_MANIFEST_MAX ((size_t)8 * 1024 * 1024)
+#define OCI_ANSWER_MAX ((size_t)1024 * 1024)
+#define OCI_HEADERS_MAX ((size_t)256 * 1024)
+#define OCI_REDIRECTS 10
+
+struct oci_auth;
+
+struct oci_options {
+    char *host;
+    enum plug_flag plain_http;
+    char *username;
+    struct plug_secret password;
+    char *ca;
+    char *cert;
+    char *key;
+    int64_t timeout_ms;
+};
+
+/** An instance: one registry. Constant after open() but for `auth`, which guards itself. */
+struct oci {
+    const struct strake_host *host;
+    struct oci_options options;
+    char *base;             /**< "https://registry-1.docker.io/v2/" */
+    struct plug_url origin; /**< of `base` */
+    struct oci_auth *auth;
+};
+
+/** The name people know the registry by: "docker.io", "127.0.0.1:5000". */
+static inline const char *oci_name(const struct oci *oci)
+{
+    return oci->options.host;
+}
+
+/** One request and its answer. Zero-initialised but for what is set. */
+struct oci_call {
+    const char *what;       /**< "reading the manifest ghcr.io/o/app:1": begins each message */
+    const char *repository; /**< whose credentials count; "" for none in particular */
+    const char *scopes;     /**< "repository:o/app:pull", space-separated; "" for none */
+    const char *method;
+    const char *url;        /**< without authorisation when it is of another origin */
+    const char *accept;     /**< NULL: whatever comes */
+    const char *content_type;
+    const char *range;      /**< "bytes=5-" */
+    const void *body;
+    size_t body_len;
+    int64_t (*read)(void *ctx, void *data, size_t cap);
+    int (*rewind)(void *ctx);
+    int (*write)(void *ctx, const char *data, size_t len);
+    void *ctx;
+    size_t max_bytes;       /**< of the answer; 0: OCI_ANSWER_MAX */
+    int64_t more_ms;        /**< beyond `timeout_ms`, for a body of that length */
+    int64_t limit_ms;       /**< instead of `timeout_ms`; 0: that */
+    int max_redirects;
+    bool idempotent;
+
+    int status;             /**< the answer from here on */
+    int retries;
+    struct strake_buf *headers;
+    struct strake_buf *answer;
+};
+
+/** Make the request; a 401 is answered with credentials and the request made again. Blocks.
+ *  @return 0 with an answer of any status; STRAKE_EAUTH when a token was refused; as http_request().
+ *          oci_call_dispose() in every case. */
+int oci_call_run(struct oci *oci, struct strake_job *job, struct oci_call *call,
+                 struct strake_err *err);
+void oci_call_dispose(const struct oci *oci, struct oci_call *call);
+/** The answer's headers and body, never NULL. */
+const char *oci_call_headers(const struct oci *oci, const struct oci_call *call);
+const char *oci_call_answer(const struct oci *oci, const struct oci_call *call, size_t *len);
+
+/** A request with this instance's settings for TLS and time. */
+struct strake_http_request oci_http_request(const struct oci *oci);
+
+/** Describe an answer that was not hoped for. @return STRAKE_EAUTH, STRAKE_ENOTFOUND,
+ *  STRAKE_ECORRUPT (the registry found another digest), STRAKE_EREGISTRY. */
+int oci_answer_fail(struct oci *oci, const struct oci_call *call, struct strake_err *err);
+/** Put the registry's own words below a message of the caller's. */
+void oci_answer_detail(const struct oci *oci, const struct oci_call *call, struct strake_err *err);
+/** The registry's own code in the answer's body, "MANIFEST_UNKNOWN"; free it; NULL: none. */
+char *oci_answer_code(const struct oci *oci, const struct oci_call *call);
+
+/** "BASE<repository>/<kind>/<rest>", or NULL. */
+char *oci_url(const struct oci *oci, const char *repository, const char *kind, const char *rest);
+/** Refuse what could lead a URL elsewhere; the core's parser is stricter. `reference` may be NULL. */
+int oci_check_name(const struct oci *oci, const char *repository, const char *reference,
+                   struct strake_err *err);
+/** "repository:NAME:pull", free it; NULL: out of memory. `actions` "pull" or "pull,push". */
+char *oci_scope(const char *repository, const char *actions);
+/** "sha256:" and 64 hexadecimal digits, or "sha512:" and 128, in lower case. */
+bool oci_is_digest(const char *text);
+/** The header's number, or -1. */
+int64_t oci_header_number(const char *lines, const char *name);
+
+int oci_resolve(void *self, struct strake_job *job, const char *repository, const char *reference,
+                struct strake_descriptor *out, struct strake_err *err);
+int oci_manifest_get(void *self, struct strake_job *job, const char *repository,
+                     const char *reference, struct strake_buf *bytes,
+                     struct strake_descriptor *out, struct strake_err *err);
+int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
+                     const char *reference, const char *media_type, const void *data, size_t len,
+                     struct strake_descriptor *out, struct strake_err *err);
+int oci_manifest_delete(void *self, struct strake_job *job, const char *repository,
+                        const char *reference, struct strake_err *err);
+int oci_referrers(void *self, struct strake_job *job, const char *repository, const char *digest,
+                  struct strake_buf *bytes, struct strake_err *err);
+int oci_tags(void *self, struct strake_job *job, const char *repository,
+             int (*each)(void *ctx, const char *tag), void *ctx, struct strake_err *err);
+int oci_blob_stat(void *self, struct strake_job *job, const char *repository, const char *digest,
+                  int64_t *size_bytes, struct strake_err *err);
+int oci_blob_get(void *self, struct strake_job *job, const char *repository, const char *digest,
+                 int64_t offset, int (*sink)(void *ctx, const char *data, size_t len), void *ctx,
+                 struct strake_err *err);
+int oci_blob_put(void *self, struct strake_job *job, const char *repository, const char *digest,
+                 int64_t size_bytes, int64_t (*source)(void *ctx, void *data, size_t cap),
+                 int (*rewind)(void *ctx), void *ctx, struct strake_err *err);
+int oci_blob_mount(void *self, struct strake_job *job, const char *repository, const char *digest,
+                   const char *from, bool *mounted, struct strake_err *err);
+
+#endif
