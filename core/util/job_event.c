@@ -33,27 +33,21 @@ static struct fields fields_new(void)
     return fields;
 }
 
-static void add_textn(struct fields *fields, const char *key, const char *text, size_t len)
+static void add_text(struct fields *fields, const char *key, const char *text)
 {
-    if (fields->rc < 0)
+    if (fields->rc < 0 || text == NULL)
         return;
     if (!strake_secret_any()) {
-        fields->rc = strake_json_set_strn(fields->data, key, text, len);
+        fields->rc = strake_json_set_str(fields->data, key, text);
         return;
     }
     struct strake_buf shown = { .secret = true };
-    fields->rc = strake_buf_append(&shown, text, len);
+    fields->rc = strake_buf_puts(&shown, text);
     if (fields->rc == 0)
         fields->rc = strake_secret_redact(&shown);
     if (fields->rc == 0)
         fields->rc = strake_json_set_strn(fields->data, key, strake_buf_text(&shown), shown.len);
     strake_buf_dispose(&shown);
-}
-
-static void add_text(struct fields *fields, const char *key, const char *text)
-{
-    if (text != NULL)
-        add_textn(fields, key, text, strlen(text));
 }
 
 static void add_int(struct fields *fields, const char *key, int64_t value)
@@ -149,16 +143,29 @@ static size_t ready_length(const char *data, size_t len)
     return whole_lines(data, len);
 }
 
+/* One event, or several: a builder may tell megabytes at once. */
 static void post_log(struct strake_job *job, const char *step, int stream, const char *data,
                      size_t len)
 {
-    if (len == 0)
-        return;
-    struct fields fields = fields_new();
-    add_text(&fields, "step", step);
-    add_text(&fields, "stream", stream == 2 ? "stderr" : "stdout");
-    add_textn(&fields, "text", data, len);
-    post(job, STRAKE_EVENT_STEP_LOG, &fields);
+    struct strake_buf shown = { .secret = true };
+    if (len > 0 && strake_secret_any()) {
+        if (strake_buf_append(&shown, data, len) < 0 || strake_secret_redact(&shown) < 0)
+            strake_log(STRAKE_LOG_ERROR, "output of a step was lost: out of memory");
+        data = strake_buf_text(&shown);
+        len = shown.len;
+    }
+    while (len > 0) {
+        size_t piece = len > HELD_MAX ? whole_characters(data, HELD_MAX) : len;
+        struct fields fields = fields_new();
+        add_text(&fields, "step", step);
+        add_text(&fields, "stream", stream == 2 ? "stderr" : "stdout");
+        if (fields.rc == 0)
+            fields.rc = strake_json_set_strn(fields.data, "text", data, piece);
+        post(job, STRAKE_EVENT_STEP_LOG, &fields);
+        data += piece;
+        len -= piece;
+    }
+    strake_buf_dispose(&shown);
 }
 
 void strake_job_step_log(struct strake_job *job, const char *step, int stream, const char *data,
