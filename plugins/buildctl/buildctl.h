@@ -2,6 +2,7 @@
  *   plugin.c    the descriptor, options and the interface's methods that are short
  *   reach.c     is somebody there, before a program is started
  *   argv.c      the command line and environment of a build
+ *   probe.c     what the daemon says of itself
  *   events.c    what buildctl tells while it builds
  *   classify.c  what its last words mean
  *   build.c     a build from beginning to end */
@@ -9,6 +10,7 @@
 #define BUILDCTL_H
 
 #include "common/command.h"
+#include "common/stream.h"
 
 /** An instance. Never changed after open(), so that methods need no lock. */
 struct buildctl {
@@ -22,7 +24,7 @@ struct buildctl {
     int64_t timeout_ms; /**< to be answered at all */
 };
 
-/* ---- reach.c ---- */
+/* ---- reach.c --------------------------------------------------------------------------------- */
 
 /** The parts of a tcp:// address. */
 struct buildctl_tcp {
@@ -38,7 +40,7 @@ bool buildctl_tcp_parse(const char *address, struct buildctl_tcp *out);
  *  @return 0, STRAKE_EBUILDER, STRAKE_ECANCELLED, STRAKE_ENOMEM. */
 int buildctl_reach(const struct buildctl *self, struct strake_job *job, struct strake_err *err);
 
-/* ---- argv.c ---- */
+/* ---- argv.c ---------------------------------------------------------------------------------- */
 
 /** Append program, address and TLS options: how every call of buildctl begins. */
 void buildctl_argv_begin(const struct buildctl *self, struct plug_list *argv);
@@ -51,7 +53,7 @@ int buildctl_argv_build(const struct buildctl *self, const struct strake_build_r
 int buildctl_env_build(const struct buildctl *self, const struct strake_build_request *request,
                        struct plug_list *env, struct strake_err *err);
 
-/* ---- probe.c ---- */
+/* ---- probe.c --------------------------------------------------------------------------------- */
 
 /** builder/1's probe(). */
 int buildctl_probe(void *self, struct strake_job *job, struct strake_builder_info *info,
@@ -60,12 +62,14 @@ int buildctl_probe(void *self, struct strake_job *job, struct strake_builder_inf
  *  workers; nothing is described. */
 int buildctl_workers_parse(const char *json, size_t len, struct strake_builder_info *info);
 
-/* ---- build.c ---- */
+/* ---- build.c --------------------------------------------------------------------------------- */
 
 /** builder/1's build(). */
 int buildctl_build(void *self, const struct strake_build_request *request, struct strake_job *job,
                    struct strake_build_result *result, struct strake_err *err);
-/** Read the digest of the result from a metadata file's text. False: it names none that is valid. */
+/** buildctl itself is missing. @return STRAKE_EBUILDER */
+int buildctl_no_program(const struct buildctl *self, struct strake_err *err);
+/** Read the result's digest from a metadata file's text. False: it names none that is valid. */
 bool buildctl_metadata_parse(const char *json, size_t len, struct strake_build_result *result);
 
 #endif

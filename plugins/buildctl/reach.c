@@ -30,7 +30,7 @@ struct reach {
     int64_t deadline; /* of plug_now_ms() */
 };
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static int cancelled(const struct reach *reach)
 {
@@ -60,7 +60,7 @@ static int too_late(const struct reach *reach, const char *what)
     return STRAKE_EBUILDER;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static int64_t time_left(const struct reach *reach)
 {
@@ -71,7 +71,7 @@ static int64_t time_left(const struct reach *reach)
     return left > 0 ? left : 0;
 }
 
-/* Wait until one of the descriptors is ready. @return how many are, 0 when time is up, or negative. */
+/* Wait until one of the descriptors is ready. @return how many are, 0: time is up, or negative. */
 static int wait_for(const struct reach *reach, struct pollfd *polled, nfds_t count)
 {
     struct pollfd all[ADDRESSES_MAX + 1];
@@ -95,7 +95,7 @@ static int wait_for(const struct reach *reach, struct pollfd *polled, nfds_t cou
     }
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 bool buildctl_tcp_parse(const char *address, struct buildctl_tcp *out)
 {
@@ -180,7 +180,7 @@ static int resolve(const struct reach *reach, const struct buildctl_tcp *name,
     return not_there(reach, gai_strerror(rc));
 }
 
-/* ---- connecting ------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 /* Begin to connect. @return the socket, or -1 with errno. */
 static int begin_connect(const struct sockaddr *address, socklen_t len)
@@ -280,7 +280,7 @@ static int connect_unix(const struct reach *reach, const char *path)
     }
 }
 
-/* ---- a sign of life --------------------------------------------------------------------------- */
+/* ---- a sign of life -------------------------------------------------------------------------- */
 
 /* The client's preface of HTTP/2 with empty settings, and the smallest ClientHello: whatever comes
  * back, an answer or a refusal, somebody is there. */

@@ -1,0 +1,274 @@
+/* The command line and the environment of a build. Nothing is asked here, so that the same request
+ * always gives the same words. */
+#include <stdio.h>
+#include <string.h>
+
+#include "buildctl/buildctl.h"
+
+/* What one string of the environment may hold (MAX_ARG_STRLEN), less its name. */
+#define VARIABLE_MAX ((size_t)120 * 1024)
+
+void buildctl_argv_begin(const struct buildctl *self, struct plug_list *argv)
+{
+    const char *const options[][2] = {
+        { "--addr", self->address },
+        { "--tlscacert", self->ca },
+        { "--tlscert", self->cert },
+        { "--tlskey", self->key },
+        { "--tlsservername", self->server_name },
+    };
+    plug_list_add(argv, self->program);
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (options[i][1] == NULL)
+            continue;
+        plug_list_add(argv, options[i][0]);
+        plug_list_add(argv, options[i][1]);
+    }
+}
+
+static void add_option(struct plug_list *argv, const char *option, const char *value)
+{
+    plug_list_add(argv, option);
+    plug_list_add(argv, value);
+}
+
+/* ---- context and Dockerfile ------------------------------------------------------------------ */
+
+/* A folder that holds `path`, as `--local NAME=FOLDER`. */
+static void add_local_of(struct plug_list *argv, const char *name, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    int len = slash == path ? 1 : (int)(slash - path);
+    plug_list_add(argv, "--local");
+    plug_list_addf(argv, "%s=%.*s", name, len, path);
+}
+
+static void add_context(const struct strake_build_request *request, struct plug_list *argv)
+{
+    bool folder = plug_context_is_folder(request->context);
+    bool own_file = request->dockerfile[0] == '/'; /* else it is a path within the context */
+    const char *name = own_file ? strrchr(request->dockerfile, '/') + 1 : request->dockerfile;
+    plug_list_add(argv, folder ? "--local" : "--opt");
+    plug_list_addf(argv, "context=%s", request->context);
+    if (own_file) {
+        add_local_of(argv, "dockerfile", request->dockerfile);
+    } else if (folder) {
+        plug_list_add(argv, "--local");
+        plug_list_addf(argv, "dockerfile=%s", request->context);
+    }
+    if (own_file && !folder)
+        add_option(argv, "--opt", "dockerfilekey=dockerfile"); /* ours, not the one of the URL */
+    plug_list_add(argv, "--opt");
+    plug_list_addf(argv, "filename=%s", name[0] != '\0' ? name : "Dockerfile");
+}
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Named contexts: folders and layouts are sent by us, the daemon fetches all others. `i` gives what
+ * is sent a name that none of a Dockerfile's own can be taken for. */
+static int add_named_context(const struct buildctl *self, const struct strake_pair *context,
+                             size_t i, struct plug_list *argv, struct strake_err *err)
+{
+    static const char layout[] = "oci-layout://";
+    const char *path = plug_context_path(context->value);
+    if (path != NULL) {
+        plug_list_add(argv, "--local");
+        plug_list_addf(argv, "context-%zu=%s", i, path);
+        plug_list_add(argv, "--opt");
+        plug_list_addf(argv, "context:%s=local:context-%zu", context->name, i);
+        return 0;
+    }
+    if (!begins(context->value, layout)) {
+        plug_list_add(argv, "--opt");
+        plug_list_addf(argv, "context:%s=%s", context->name, context->value);
+        return 0;
+    }
+    path = context->value + strlen(layout);
+    const char *at = strrchr(path, '@');
+    if (at == NULL) {
+        self->host->fail(err, STRAKE_EUNSUPPORTED, "context %s: %s names no digest", context->name,
+                         context->value);
+        self->host->err_hint(err, "buildctl takes oci-layout://FOLDER@sha256:…");
+        return STRAKE_EUNSUPPORTED;
+    }
+    plug_list_add(argv, "--oci-layout");
+    plug_list_addf(argv, "context-%zu=%.*s", i, (int)(at - path), path);
+    plug_list_add(argv, "--opt");
+    plug_list_addf(argv, "context:%s=oci-layout://context-%zu%s", context->name, i, at);
+    return 0;
+}
+
+/* ---- what goes into the build ---------------------------------------------------------------- */
+
+static void add_pairs(struct plug_list *argv, const char *kind,
+                      const struct strake_pair *const *pairs)
+{
+    for (size_t i = 0; pairs[i] != NULL; i++) {
+        plug_list_add(argv, "--opt");
+        plug_list_addf(argv, "%s:%s=%s", kind, pairs[i]->name, pairs[i]->value);
+    }
+}
+
+static void add_platforms(struct plug_list *argv, const char *const *platforms)
+{
+    if (platforms[0] == NULL)
+        return;
+    struct plug_text list = { 0 };
+    for (size_t i = 0; platforms[i] != NULL; i++)
+        plug_text_addf(&list, "%s%s", i > 0 ? "," : "platform=", platforms[i]);
+    plug_list_add(argv, "--opt");
+    plug_list_take(argv, plug_text_take(&list));
+}
+
+/* A secret's value goes by a variable of the child, whose name depends on its place only. */
+static void add_secrets(struct plug_list *argv, const struct strake_build_secret *const *secrets)
+{
+    for (size_t i = 0; secrets[i] != NULL; i++) {
+        struct plug_text record = { 0 };
+        plug_csv_add(&record, "id", secrets[i]->id);
+        if (secrets[i]->file != NULL) {
+            plug_csv_add(&record, "src", secrets[i]->file);
+        } else {
+            char name[48];
+            snprintf(name, sizeof(name), "STRAKE_SECRET_%zu", i);
+            plug_csv_add(&record, "env", name);
+        }
+        plug_list_add(argv, "--secret");
+        plug_list_take(argv, plug_text_take(&record));
+    }
+}
+
+/* ---- what comes out of it -------------------------------------------------------------------- */
+
+static int add_output(const struct buildctl *self, const struct strake_build_request *request,
+                      struct plug_list *argv, struct strake_err *err)
+{
+    static const char *const types[] = { "oci", "docker", "local", "tar", NULL };
+    struct plug_text record = { 0 };
+    switch (request->output) {
+    case STRAKE_OUTPUT_NONE:
+        return 0;
+    case STRAKE_OUTPUT_STAGE:
+        if (request->image == NULL || request->image[0] == '\0')
+            return self->host->fail(err, STRAKE_EUSAGE, "no repository to push to was named");
+        plug_csv_add(&record, "type", "image");
+        plug_csv_add(&record, "name", request->image);
+        plug_csv_add(&record, "push", "true");
+        plug_csv_add(&record, "push-by-digest", "true");
+        plug_csv_add(&record, "oci-mediatypes", "true");
+        if (request->plain_http)
+            plug_csv_add(&record, "registry.insecure", "true");
+        break;
+    case STRAKE_OUTPUT_FILE: {
+        size_t i = 0;
+        while (types[i] != NULL && request->output_type != NULL &&
+               strcmp(types[i], request->output_type) != 0)
+            i++;
+        if (request->output_type == NULL || types[i] == NULL)
+            return self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl cannot write type=%s",
+                                    request->output_type != NULL ? request->output_type : "");
+        if (request->output_dest == NULL || request->output_dest[0] == '\0')
+            return self->host->fail(err, STRAKE_EUSAGE, "type=%s needs a dest",
+                                    request->output_type);
+        plug_csv_add(&record, "type", request->output_type);
+        plug_csv_add(&record, "dest", request->output_dest);
+        break;
+    }
+    default:
+        return self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl does not know output %d",
+                                (int)request->output);
+    }
+    plug_list_add(argv, "--output");
+    plug_list_take(argv, plug_text_take(&record));
+    return 0;
+}
+
+int buildctl_argv_build(const struct buildctl *self, const struct strake_build_request *request,
+                        const char *metadata_file, struct plug_list *argv, struct strake_err *err)
+{
+    buildctl_argv_begin(self, argv);
+    plug_list_add(argv, "build");
+    add_option(argv, "--trace", "/dev/fd/3");
+    plug_list_add(argv, "--progress=quiet");
+    add_option(argv, "--frontend", "dockerfile.v0");
+    add_context(request, argv);
+    if (request->stage[0] != '\0') {
+        plug_list_add(argv, "--opt");
+        plug_list_addf(argv, "target=%s", request->stage);
+    }
+    add_platforms(argv, request->platforms);
+    add_pairs(argv, "build-arg", request->args);
+    add_pairs(argv, "label", request->labels);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && request->contexts[i] != NULL; i++)
+        rc = add_named_context(self, request->contexts[i], i, argv, err);
+    if (rc < 0)
+        return rc;
+    add_secrets(argv, request->secrets);
+    if (request->no_cache)
+        plug_list_add(argv, "--no-cache");
+    for (size_t i = 0; request->cache_import[i] != NULL; i++)
+        add_option(argv, "--import-cache", request->cache_import[i]);
+    for (size_t i = 0; request->cache_export[i] != NULL; i++)
+        add_option(argv, "--export-cache", request->cache_export[i]);
+    rc = add_output(self, request, argv, err);
+    if (rc < 0)
+        return rc;
+    add_option(argv, "--metadata-file", metadata_file);
+    return argv->failed ? plug_fail_nomem(self->host, err) : 0;
+}
+
+/* ---- environment ----------------------------------------------------------------------------- */
+
+static int add_secret_value(const struct buildctl *self, const struct strake_build_secret *secret,
+                            size_t i, struct plug_list *env, struct strake_err *err)
+{
+    struct strake_buf *value = self->host->buf_new(VARIABLE_MAX);
+    if (value == NULL)
+        return plug_fail_nomem(self->host, err);
+    int rc = self->host->secret_get(secret->name, value, err);
+    if (rc == 0) {
+        size_t len;
+        const char *text = self->host->buf_data(value, &len);
+        if (strlen(text) == len)
+            plug_list_addf(env, "STRAKE_SECRET_%zu=%s", i, text);
+        else
+            rc = self->host->fail(err, STRAKE_EUNSUPPORTED,
+                                  "secret %s holds a NUL byte: give it as a file", secret->id);
+    } else if (rc == STRAKE_ETOOBIG) {
+        rc = self->host->fail(err, STRAKE_EUNSUPPORTED,
+                              "secret %s is longer than %zu bytes: give it as a file", secret->id,
+                              VARIABLE_MAX);
+    }
+    self->host->buf_free(value);
+    return rc;
+}
+
+int buildctl_env_build(const struct buildctl *self, const struct strake_build_request *request,
+                       struct plug_list *env, struct strake_err *err)
+{
+    /* buildctl makes this a build argument by itself; who wants it names it as one. */
+    plug_list_add(env, "SOURCE_DATE_EPOCH");
+    if (request->auth_json != NULL && request->auth_json[0] != '\0') {
+        if (strlen(request->auth_json) > VARIABLE_MAX)
+            return self->host->fail(err, STRAKE_EUNSUPPORTED,
+                                    "the registry credentials are longer than %zu bytes",
+                                    VARIABLE_MAX);
+        plug_list_addf(env, "DOCKER_AUTH_CONFIG=%s", request->auth_json);
+    }
+    for (size_t i = 0; request->secrets[i] != NULL; i++) {
+        const struct strake_build_secret *secret = request->secrets[i];
+        if (secret->file != NULL)
+            continue;
+        if (secret->name == NULL)
+            return self->host->fail(err, STRAKE_EUSAGE, "secret %s has neither a file nor a name",
+                                    secret->id);
+        int rc = add_secret_value(self, secret, i, env, err);
+        if (rc < 0)
+            return rc;
+    }
+    return env->failed ? plug_fail_nomem(self->host, err) : 0;
+}

@@ -1,0 +1,494 @@
+/* Making sense of buildctl's last words. The rules look at how a message begins, not at what it
+ * holds somewhere: a Dockerfile can put any text into the middle of one. */
+#include "buildctl/classify.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "strake/plugin.h"
+
+#define TEXT_MAX 4096   /* of an error that is looked at */
+#define SHOWN_COMMAND 100 /* of a RUN in a message */
+
+/* One failure being looked at. */
+struct look {
+    char text[TEXT_MAX]; /* the error without what says nothing */
+    const char *step;
+    struct buildctl_failure *out;
+};
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool has(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+/* ---- text ------------------------------------------------------------------------------------ */
+
+/* Shorten to at most `max` bytes, not within a character. */
+static void shorten(char *text, size_t max)
+{
+    static const char dots[] = "…";
+    if (strlen(text) <= max)
+        return;
+    size_t cut = max - strlen(dots);
+    while (cut > 0 && ((unsigned char)text[cut] & 0xC0) == 0x80)
+        cut--;
+    memcpy(text + cut, dots, sizeof(dots));
+}
+
+STRAKE_PRINTF(4, 5)
+static void tell(struct look *look, int code, const char *hint, const char *fmt, ...)
+{
+    struct buildctl_failure *out = look->out;
+    char message[TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof(message), fmt, args);
+    va_end(args);
+    for (char *at = message; *at != '\0'; at++) {
+        if (*at == '\n' || *at == '\t')
+            *at = ' ';
+    }
+    shorten(message, sizeof(out->message) - 1);
+    snprintf(out->message, sizeof(out->message), "%s", message);
+    snprintf(out->hint, sizeof(out->hint), "%s", hint);
+    out->code = code;
+}
+
+/* What stands before `mark` in `text`, into `part`. False: `mark` is not there. */
+static bool before(const char *text, const char *mark, char *part, size_t size)
+{
+    const char *end = strstr(text, mark);
+    if (end == NULL)
+        return false;
+    snprintf(part, size, "%.*s", (int)(end - text), text);
+    return true;
+}
+
+/* ---- finding the error ----------------------------------------------------------------------- */
+
+static size_t line_length(const char *line)
+{
+    return strcspn(line, "\n");
+}
+
+static const char *next_line(const char *line)
+{
+    size_t len = line_length(line);
+    return line[len] == '\n' ? line + len + 1 : NULL;
+}
+
+/* "NAME:LINE" alone on its line. */
+static bool is_place(const char *line, size_t len, struct buildctl_failure *out)
+{
+    const char *colon = memrchr(line, ':', len);
+    if (colon == NULL || colon == line || (size_t)(colon - line) >= sizeof(out->file))
+        return false;
+    size_t count = len - (size_t)(colon + 1 - line);
+    if (count == 0 || count > 8 || strspn(colon + 1, "0123456789") != count)
+        return false;
+    out->line = atoi(colon + 1);
+    snprintf(out->file, sizeof(out->file), "%.*s", (int)(colon - line), line);
+    return out->line > 0;
+}
+
+/* The last line that begins with "error: ", or NULL; the last place before it goes into `out`, and
+ * what is told from there on is the detail. */
+static const char *find_error(const char *output, struct buildctl_failure *out)
+{
+    static const char rule[] = "--------------------\n";
+    const char *error = NULL;
+    const char *excerpt = NULL;
+    struct buildctl_failure place = { 0 };
+    for (const char *line = output; line != NULL && *line != '\0'; line = next_line(line)) {
+        const char *next = next_line(line);
+        if (begins(line, "error: ")) {
+            error = line;
+            out->line = place.line;
+            memcpy(out->file, place.file, sizeof(out->file));
+            out->detail = excerpt != NULL ? excerpt : error;
+        } else if (next != NULL && begins(next, rule) &&
+                   is_place(line, line_length(line), &place)) {
+            excerpt = line;
+        }
+    }
+    return error;
+}
+
+/* Take away what wraps an error and says nothing. */
+static const char *unwrap(const char *text)
+{
+    static const char *const wraps[] = {
+        "error: ", "failed to solve: ", "rpc error: ", "code = Unknown desc = ",
+        "listing workers for Build: ",
+    };
+    for (size_t i = 0; i < sizeof(wraps) / sizeof(wraps[0]); i++) {
+        if (begins(text, wraps[i])) {
+            text += strlen(wraps[i]);
+            i = (size_t)-1; /* again from the first */
+        }
+    }
+    return text;
+}
+
+/* ---- RUN ------------------------------------------------------------------------------------- */
+
+/* Undo Go's quoting of one string, white space made single blanks, only the first line of several.
+ * @return what follows the closing quote, or NULL. */
+static const char *unquote(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+    bool more = false;
+    for (; *text != '"'; text++) {
+        char c = *text;
+        if (c == '\0')
+            return NULL;
+        if (c == '\\' && text[1] != '\0')
+            c = *++text == 'n' ? '\n' : *text == 't' ? ' ' : *text;
+        bool again = c == ' ' && n > 0 && out[n - 1] == ' ';
+        more = more || (c == '\n' && n > 0);
+        if (!more && !again && c != '\n' && n + sizeof("…") < size)
+            out[n++] = c;
+    }
+    out[n] = '\0';
+    if (more && n > 0)
+        memcpy(out + n, "…", sizeof("…"));
+    return text + 1;
+}
+
+static const char *exit_hint(int exit_code)
+{
+    switch (exit_code) {
+    case 126:
+        return "the file is there and cannot be executed: is it executable, and made for this "
+               "platform?";
+    case 127:
+        return "a command was not found in the image: is it installed in this stage, and on PATH?";
+    case 137:
+        return "it was killed: does the builder have too little memory?";
+    case 139:
+        return "it crashed (segmentation fault): is it made for this platform?";
+    default:
+        return "what it printed stands above; `strake history logs` shows it again";
+    }
+}
+
+static bool of_run(struct look *look)
+{
+    static const char quote[] = "process \"";
+    static const char shell[] = "/bin/sh -c ";
+    static const char failed[] = " did not complete successfully: ";
+    static const char exited[] = "exit code: ";
+    char command[TEXT_MAX];
+    if (!begins(look->text, quote))
+        return false;
+    const char *rest = unquote(look->text + strlen(quote), command, sizeof(command));
+    if (rest == NULL || !begins(rest, failed))
+        return false;
+    rest += strlen(failed);
+    char *shown = begins(command, shell) ? command + strlen(shell) : command;
+    shorten(shown, SHOWN_COMMAND);
+    if (begins(rest, exited)) {
+        int exit_code = atoi(rest + strlen(exited));
+        tell(look, STRAKE_EBUILD, exit_hint(exit_code), "RUN %s failed with exit code %d", shown,
+             exit_code);
+    } else {
+        tell(look, STRAKE_EBUILD, "", "RUN %s could not be run: %s", shown, rest);
+    }
+    return true;
+}
+
+/* ---- the Dockerfile -------------------------------------------------------------------------- */
+
+static bool of_dockerfile(struct look *look)
+{
+    static const char parse[] = "dockerfile parse error on line ";
+    static const char read[] = "failed to read dockerfile: open ";
+    /* What the frontend says of a Dockerfile without that prefix. */
+    static const char *const wrong[] = {
+        "unterminated heredoc", "the Dockerfile cannot be empty", "base name (",
+        "no build stage in current context", "circular dependency detected",
+        "file with no instructions", "failed to parse stage name",
+    };
+    const char *text = look->text;
+    char name[256];
+    if (begins(text, parse)) {
+        const char *colon = strchr(text + strlen(parse), ':');
+        if (look->out->line == 0)
+            look->out->line = atoi(text + strlen(parse));
+        tell(look, STRAKE_EDOCKERFILE, "correct the line; `strake check` looks at the whole file",
+             "the Dockerfile is wrong: %s", colon != NULL ? colon + 2 : text);
+        return true;
+    }
+    if (begins(text, read) && before(text + strlen(read), ": ", name, sizeof(name))) {
+        tell(look, STRAKE_EDOCKERFILE, "give its path with -f, or `dockerfile` in strake.lua",
+             "there is no Dockerfile %s", name);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        if (begins(text, wrong[i])) {
+            tell(look, STRAKE_EDOCKERFILE, "`strake check` looks at the whole file",
+                 "the Dockerfile is wrong: %s", text);
+            return true;
+        }
+    }
+    if (begins(text, "target stage ")) {
+        tell(look, STRAKE_EBUILD, "the name after AS in a FROM line is a stage's name", "%s", text);
+        return true;
+    }
+    return false;
+}
+
+/* ---- registries ------------------------------------------------------------------------------ */
+
+static bool is_denial(const char *text)
+{
+    return has(text, "401 Unauthorized") || has(text, "403 Forbidden") ||
+           begins(text, "denied: ") || has(text, ": denied: ") || has(text, "access denied") ||
+           has(text, "is denied") || has(text, "authorization failed") ||
+           has(text, "unauthorized: ");
+}
+
+/* The end of a long chain "a: b: c" that says what happened in the end. */
+static const char *last_reason(const char *text)
+{
+    static const char status[] = "unexpected status from ";
+    static const char dial[] = "dial tcp ";
+    const char *found = strstr(text, status);
+    if (found != NULL)
+        return found;
+    found = strstr(text, dial);
+    return found != NULL ? found : text;
+}
+
+static bool of_token(struct look *look)
+{
+    static const char *const ways[] = { "failed to fetch anonymous token: ",
+                                        "failed to fetch oauth token: ", "failed to authorize: " };
+    const char *text = look->text;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        const char *at = strstr(text, ways[i]);
+        if (at == NULL || (at != text && !begins(text, "failed to push ") &&
+                           !has(text, "failed to resolve source metadata for ")))
+            continue;
+        const char *what = look->out->line > 0 ? "the base image may not be read"
+                                               : "the registry gives no access";
+        int code = is_denial(at) ? STRAKE_EAUTH : STRAKE_EREGISTRY;
+        tell(look, code, "are you logged in? `strake login HOST`", "%s: %s", what, last_reason(at));
+        return true;
+    }
+    return false;
+}
+
+static bool of_push(struct look *look)
+{
+    static const char push[] = "failed to push ";
+    char image[512];
+    if (!begins(look->text, push) ||
+        !before(look->text + strlen(push), ": ", image, sizeof(image)))
+        return false;
+    const char *reason = look->text + strlen(push) + strlen(image) + 2;
+    if (is_denial(reason))
+        tell(look, STRAKE_EAUTH, "are you logged in, and may you push there? `strake login HOST`",
+             "%s may not be pushed to: %s", image, last_reason(reason));
+    else
+        tell(look, STRAKE_EREGISTRY, "the builder pushes, not this machine: can it reach it?",
+             "the push to %s failed: %s", image, last_reason(reason));
+    return true;
+}
+
+static bool of_base(struct look *look)
+{
+    static const char resolve[] = "failed to resolve source metadata for ";
+    char image[512];
+    const char *at = strstr(look->text, resolve);
+    /* "IMAGE: failed to resolve …": nothing but a name stands before it. */
+    if (at == NULL || (at != look->text && memchr(look->text, ' ', (size_t)(at - look->text - 1))))
+        return false;
+    at += strlen(resolve);
+    if (!before(at, ": ", image, sizeof(image)))
+        return false;
+    const char *reason = at + strlen(image) + 2;
+    size_t len = strlen(reason);
+    bool missing = len >= strlen("not found") && strcmp(reason + len - strlen("not found"),
+                                                        "not found") == 0;
+    if (missing)
+        tell(look, STRAKE_EBUILD, "check the name and the tag in FROM or COPY --from",
+             "the base image %s does not exist", image);
+    else if (has(reason, "repository does not exist or may require authorization"))
+        tell(look, STRAKE_EBUILD, "check the name; if it is private, log in: `strake login HOST`",
+             "the base image %s does not exist, or may not be read", image);
+    else if (is_denial(reason))
+        tell(look, STRAKE_EAUTH, "are you logged in? `strake login HOST`",
+             "the base image %s may not be read: %s", image, last_reason(reason));
+    else
+        tell(look, STRAKE_EREGISTRY, "the builder fetches it, not this machine: can it reach it?",
+             "the base image %s cannot be fetched: %s", image, last_reason(reason));
+    return true;
+}
+
+static bool of_cache(struct look *look)
+{
+    if (!begins(look->step, "exporting cache"))
+        return false;
+    int code = is_denial(look->text) ? STRAKE_EAUTH : STRAKE_EREGISTRY;
+    tell(look, code, "ignore-error=true in the cache lets a build succeed without it",
+         "the build cache could not be written: %s", last_reason(look->text));
+    return true;
+}
+
+/* ---- files and secrets ----------------------------------------------------------------------- */
+
+/* "[stage 2/4] COPY a b" without the brackets. */
+static const char *instruction_of(const char *step)
+{
+    const char *end = step[0] == '[' ? strstr(step, "] ") : NULL;
+    return end != NULL ? end + 2 : step;
+}
+
+static bool of_files(struct look *look)
+{
+    static const char checksum[] = "failed to calculate checksum of ref ";
+    const char *at = strstr(look->text, checksum);
+    if (at == NULL || (at != look->text && !begins(look->text, "failed to compute cache key: ")))
+        return false;
+    const char *quote = strstr(at, ": \"");
+    const char *instruction = instruction_of(look->step);
+    bool from_stage = has(instruction, "--from=");
+    char path[512] = "";
+    const char *end = quote != NULL ? strstr(quote + 3, "\": ") : NULL;
+    if (end == NULL)
+        return false;
+    snprintf(path, sizeof(path), "%.*s", (int)(end - quote - 3), quote + 3);
+    char shown[256];
+    snprintf(shown, sizeof(shown), "%s", instruction);
+    shorten(shown, SHOWN_COMMAND);
+    tell(look, STRAKE_EBUILD,
+         from_stage ? "does that stage make it, under that path?"
+                    : "is it in the context's folder, and not hidden by .dockerignore?",
+         "%s%s%s is not in the %s", shown, shown[0] != '\0' ? ": " : "", path,
+         from_stage ? "stage or image that it is copied from" : "build context");
+    return true;
+}
+
+static bool of_secret(struct look *look)
+{
+    static const char secret[] = "secret ";
+    char id[256];
+    if (!begins(look->text, secret) ||
+        !before(look->text + strlen(secret), ": not found", id, sizeof(id)))
+        return false;
+    tell(look, STRAKE_EBUILD, "give it with --secret id=…,src=FILE, or `secrets` in strake.lua",
+         "the build asks for the secret %s, which was not given", id);
+    return true;
+}
+
+static bool of_local(struct look *look)
+{
+    if (!begins(look->text, "invalid local: "))
+        return false;
+    const char *at = strstr(look->text, "lstat ");
+    tell(look, STRAKE_EBUILD, "give the folder that holds what COPY names",
+         "the build context cannot be read: %s", at != NULL ? at + strlen("lstat ") : look->text);
+    return true;
+}
+
+/* ---- the builder ----------------------------------------------------------------------------- */
+
+static bool of_builder(struct look *look)
+{
+    static const char *const lost[] = {
+        "failed to receive status: ", "failed to get status: ", "Unavailable: ",
+        "code = Unavailable", "error reading from server",
+    };
+    static const char *const unreached[] = {
+        "failed to list ",
+        "failed to call ",
+    };
+    static const char *const options[] = {
+        "could not read ca certificate", "could not read certificate", "failed to append ca",
+        "could not load client",
+    };
+    const char *text = look->text;
+    const char *desc = strstr(text, "desc = ");
+    desc = desc != NULL ? desc + strlen("desc = ") : text;
+    for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+        if (begins(text, lost[i])) {
+            tell(look, STRAKE_EBUILDER, "does buildkitd still run there? its log says why it ended",
+                 "the builder was lost during the build: %s", desc);
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(unreached) / sizeof(unreached[0]); i++) {
+        if (begins(text, unreached[i])) {
+            bool tls = has(text, "tls: ") || has(text, "handshake") || has(text, "preface: EOF");
+            tell(look, STRAKE_EBUILDER,
+                 tls ? "check the builder's options ca, cert, key and server_name"
+                     : "is buildkitd running there?",
+                 "the builder cannot be used: %s", desc);
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        if (begins(text, options[i])) {
+            tell(look, STRAKE_EBUILDER, "check the builder's options ca, cert and key",
+                 "the builder cannot be used: %s", text);
+            return true;
+        }
+    }
+    if (begins(text, "Canceled: ") || begins(text, "context canceled")) {
+        tell(look, STRAKE_EBUILDER, "its log says why", "the builder cancelled the build");
+        return true;
+    }
+    if (begins(text, "exporter \"")) {
+        tell(look, STRAKE_EUNSUPPORTED, "", "the builder does not know that output: %s", text);
+        return true;
+    }
+    return false;
+}
+
+/* ---- all together ---------------------------------------------------------------------------- */
+
+/* Nothing that is known: the tool's own words, as they are. */
+static void of_anything(struct look *look)
+{
+    look->text[line_length(look->text)] = '\0';
+    if (has(look->text, "no space left on device") && look->out->line == 0)
+        tell(look, STRAKE_EBUILDER, "free some there: `buildctl prune`",
+             "the builder has no space left: %s", look->text);
+    else
+        tell(look, STRAKE_EBUILD, "", "the build failed: %s", look->text);
+}
+
+void buildctl_classify(const char *output, size_t len, const char *step,
+                       struct buildctl_failure *out)
+{
+    static bool (*const rules[])(struct look *look) = {
+        of_run,   of_dockerfile, of_push,  of_token,   of_base,
+        of_files, of_secret,     of_local, of_builder, of_cache,
+    };
+    *out = (struct buildctl_failure){ .detail = output };
+    struct look look = { .step = step, .out = out };
+    const char *error = find_error(output, out);
+    out->detail_len = len - (size_t)(out->detail - output);
+    if (error == NULL) {
+        tell(&look, STRAKE_EBUILDER, "", "buildctl failed and did not say why");
+        return;
+    }
+    snprintf(look.text, sizeof(look.text), "%s", unwrap(error));
+    size_t end = strlen(look.text);
+    while (end > 0 && (look.text[end - 1] == '\n' || look.text[end - 1] == ' '))
+        look.text[--end] = '\0';
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (rules[i](&look))
+            return;
+    }
+    of_anything(&look);
+}

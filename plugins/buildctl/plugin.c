@@ -1,0 +1,129 @@
+/* The buildctl plugin: a builder that drives BuildKit through its command-line client. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "buildctl/buildctl.h"
+#include "common/options.h"
+
+static const struct plug_option table[] = {
+    { "address", PLUG_STRING, offsetof(struct buildctl, address), .required = false },
+    { "ca", PLUG_STRING, offsetof(struct buildctl, ca), .required = false },
+    { "cert", PLUG_STRING, offsetof(struct buildctl, cert), .required = false },
+    { "key", PLUG_STRING, offsetof(struct buildctl, key), .required = false },
+    { "server_name", PLUG_STRING, offsetof(struct buildctl, server_name), .required = false },
+    { "program", PLUG_STRING, offsetof(struct buildctl, program), .required = false },
+    { "timeout_ms", PLUG_INT, offsetof(struct buildctl, timeout_ms), .min = 1, .max = 3600000 },
+    { .key = NULL },
+};
+
+/* Where buildkitd listens when nobody told it otherwise. */
+static const char usual_address[] = "unix:///run/buildkit/buildkitd.sock";
+
+static void close_instance(void *instance)
+{
+    struct buildctl *self = instance;
+    if (self == NULL)
+        return;
+    plug_options_dispose(table, self);
+    free(self);
+}
+
+/* A wrong address is told where it is written, not when it is dialled. */
+static int check_address(const struct buildctl *self, struct strake_err *err)
+{
+    static const char *const schemes[] = {
+        "unix:///",        "docker-container://", "podman-container://", "nerdctl-container://",
+        "kube-pod://",     "ssh://",
+    };
+    struct buildctl_tcp tcp;
+    bool good = buildctl_tcp_parse(self->address, &tcp);
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+        good = good || (strncmp(self->address, schemes[i], len) == 0 && self->address[len] != '\0');
+    }
+    if (good)
+        return 0;
+    self->host->fail(err, STRAKE_ECONFIG, "buildctl: option 'address' names no builder: %s",
+                     self->address);
+    self->host->err_hint(err, "it is tcp://HOST:PORT, unix:///PATH, docker-container://NAME, "
+                              "podman-container://NAME, nerdctl-container://NAME, kube-pod://POD "
+                              "or ssh://HOST");
+    return STRAKE_ECONFIG;
+}
+
+static int check_options(struct buildctl *self, struct strake_err *err)
+{
+    const struct strake_host *host = self->host;
+    if (self->address == NULL)
+        self->address = strdup(usual_address);
+    if (self->program == NULL)
+        self->program = strdup("buildctl");
+    if (self->address == NULL || self->program == NULL)
+        return plug_fail_nomem(host, err);
+    if ((self->cert == NULL) != (self->key == NULL))
+        return host->fail(err, STRAKE_ECONFIG, "buildctl: option '%s' is missing: cert and key "
+                                               "belong together",
+                          self->cert == NULL ? "cert" : "key");
+    if (self->server_name != NULL && self->ca == NULL)
+        return host->fail(err, STRAKE_ECONFIG, "buildctl: option 'server_name' needs a ca");
+    return check_address(self, err);
+}
+
+static int open_instance(const struct strake_host *host, const char *options, void **out,
+                         struct strake_err *err)
+{
+    struct buildctl *self = calloc(1, sizeof(*self));
+    if (self == NULL)
+        return plug_fail_nomem(host, err);
+    self->host = host;
+    self->timeout_ms = 3000;
+    int rc = plug_options_read(host, "buildctl", table, options, self, err);
+    if (rc == 0)
+        rc = check_options(self, err);
+    if (rc < 0) {
+        close_instance(self);
+        return rc;
+    }
+    *out = self;
+    return 0;
+}
+
+static int command(void *instance, const struct strake_build_request *given,
+                   struct strake_buf *out, struct strake_err *err)
+{
+    const struct buildctl *self = instance;
+    struct strake_build_request request;
+    struct plug_list argv = { 0 };
+    plug_request_read(given, &request);
+    /* The file lies in a folder that is made for each build; here it only has a name. */
+    int rc = buildctl_argv_build(self, &request, "metadata.json", &argv, err);
+    if (rc == 0)
+        rc = plug_list_json(&argv, self->host, out);
+    plug_list_dispose(&argv);
+    return rc;
+}
+
+static const struct strake_builder_v1 builder = {
+    .size = sizeof(builder),
+    .probe = buildctl_probe,
+    .command = command,
+    .build = buildctl_build,
+};
+
+static const struct strake_interface interfaces[] = { { "builder/1", &builder }, { NULL, NULL } };
+
+static const struct strake_plugin plugin = {
+    .abi = STRAKE_ABI,
+    .size = sizeof(plugin),
+    .name = "buildctl",
+    .version = STRAKE_VERSION,
+    .open = open_instance,
+    .close = close_instance,
+    .interfaces = interfaces,
+    .summary = "Builds with BuildKit, through buildctl",
+};
+
+const struct strake_plugin *strake_plugin_main(void)
+{
+    return &plugin;
+}
