@@ -3,6 +3,8 @@
 #ifndef STRAKE_DOCKERFILE_DOCKERFILE_H
 #define STRAKE_DOCKERFILE_DOCKERFILE_H
 
+#include <jansson.h>
+
 #include "util/buf.h"
 #include "util/err.h"
 #include "util/mem.h"
