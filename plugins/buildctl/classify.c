@@ -9,8 +9,8 @@
 
 #include "strake/plugin.h"
 
-#define TEXT_MAX 4096   /* of an error that is looked at */
-#define SHOWN_COMMAND 100 /* of a RUN in a message */
+#define TEXT_MAX 4096     /* of an error that is looked at */
+#define SHOWN_COMMAND 120 /* of an instruction in a message */
 
 /* One failure being looked at. */
 struct look {
@@ -31,16 +31,20 @@ static bool has(const char *text, const char *part)
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-/* Shorten to at most `max` bytes, not within a character. */
-static void shorten(char *text, size_t max)
+/* Copy what there is room for; what is shortened ends in dots, not within a character. */
+static void put(char *to, size_t size, const char *text)
 {
     static const char dots[] = "…";
-    if (strlen(text) <= max)
+    size_t len = strlen(text);
+    if (len < size) {
+        memcpy(to, text, len + 1);
         return;
-    size_t cut = max - strlen(dots);
+    }
+    size_t cut = size - sizeof(dots);
     while (cut > 0 && ((unsigned char)text[cut] & 0xC0) == 0x80)
         cut--;
-    memcpy(text + cut, dots, sizeof(dots));
+    memcpy(to, text, cut);
+    memcpy(to + cut, dots, sizeof(dots));
 }
 
 STRAKE_PRINTF(4, 5)
@@ -56,9 +60,8 @@ static void tell(struct look *look, int code, const char *hint, const char *fmt,
         if (*at == '\n' || *at == '\t')
             *at = ' ';
     }
-    shorten(message, sizeof(out->message) - 1);
-    snprintf(out->message, sizeof(out->message), "%s", message);
-    snprintf(out->hint, sizeof(out->hint), "%s", hint);
+    put(out->message, sizeof(out->message), message);
+    put(out->hint, sizeof(out->hint), hint);
     out->code = code;
 }
 
@@ -193,8 +196,8 @@ static bool of_run(struct look *look)
     if (rest == NULL || !begins(rest, failed))
         return false;
     rest += strlen(failed);
-    char *shown = begins(command, shell) ? command + strlen(shell) : command;
-    shorten(shown, SHOWN_COMMAND);
+    char shown[SHOWN_COMMAND];
+    put(shown, sizeof(shown), begins(command, shell) ? command + strlen(shell) : command);
     if (begins(rest, exited)) {
         int exit_code = atoi(rest + strlen(exited));
         tell(look, STRAKE_EBUILD, exit_hint(exit_code), "RUN %s failed with exit code %d", shown,
@@ -229,7 +232,7 @@ static bool of_dockerfile(struct look *look)
     }
     if (begins(text, read) && before(text + strlen(read), ": ", name, sizeof(name))) {
         tell(look, STRAKE_EDOCKERFILE, "give its path with -f, or `dockerfile` in strake.lua",
-             "there is no Dockerfile %s", name);
+             "the Dockerfile %s does not exist", name);
         return true;
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -367,9 +370,8 @@ static bool of_files(struct look *look)
     if (end == NULL)
         return false;
     snprintf(path, sizeof(path), "%.*s", (int)(end - quote - 3), quote + 3);
-    char shown[256];
-    snprintf(shown, sizeof(shown), "%s", instruction);
-    shorten(shown, SHOWN_COMMAND);
+    char shown[SHOWN_COMMAND];
+    put(shown, sizeof(shown), instruction);
     tell(look, STRAKE_EBUILD,
          from_stage ? "does that stage make it, under that path?"
                     : "is it in the context's folder, and not hidden by .dockerignore?",
@@ -402,6 +404,21 @@ static bool of_local(struct look *look)
 
 /* ---- the builder ----------------------------------------------------------------------------- */
 
+/* What gRPC says at the end, without its quotes. */
+static void put_reason(char *to, size_t size, const char *text)
+{
+    static const char *const marks[] = { "desc = ", "Unavailable: " };
+    const char *reason = text;
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]) && reason == text; i++) {
+        const char *at = strstr(text, marks[i]);
+        reason = at != NULL ? at + strlen(marks[i]) : text;
+    }
+    put(to, size, reason + (reason[0] == '"'));
+    size_t len = strlen(to);
+    if (reason[0] == '"' && len > 0 && to[len - 1] == '"')
+        to[len - 1] = '\0';
+}
+
 static bool of_builder(struct look *look)
 {
     static const char *const lost[] = {
@@ -417,8 +434,8 @@ static bool of_builder(struct look *look)
         "could not load client",
     };
     const char *text = look->text;
-    const char *desc = strstr(text, "desc = ");
-    desc = desc != NULL ? desc + strlen("desc = ") : text;
+    char desc[TEXT_MAX];
+    put_reason(desc, sizeof(desc), text);
     for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
         if (begins(text, lost[i])) {
             tell(look, STRAKE_EBUILDER, "does buildkitd still run there? its log says why it ended",
@@ -428,7 +445,9 @@ static bool of_builder(struct look *look)
     }
     for (size_t i = 0; i < sizeof(unreached) / sizeof(unreached[0]); i++) {
         if (begins(text, unreached[i])) {
-            bool tls = has(text, "tls: ") || has(text, "handshake") || has(text, "preface: EOF");
+            /* A daemon that wants a certificate hangs up on who brings none. */
+            bool tls = has(text, "tls: ") || has(text, "handshake") || has(text, "preface: EOF") ||
+                       has(text, "broken pipe") || has(text, "connection reset");
             tell(look, STRAKE_EBUILDER,
                  tls ? "check the builder's options ca, cert, key and server_name"
                      : "is buildkitd running there?",
@@ -482,7 +501,7 @@ void buildctl_classify(const char *output, size_t len, const char *step,
         tell(&look, STRAKE_EBUILDER, "", "buildctl failed and did not say why");
         return;
     }
-    snprintf(look.text, sizeof(look.text), "%s", unwrap(error));
+    put(look.text, sizeof(look.text), unwrap(error));
     size_t end = strlen(look.text);
     while (end > 0 && (look.text[end - 1] == '\n' || look.text[end - 1] == ' '))
         look.text[--end] = '\0';
