@@ -97,8 +97,8 @@ static void add_hint(struct oci *oci, const struct oci_call *call, int kind,
     if (kind == STRAKE_EAUTH)
         oci_auth_hint(oci, call->repository, err);
     else if (kind == STRAKE_ENOTFOUND)
-        host->err_hint(err, "check the name; an image that these credentials may not read looks "
-                            "the same");
+        host->err_hint(err, "check the name, and that the credentials for %s are those you mean",
+                       oci_name(oci));
     else if (call->status == 429)
         host->err_hint(err, "%s limits how often it may be asked: wait %s%s, or log in",
                        oci_name(oci), wait ? wait : "a while", wait ? " seconds" : "");

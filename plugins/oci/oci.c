@@ -90,13 +90,11 @@ static int check_options(const struct strake_host *host, const struct oci_option
         return host->fail(err, STRAKE_ECONFIG, "oci: 'username' and 'password' go together");
     if (!options->cert != !options->key)
         return host->fail(err, STRAKE_ECONFIG, "oci: 'cert' and 'key' go together");
-    if (options->plain_http == PLUG_YES && (options->ca || options->cert))
-        return host->fail(err, STRAKE_ECONFIG,
-                          "oci: plain_http = true and a certificate do not go together");
     return 0;
 }
 
-/** Where the registry answers. On loopback it speaks http, unless something says otherwise. */
+/** Where the registry answers. On loopback it speaks http, unless something says otherwise; a `ca`
+ *  may be given for all registries, so that plain_http = true counts for more. */
 static int find_base(struct oci *oci, struct strake_err *err)
 {
     const struct strake_host *host = oci->host;
