@@ -539,13 +539,12 @@ static int drive(struct strake_transfer *transfer, struct handle *handle, CURLco
                                   .events = CURL_WAIT_POLLIN };
     for (;;) {
         int running = 0;
+        int rc = check_time(transfer);
+        if (rc < 0)
+            return rc;
         CURLMcode multi = api.multi_perform(handle->multi, &running);
-        if (multi == CURLM_OK && running > 0) {
-            int rc = check_time(transfer);
-            if (rc < 0)
-                return rc;
+        if (multi == CURLM_OK && running > 0)
             multi = api.multi_poll(handle->multi, &cancel, job != NULL, wait_ms(transfer), NULL);
-        }
         if (multi != CURLM_OK)
             return strake_exchange_fail(transfer->exchange, transfer->err, STRAKE_EINTERNAL,
                                         "libcurl: %s", api.multi_strerror(multi));
