@@ -215,6 +215,6 @@ bool plug_base64_decode(struct plug_text *text, const char *data)
         }
     }
     size_t padding = strspn(data, "=");
-    return data[padding] == '\0' && digits % 4 != 1 &&
+    return data[padding] == '\0' && digits % 4 != 1 && padding < 3 &&
            (padding == 0 || (digits + padding) % 4 == 0);
 }
