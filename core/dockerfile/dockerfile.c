@@ -108,7 +108,10 @@ int strake_dockerfile_parse(const char *data, size_t len, const char *file,
         rc = strake_parse_fail(&parse, "there is no instruction in it");
     out->escape = parse.escape;
     out->syntax = lines.syntax;
-    if (rc == 0 && out->syntax == NULL && (out->syntax = strake_strdup("")) == NULL)
+    out->file = strake_strdup(file);
+    if (rc == 0 && out->syntax == NULL)
+        out->syntax = strake_strdup("");
+    if (rc == 0 && (out->file == NULL || out->syntax == NULL))
         rc = strake_fail_nomem(err);
     if (rc == 0)
         rc = strake_stages_find(out, err);
@@ -131,5 +134,6 @@ void strake_dockerfile_dispose(struct strake_dockerfile *dockerfile)
     }
     strake_free(dockerfile->stages);
     strake_free(dockerfile->syntax);
+    strake_free(dockerfile->file);
     *dockerfile = (struct strake_dockerfile){0};
 }

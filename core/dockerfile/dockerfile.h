@@ -48,6 +48,7 @@ struct strake_stage {
 };
 
 struct strake_dockerfile {
+    char *file;   /**< as errors name it */
     char escape;
     char *syntax; /**< of `# syntax=`, or "" */
     struct strake_instruction *instructions;

@@ -198,7 +198,7 @@ static int expand(struct bases *bases, const char *text, int line, struct strake
     if (rc == STRAKE_ETOOBIG)
         rc = strake_err_recode(bases->err, STRAKE_EDOCKERFILE);
     if (rc == STRAKE_EDOCKERFILE)
-        strake_err_place(bases->err, NULL, line);
+        strake_err_place(bases->err, bases->dockerfile->file, line);
     return rc;
 }
 

@@ -1,0 +1,444 @@
+/* A set of live positions moves over the text, character by character. */
+#include "dockerfile/regex.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/mem.h"
+
+#define NODES_MAX 32768 /* a pattern of 4096 characters has 6 for each at most */
+#define RUNE_MAX 0x10FFFFu
+
+enum kind {
+    LITERAL,
+    ANY,          /* . */
+    CLASS,        /* [a-z] */
+    BEGIN,        /* ^ */
+    END,          /* $ */
+    FOLDERS,      /* the start of (.*[slash])?: goes on behind FOLDERS_BODY or into it */
+    FOLDERS_BODY, /* .*[slash] */
+    ACCEPT        /* the end of an alternative */
+};
+
+struct node {
+    enum kind kind;
+    bool star;
+    bool negated;
+    uint32_t rune;
+    uint32_t range_start; /* of a class, in ranges */
+    uint32_t range_count;
+};
+
+struct range {
+    uint32_t low;
+    uint32_t high;
+};
+
+struct strake_regex {
+    struct node *nodes;
+    size_t count;
+    size_t cap;
+    struct range *ranges;
+    size_t range_count;
+    size_t range_cap;
+    size_t *starts; /* where the alternatives start */
+    size_t start_count;
+};
+
+struct compiler {
+    struct strake_regex *regex;
+    struct strake_span rest;
+    struct strake_err *err;
+};
+
+static int bad(struct compiler *in, const char *problem)
+{
+    return strake_fail(in->err, STRAKE_EDOCKERFILE, "%s", problem);
+}
+
+static int grow(struct compiler *in, void *array, size_t size, size_t count, size_t *cap)
+{
+    void **slot = array;
+    if (count < *cap)
+        return 0;
+    if (count >= NODES_MAX)
+        return bad(in, "it is too long");
+    size_t grown_cap = *cap == 0 ? 16 : *cap * 2;
+    void *grown = strake_reallocarray(*slot, grown_cap, size);
+    if (grown == NULL)
+        return strake_fail_nomem(in->err);
+    *slot = grown;
+    *cap = grown_cap;
+    return 0;
+}
+
+static int add_node(struct compiler *in, struct node node)
+{
+    struct strake_regex *regex = in->regex;
+    int rc = grow(in, &regex->nodes, sizeof(*regex->nodes), regex->count, &regex->cap);
+    if (rc == 0)
+        regex->nodes[regex->count++] = node;
+    return rc;
+}
+
+static int add_range(struct compiler *in, uint32_t low, uint32_t high)
+{
+    struct strake_regex *regex = in->regex;
+    int rc =
+        grow(in, &regex->ranges, sizeof(*regex->ranges), regex->range_count, &regex->range_cap);
+    if (rc == 0)
+        regex->ranges[regex->range_count++] = (struct range){low, high};
+    return rc;
+}
+
+static int add_start(struct compiler *in)
+{
+    struct strake_regex *regex = in->regex;
+    size_t *grown =
+        strake_reallocarray(regex->starts, regex->start_count + 1, sizeof(*regex->starts));
+    if (grown == NULL)
+        return strake_fail_nomem(in->err);
+    regex->starts = grown;
+    regex->starts[regex->start_count++] = regex->count;
+    return 0;
+}
+
+static uint32_t next(struct compiler *in)
+{
+    size_t width;
+    uint32_t rune = strake_rune(in->rest, &width);
+    in->rest = strake_span_skip(in->rest, width);
+    return rune;
+}
+
+static bool starts_with(const struct compiler *in, const char *text)
+{
+    size_t len = strlen(text);
+    return in->rest.len >= len && memcmp(in->rest.at, text, len) == 0;
+}
+
+/* The sets that \d and its kin, and [:alpha:] and its kin, stand for. */
+static const struct set {
+    const char *name;
+    struct range ranges[4];
+} sets[] = {
+    {"\\d", {{'0', '9'}}},
+    {"\\w", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
+    {"\\s", {{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}},
+    {"[:alnum:]", {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}}},
+    {"[:alpha:]", {{'A', 'Z'}, {'a', 'z'}}},
+    {"[:ascii:]", {{1, 0x7F}}},
+    {"[:blank:]", {{'\t', '\t'}, {' ', ' '}}},
+    {"[:cntrl:]", {{1, 0x1F}, {0x7F, 0x7F}}},
+    {"[:digit:]", {{'0', '9'}}},
+    {"[:graph:]", {{'!', '~'}}},
+    {"[:lower:]", {{'a', 'z'}}},
+    {"[:print:]", {{' ', '~'}}},
+    {"[:punct:]", {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}},
+    {"[:space:]", {{'\t', '\r'}, {' ', ' '}}},
+    {"[:upper:]", {{'A', 'Z'}}},
+    {"[:word:]", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
+    {"[:xdigit:]", {{'0', '9'}, {'A', 'F'}, {'a', 'f'}}},
+};
+
+static const struct set *find_set(const struct compiler *in, const char *name)
+{
+    for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        if (name != NULL ? strcmp(name, sets[i].name) == 0 : starts_with(in, sets[i].name))
+            return &sets[i];
+    }
+    return NULL;
+}
+
+static int add_set(struct compiler *in, const struct set *set, bool complement)
+{
+    uint32_t from = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < 4 && set->ranges[i].high != 0; i++) {
+        const struct range *range = &set->ranges[i];
+        if (!complement)
+            rc = add_range(in, range->low, range->high);
+        else if (range->low > from)
+            rc = add_range(in, from, range->low - 1);
+        from = range->high + 1;
+    }
+    return rc == 0 && complement ? add_range(in, from, RUNE_MAX) : rc;
+}
+
+/* \d \D \w \W \s \S at the rest's start. @return 1 when there was one, 0, or a code. */
+static int take_perl_set(struct compiler *in)
+{
+    if (in->rest.len < 2 || in->rest.at[0] != '\\')
+        return 0;
+    char letter = in->rest.at[1];
+    bool complement = letter == 'D' || letter == 'W' || letter == 'S';
+    char name[] = {'\\', complement ? (char)(letter - 'A' + 'a') : letter, '\0'};
+    const struct set *set = find_set(in, name);
+    if (set == NULL)
+        return 0;
+    in->rest = strake_span_skip(in->rest, 2);
+    int rc = add_set(in, set, complement);
+    return rc < 0 ? rc : 1;
+}
+
+/* Behind '\': the character meant. */
+static int take_escape(struct compiler *in, uint32_t *rune)
+{
+    static const char letters[] = "afnrtv";
+    static const char controls[] = "\a\f\n\r\t\v";
+    if (in->rest.len == 0)
+        return bad(in, "'\\' stands at its end");
+    *rune = next(in);
+    if (*rune >= 0x80)
+        return bad(in, "'\\' stands before a character that needs none");
+    bool word = (*rune >= '0' && *rune <= '9') || (*rune >= 'a' && *rune <= 'z') ||
+                (*rune >= 'A' && *rune <= 'Z');
+    if (!word)
+        return 0;
+    const char *found = memchr(letters, (int)*rune, sizeof(letters) - 1);
+    if (found == NULL)
+        return bad(in, "'\\' stands before a letter or digit that needs none");
+    *rune = (uint32_t)controls[found - letters];
+    return 0;
+}
+
+static int take_class_char(struct compiler *in, uint32_t *rune)
+{
+    if (in->rest.len == 0)
+        return bad(in, "'[' is not closed");
+    *rune = next(in);
+    return *rune == '\\' ? take_escape(in, rune) : 0;
+}
+
+static int take_class_item(struct compiler *in)
+{
+    uint32_t low;
+    uint32_t high;
+    if (in->rest.len > 2 && starts_with(in, "[:") &&
+        memmem(in->rest.at + 2, in->rest.len - 2, ":]", 2) != NULL) {
+        const struct set *set = find_set(in, NULL);
+        if (set == NULL)
+            return bad(in, "'[:' begins no class that is known");
+        in->rest = strake_span_skip(in->rest, strlen(set->name));
+        return add_set(in, set, false);
+    }
+    int rc = take_perl_set(in);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = take_class_char(in, &low);
+    high = low;
+    if (rc == 0 && in->rest.len >= 2 && in->rest.at[0] == '-' && in->rest.at[1] != ']') {
+        next(in);
+        rc = take_class_char(in, &high);
+        if (rc == 0 && high < low)
+            return bad(in, "a range of '[…]' ends before it begins");
+    }
+    return rc < 0 ? rc : add_range(in, low, high);
+}
+
+/* Behind '['. */
+static int take_class(struct compiler *in)
+{
+    struct node node = {.kind = CLASS, .range_start = (uint32_t)in->regex->range_count};
+    bool first = true;
+    if (starts_with(in, "^")) {
+        node.negated = true;
+        next(in);
+    }
+    while (first || in->rest.len == 0 || in->rest.at[0] != ']') {
+        int rc = take_class_item(in);
+        if (rc < 0)
+            return rc;
+        first = false;
+    }
+    next(in);
+    node.range_count = (uint32_t)in->regex->range_count - node.range_start;
+    return add_node(in, node);
+}
+
+/* {2} {2,} {2,3}: Go repeats what stands before. */
+static bool is_repetition(const struct compiler *in)
+{
+    struct strake_span rest = in->rest;
+    size_t digits = 0;
+    while (digits < rest.len && rest.at[digits] >= '0' && rest.at[digits] <= '9')
+        digits++;
+    size_t at = digits;
+    if (at < rest.len && rest.at[at] == ',') {
+        at++;
+        while (at < rest.len && rest.at[at] >= '0' && rest.at[at] <= '9')
+            at++;
+    }
+    return digits > 0 && at < rest.len && rest.at[at] == '}';
+}
+
+static int take_star(struct compiler *in, size_t alternative)
+{
+    struct strake_regex *regex = in->regex;
+    if (regex->count == alternative || regex->nodes[regex->count - 1].star)
+        return bad(in, "a '*' in '[…]' is read as a repetition of nothing");
+    regex->nodes[regex->count - 1].star = true;
+    return 0;
+}
+
+/* One piece; `alternative` is where the alternative in hand starts. */
+static int take_piece(struct compiler *in, size_t *alternative)
+{
+    int rc;
+    if (starts_with(in, "(.*/)?")) {
+        in->rest = strake_span_skip(in->rest, 6);
+        rc = add_node(in, (struct node){.kind = FOLDERS});
+        return rc < 0 ? rc : add_node(in, (struct node){.kind = FOLDERS_BODY});
+    }
+    size_t before = in->regex->range_count;
+    rc = take_perl_set(in);
+    if (rc != 0)
+        return rc < 0
+                   ? rc
+                   : add_node(in, (struct node){.kind = CLASS,
+                                                .range_start = (uint32_t)before,
+                                                .range_count =
+                                                    (uint32_t)(in->regex->range_count - before)});
+    uint32_t rune = next(in);
+    switch (rune) {
+    case '^':
+        return add_node(in, (struct node){.kind = BEGIN});
+    case '$':
+        return add_node(in, (struct node){.kind = END});
+    case '.':
+        return add_node(in, (struct node){.kind = ANY});
+    case '*':
+        return take_star(in, *alternative);
+    case '[':
+        return take_class(in);
+    case '|':
+        rc = add_node(in, (struct node){.kind = ACCEPT});
+        *alternative = in->regex->count;
+        return rc < 0 ? rc : add_start(in);
+    case '{':
+        if (is_repetition(in))
+            return bad(in,
+                       "beside a wildcard the builder reads '{…}' with numbers as a repetition: "
+                       "write '\\{'");
+        break;
+    case '\\':
+        rc = take_escape(in, &rune);
+        if (rc < 0)
+            return rc;
+        break;
+    default:
+        break;
+    }
+    return add_node(in, (struct node){.kind = LITERAL, .rune = rune});
+}
+
+int strake_regex_new(struct strake_span text, struct strake_regex **out, struct strake_err *err)
+{
+    struct strake_regex *regex = strake_calloc(1, sizeof(*regex));
+    struct compiler in = {.regex = regex, .rest = text, .err = err};
+    size_t alternative = 0;
+
+    *out = NULL;
+    if (regex == NULL)
+        return strake_fail_nomem(err);
+    int rc = add_start(&in);
+    while (rc == 0 && in.rest.len > 0)
+        rc = take_piece(&in, &alternative);
+    if (rc == 0)
+        rc = add_node(&in, (struct node){.kind = ACCEPT});
+    if (rc < 0) {
+        strake_regex_free(regex);
+        return rc;
+    }
+    *out = regex;
+    return 0;
+}
+
+void strake_regex_free(struct strake_regex *regex)
+{
+    if (regex == NULL)
+        return;
+    strake_free(regex->nodes);
+    strake_free(regex->ranges);
+    strake_free(regex->starts);
+    strake_free(regex);
+}
+
+static bool takes(const struct strake_regex *regex, const struct node *node, uint32_t rune)
+{
+    if (node->kind == LITERAL)
+        return node->rune == rune;
+    if (node->kind == ANY || node->kind == FOLDERS_BODY)
+        return rune != '\n';
+    if (node->kind != CLASS)
+        return false;
+    bool in = false;
+    for (size_t i = 0; !in && i < node->range_count; i++) {
+        const struct range *range = &regex->ranges[node->range_start + i];
+        in = rune >= range->low && rune <= range->high;
+    }
+    return in != node->negated;
+}
+
+/* From the live nodes, go on to all that are reached without a character. Edges only lead forwards,
+ * so that one pass is enough. @return whether the end of an alternative is live. */
+static bool spread(const struct strake_regex *regex, bool *live, bool begin, bool end)
+{
+    for (size_t i = 0; i < regex->count; i++) {
+        const struct node *node = &regex->nodes[i];
+        if (!live[i])
+            continue;
+        if (node->kind == ACCEPT)
+            return true;
+        if (node->star || (node->kind == BEGIN && begin) || (node->kind == END && end))
+            live[i + 1] = true;
+        if (node->kind == FOLDERS)
+            live[i + 1] = live[i + 2] = true;
+    }
+    return false;
+}
+
+/* The nodes that are live behind one character. */
+static bool advance(const struct strake_regex *regex, const bool *live, uint32_t rune, bool *then)
+{
+    bool any = false;
+    memset(then, 0, regex->count * sizeof(*then));
+    for (size_t i = 0; i < regex->count; i++) {
+        const struct node *node = &regex->nodes[i];
+        if (!live[i] || !takes(regex, node, rune))
+            continue;
+        bool body = node->kind == FOLDERS_BODY;
+        if (node->star || body)
+            then[i] = any = true;
+        if (!node->star && (!body || rune == '/'))
+            then[i + 1] = any = true;
+    }
+    return any;
+}
+
+bool strake_regex_matches(const struct strake_regex *regex, struct strake_span text)
+{
+    bool sets_of_nodes[2][NODES_MAX];
+    bool *live = sets_of_nodes[0];
+    bool *then = sets_of_nodes[1];
+    bool anchored = regex->start_count == 1; /* the first alternative alone begins with ^ */
+    bool any = true;
+
+    memset(live, 0, regex->count * sizeof(*live));
+    for (bool begin = true; any || !anchored; begin = false) {
+        for (size_t i = 0; i < regex->start_count && (begin || !anchored); i++)
+            live[regex->starts[i]] = true;
+        if (spread(regex, live, begin, text.len == 0))
+            return true;
+        if (text.len == 0)
+            return false;
+        size_t width;
+        uint32_t rune = strake_rune(text, &width);
+        text = strake_span_skip(text, width);
+        any = advance(regex, live, rune, then);
+        bool *spare = live;
+        live = then;
+        then = spare;
+    }
+    return false;
+}
