@@ -26,10 +26,10 @@ int strake_outbox_put(struct strake_record *record, struct strake_outgoing *mess
  *  two minutes. Expired ones are dropped and their ids put into the history as failed. */
 int strake_outbox_claim(struct strake_record *record, struct strake_outgoing **messages,
                         size_t *count, size_t max, struct strake_err *err);
-/** Sent, or failed for good (`final`), or to be tried again at `not_before_us`. `error` may be NULL. */
+/** Sent, or failed for good (`final`), or to be tried again at `not_before_us`. What happened is told
+ *  by the caller's notify.sent and notify.failed events. */
 int strake_outbox_result(struct strake_record *record, int64_t id, bool sent, bool final,
-                         int64_t not_before_us, const char *receipt, const char *error,
-                         struct strake_err *err);
+                         int64_t not_before_us, struct strake_err *err);
 void strake_outgoing_free(struct strake_outgoing *messages, size_t count);
 
 #endif
