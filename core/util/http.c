@@ -412,7 +412,7 @@ static int set_up(struct setup *setup, struct strake_transfer *transfer)
 
 /* ---- what libcurl says of a failure ------------------------------------------------------------ */
 
-/* The reason in libcurl's words or the system's, first letter small. */
+/* The reason in libcurl's words or the system's; a first word with one capital loses it. */
 static void reason(const struct setup *setup, CURLcode code, long os_error, char *out, size_t cap)
 {
     const char *text = setup->message[0] != '\0' ? setup->message : api.easy_strerror(code);
@@ -424,17 +424,26 @@ static void reason(const struct setup *setup, CURLcode code, long os_error, char
     out[len] = '\0';
     while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '.'))
         out[--len] = '\0';
-    bool acronym = len > 1 && out[1] >= 'A' && out[1] <= 'Z';
-    if (!acronym && out[0] >= 'A' && out[0] <= 'Z')
+    size_t word = len > 0 ? 1 : 0;
+    while (word < len && out[word] >= 'a' && out[word] <= 'z')
+        word++;
+    if ((word == len || out[word] == ' ') && out[0] >= 'A' && out[0] <= 'Z')
         out[0] = (char)(out[0] - 'A' + 'a');
 }
 
-static int tls_failed(struct strake_transfer *transfer, CURLcode code, const char *why)
+static int tls_failed(struct strake_transfer *transfer, const struct setup *setup, CURLcode code,
+                      const char *why)
 {
+    /* 1 until the chain of signatures was looked at, which comes after the name. */
+    long verified = 1;
+    api.easy_getinfo(setup->easy, CURLINFO_SSL_VERIFYRESULT, &verified);
     strake_exchange_fail(transfer->exchange, transfer->err, STRAKE_ENETWORK, "TLS: %s", why);
-    if (code == CURLE_PEER_FAILED_VERIFICATION)
+    if (code == CURLE_PEER_FAILED_VERIFICATION && verified != 1)
         strake_err_hint(transfer->err, "if this is the right server, name the certificate authority "
                                        "that signed for it with `ca` or --ca FILE");
+    else if (code == CURLE_PEER_FAILED_VERIFICATION)
+        strake_err_hint(transfer->err, "its certificate was made out to another name: is this the "
+                                       "name that the server goes by?");
     else if (code == CURLE_SSL_CONNECT_ERROR)
         strake_err_hint(transfer->err, "does the server speak plain http on this port? Then set "
                                        "plain_http = true");
@@ -442,6 +451,41 @@ static int tls_failed(struct strake_transfer *transfer, CURLcode code, const cha
         strake_err_hint(transfer->err, "check the files named as certificate, key and certificate "
                                        "authority");
     return STRAKE_ENETWORK;
+}
+
+/* A connection that did not come about. libcurl's words name whom it tried: when that is not the
+ * host of the URL, it was a proxy. */
+static int not_connected(struct strake_transfer *transfer, const struct setup *setup,
+                         const char *why)
+{
+    const struct strake_exchange *exchange = transfer->exchange;
+    strake_exchange_fail(exchange, transfer->err, STRAKE_ENETWORK, "%s", why);
+    const char *host = exchange->url->host;
+    size_t skip = host[0] == '[';
+    if (setup->message[0] != '\0' &&
+        memmem(setup->message, strlen(setup->message), host + skip, strlen(host) - 2 * skip) == NULL)
+        strake_err_hint(transfer->err, "the way leads through a proxy: check http_proxy, "
+                                       "https_proxy and no_proxy");
+    return STRAKE_ENETWORK;
+}
+
+/* A connection that broke, or that a proxy or the other side's TLS refused. */
+static int broken(struct strake_transfer *transfer, const struct setup *setup, const char *why)
+{
+    struct strake_exchange *exchange = transfer->exchange;
+    long connect_status = 0;
+    api.easy_getinfo(setup->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    if (connect_status >= 300) {
+        strake_exchange_fail(exchange, transfer->err, STRAKE_ENETWORK,
+                             "the proxy refuses the connection with status %ld", connect_status);
+        strake_err_hint(transfer->err, "check https_proxy and no_proxy");
+        return STRAKE_ENETWORK;
+    }
+    if (exchange->url->https && strstr(setup->message, " alert ") != NULL)
+        return tls_failed(transfer, setup, CURLE_SSL_CERTPROBLEM, why);
+    exchange->transient = true;
+    return strake_exchange_fail(exchange, transfer->err, STRAKE_ENETWORK, "the connection broke: %s",
+                                why);
 }
 
 static int explain(struct strake_transfer *transfer, const struct setup *setup, CURLcode code)
@@ -463,7 +507,7 @@ static int explain(struct strake_transfer *transfer, const struct setup *setup, 
         return STRAKE_ENETWORK;
     case CURLE_COULDNT_CONNECT:
         exchange->transient = os_error == ECONNREFUSED || os_error == ECONNRESET;
-        return strake_exchange_fail(exchange, err, STRAKE_ENETWORK, "%s", why);
+        return not_connected(transfer, setup, why);
     case CURLE_OPERATION_TIMEDOUT:
         return strake_exchange_fail(exchange, err, STRAKE_ENETWORK, "no connection within %d s",
                                     CONNECT_TIMEOUT_MS / 1000);
@@ -473,7 +517,7 @@ static int explain(struct strake_transfer *transfer, const struct setup *setup, 
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_ISSUER_ERROR:
-        return tls_failed(transfer, code, why);
+        return tls_failed(transfer, setup, code, why);
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
         strake_exchange_fail(exchange, err, STRAKE_ENETWORK, "what answers is no HTTP server: %s",
@@ -486,8 +530,7 @@ static int explain(struct strake_transfer *transfer, const struct setup *setup, 
     case CURLE_PARTIAL_FILE:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-        exchange->transient = true;
-        return strake_exchange_fail(exchange, err, STRAKE_ENETWORK, "the connection broke: %s", why);
+        return broken(transfer, setup, why);
     default:
         return strake_exchange_fail(exchange, err, STRAKE_ENETWORK, "%s", why);
     }
