@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "util/fs.h"
+#include "util/json.h"
 #include "util/mem.h"
 
 #define SECRET_MAX ((size_t)1024 * 1024)
@@ -112,6 +113,26 @@ bool strake_secret_is_env(const char *variable)
         found = at->variable && strcmp(at->variable, variable) == 0;
     pthread_mutex_unlock(&secret_lock);
     return found;
+}
+
+json_t *strake_secret_source(const char *name)
+{
+    json_t *source = json_object();
+    const struct source *found;
+    int rc = source ? 0 : STRAKE_ENOMEM;
+
+    pthread_mutex_lock(&secret_lock);
+    found = source_find(name);
+    if (rc == 0 && found)
+        rc = strake_json_set_str(source, "env", found->variable);
+    if (rc == 0 && found)
+        rc = strake_json_set_str(source, "file", found->path);
+    pthread_mutex_unlock(&secret_lock);
+    if (rc < 0) {
+        json_decref(source);
+        return NULL;
+    }
+    return source;
 }
 
 static int value_of_env(const char *name, const char *variable, struct strake_buf *value,

@@ -2,6 +2,8 @@
 #ifndef STRAKE_UTIL_SECRET_H
 #define STRAKE_UTIL_SECRET_H
 
+#include <jansson.h>
+
 #include "util/buf.h"
 #include "util/err.h"
 
@@ -13,6 +15,9 @@ int strake_secret_from_file(const char *name, const char *path, struct strake_er
 /** The value appended to `value`, which is marked secret. @return 0, STRAKE_ECONFIG when there is no
  *  such secret, its variable is unset or its file cannot be read. */
 int strake_secret_get(const char *name, struct strake_buf *value, struct strake_err *err);
+/** Where a declared secret comes from: {"env":VARIABLE} or {"file":PATH}; a new reference. An empty
+ *  object for an unknown one; NULL: no memory. */
+json_t *strake_secret_source(const char *name);
 /** Is this environment variable the source of a declared secret? */
 bool strake_secret_is_env(const char *variable);
 
