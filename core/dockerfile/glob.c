@@ -22,52 +22,132 @@ static int bad(struct strake_err *err, const char *problem)
 }
 
 /* One character of a class, perhaps escaped. @return false: there is none. */
-static bool class_char(struct strake_span *rest)
+static bool class_char(struct strake_span *rest, uint32_t *rune)
 {
     size_t width;
     if (rest->len == 0 || rest->at[0] == '-' || rest->at[0] == ']')
         return false;
     if (rest->at[0] == '\\')
         *rest = strake_span_skip(*rest, 1);
-    if (rest->len == 0 || (strake_rune(*rest, &width) == STRAKE_RUNE_BAD && width == 1))
+    if (rest->len == 0)
+        return false;
+    *rune = strake_rune(*rest, &width);
+    if (*rune == STRAKE_RUNE_BAD && width == 1)
         return false;
     *rest = strake_span_skip(*rest, width);
     return rest->len > 0;
 }
 
-/* Behind '[': up to and with ']'. */
-static bool check_class(struct strake_span *rest)
+/* Behind '[': up to and with ']'. *in: `want` is one of its characters. */
+static bool check_class(struct strake_span *rest, uint32_t want, bool *in)
 {
-    if (rest->len > 0 && rest->at[0] == '^')
+    bool negated = rest->len > 0 && rest->at[0] == '^';
+    *in = false;
+    if (negated)
         *rest = strake_span_skip(*rest, 1);
     for (size_t ranges = 0;; ranges++) {
+        uint32_t low;
         if (rest->len > 0 && rest->at[0] == ']' && ranges > 0) {
             *rest = strake_span_skip(*rest, 1);
+            *in = *in != negated;
             return true;
         }
-        if (!class_char(rest))
+        if (!class_char(rest, &low))
             return false;
+        uint32_t high = low;
         if (rest->at[0] == '-') {
             *rest = strake_span_skip(*rest, 1);
-            if (!class_char(rest))
+            if (!class_char(rest, &high))
                 return false;
         }
+        *in = *in || (low <= want && want <= high);
     }
 }
 
-/* The syntax that Go's filepath.Match accepts. */
+/* Does `chunk`, which has no star, match the start of `name`, "." or ""? *name is moved behind it
+ * then. *valid: it is well-formed. */
+static bool match_chunk(struct strake_span chunk, struct strake_span *name, bool *valid)
+{
+    struct strake_span text = *name;
+    bool failed = false;
+    *valid = false;
+    while (chunk.len > 0) {
+        char c = chunk.at[0];
+        failed = failed || text.len == 0;
+        chunk = strake_span_skip(chunk, 1);
+        if (c == '[') {
+            bool in;
+            if (!check_class(&chunk, '.', &in))
+                return false;
+            failed = failed || !in;
+        } else if (c != '?') {
+            if (c == '\\' && chunk.len == 0)
+                return false;
+            if (c == '\\') {
+                c = chunk.at[0];
+                chunk = strake_span_skip(chunk, 1);
+            }
+            failed = failed || c != '.';
+        }
+        if (!failed)
+            text = strake_span_skip(text, 1);
+    }
+    *valid = true;
+    if (!failed)
+        *name = text;
+    return !failed;
+}
+
+/* The stars at the start of `rest`, and what stands before the next one. */
+static bool next_chunk(struct strake_span *rest, struct strake_span *chunk)
+{
+    bool star = false;
+    bool in_class = false;
+    size_t len = 0;
+    for (; rest->len > 0 && rest->at[0] == '*'; star = true)
+        *rest = strake_span_skip(*rest, 1);
+    for (; len < rest->len && (rest->at[len] != '*' || in_class); len++) {
+        if (rest->at[len] == '\\' && len + 1 < rest->len)
+            len++;
+        else if (rest->at[len] == '[')
+            in_class = true;
+        else if (rest->at[len] == ']')
+            in_class = false;
+    }
+    *chunk = (struct strake_span){rest->at, len};
+    *rest = strake_span_skip(*rest, len);
+    return star;
+}
+
+/* Before anything else BuildKit asks Go's filepath.Match whether the pattern matches ".", for the
+ * sake of its error: it looks no further than it must, so that what stands behind may be malformed.
+ */
 static int check_syntax(struct strake_span rest, struct strake_err *err)
 {
+    struct strake_span name = {".", 1};
     while (rest.len > 0) {
-        char c = rest.at[0];
-        rest = strake_span_skip(rest, 1);
-        if (c == '[' && !check_class(&rest))
-            return bad(err, "'[' is not closed, or what it holds is no character class");
-        if (c == '\\') {
-            if (rest.len == 0)
-                return bad(err, "'\\' stands at its end");
-            rest = strake_span_skip(rest, 1);
+        struct strake_span chunk;
+        bool valid;
+        bool star = next_chunk(&rest, &chunk);
+        if (star && chunk.len == 0)
+            return 0;
+        struct strake_span after = name;
+        bool matches = match_chunk(chunk, &after, &valid);
+        if (!valid)
+            return bad(err, "'[' is not closed, a class is empty, or '\\' stands at the end");
+        if (matches && (after.len == 0 || rest.len > 0)) {
+            name = after;
+            continue;
         }
+        /* Behind a star it may match one character on: at the end of ".". */
+        if (star && name.len > 0) {
+            after = strake_span_skip(name, 1);
+            if (match_chunk(chunk, &after, &valid)) {
+                name = after;
+                continue;
+            }
+        }
+        return 0;
     }
     return 0;
 }

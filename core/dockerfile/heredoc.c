@@ -153,6 +153,7 @@ int strake_heredocs_read(struct strake_parse *parse, struct strake_lines *lines,
     if (rc == STRAKE_EDOCKERFILE) {
         /* No text that a shell can read: BuildKit leaves it to the shell to say so. */
         strake_err_dispose(parse->err);
+        strake_strings_dispose(&words);
         rc = 0;
     }
     for (size_t i = 0; rc == 0 && i < words.count; i++)

@@ -8,6 +8,8 @@
 
 #define NODES_MAX 32768 /* a pattern of 4096 characters has 6 for each at most */
 #define RUNE_MAX 0x10FFFFu
+#define REPEAT_MAX 1000 /* Go's own bound */
+#define REPEAT_MANY 1000000
 
 enum kind {
     LITERAL,
@@ -22,7 +24,9 @@ enum kind {
 
 struct node {
     enum kind kind;
-    bool star;
+    bool optional; /* may be left out */
+    bool star;     /* may stand there again and again */
+    bool repeated; /* a repetition was said: another one is an error */
     bool negated;
     uint32_t rune;
     uint32_t range_start; /* of a class, in ranges */
@@ -256,39 +260,82 @@ static int take_class(struct compiler *in)
     return add_node(in, node);
 }
 
-/* {2} {2,} {2,3}: Go repeats what stands before. */
-static bool is_repetition(const struct compiler *in)
+/* Digits without a leading zero, capped; -1: there are none. */
+static int take_count(struct strake_span *rest)
 {
-    struct strake_span rest = in->rest;
-    size_t digits = 0;
-    while (digits < rest.len && rest.at[digits] >= '0' && rest.at[digits] <= '9')
-        digits++;
-    size_t at = digits;
-    if (at < rest.len && rest.at[at] == ',') {
-        at++;
-        while (at < rest.len && rest.at[at] >= '0' && rest.at[at] <= '9')
-            at++;
+    size_t len = 0;
+    int count = 0;
+    while (len < rest->len && rest->at[len] >= '0' && rest->at[len] <= '9') {
+        if (count <= REPEAT_MAX)
+            count = count * 10 + (rest->at[len] - '0');
+        len++;
     }
-    return digits > 0 && at < rest.len && rest.at[at] == '}';
+    if (len == 0 || (len > 1 && rest->at[0] == '0'))
+        return -1;
+    *rest = strake_span_skip(*rest, len);
+    return count;
+}
+
+/* Behind '{': "2}", "2,}" or "2,3}". @return false: the brace is a character like any other. */
+static bool read_repetition(struct strake_span rest, int *least, int *most, size_t *len)
+{
+    size_t all = rest.len;
+    *least = take_count(&rest);
+    *most = *least;
+    if (*least < 0)
+        return false;
+    if (rest.len > 0 && rest.at[0] == ',') {
+        rest = strake_span_skip(rest, 1);
+        *most = rest.len > 0 && rest.at[0] == '}' ? REPEAT_MANY : take_count(&rest);
+        if (*most < 0)
+            return false;
+    }
+    *len = all - rest.len + 1;
+    return rest.len > 0 && rest.at[0] == '}';
+}
+
+/* The piece in hand stands there `least` to `most` times: as so many copies. */
+static int repeat(struct compiler *in, size_t alternative, int least, int most)
+{
+    struct strake_regex *regex = in->regex;
+    if (regex->count == alternative || regex->nodes[regex->count - 1].repeated)
+        return bad(in, "'{…}' is read as a repetition of nothing");
+    if (least > REPEAT_MAX || (most != REPEAT_MANY && (most > REPEAT_MAX || most < least)))
+        return bad(in, "'{…}' is read as a repetition that is too large");
+    struct node node = regex->nodes[--regex->count];
+    node.repeated = true;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < least; i++)
+        rc = add_node(in, node);
+    node.star = most == REPEAT_MANY;
+    node.optional = true;
+    int optional = most == REPEAT_MANY ? 1 : most - least;
+    for (int i = 0; rc == 0 && i < optional; i++)
+        rc = add_node(in, node);
+    return rc;
 }
 
 static int take_star(struct compiler *in, size_t alternative)
 {
     struct strake_regex *regex = in->regex;
-    if (regex->count == alternative || regex->nodes[regex->count - 1].star)
+    if (regex->count == alternative || regex->nodes[regex->count - 1].repeated)
         return bad(in, "a '*' in '[…]' is read as a repetition of nothing");
-    regex->nodes[regex->count - 1].star = true;
+    struct node *last = &regex->nodes[regex->count - 1];
+    last->star = last->optional = last->repeated = true;
     return 0;
 }
 
 /* One piece; `alternative` is where the alternative in hand starts. */
 static int take_piece(struct compiler *in, size_t *alternative)
 {
+    int least;
+    int most;
+    size_t len;
     int rc;
     if (starts_with(in, "(.*/)?")) {
         in->rest = strake_span_skip(in->rest, 6);
         rc = add_node(in, (struct node){.kind = FOLDERS});
-        return rc < 0 ? rc : add_node(in, (struct node){.kind = FOLDERS_BODY});
+        return rc < 0 ? rc : add_node(in, (struct node){.kind = FOLDERS_BODY, .repeated = true});
     }
     size_t before = in->regex->range_count;
     rc = take_perl_set(in);
@@ -316,10 +363,10 @@ static int take_piece(struct compiler *in, size_t *alternative)
         *alternative = in->regex->count;
         return rc < 0 ? rc : add_start(in);
     case '{':
-        if (is_repetition(in))
-            return bad(in,
-                       "beside a wildcard the builder reads '{…}' with numbers as a repetition: "
-                       "write '\\{'");
+        if (read_repetition(in->rest, &least, &most, &len)) {
+            in->rest = strake_span_skip(in->rest, len);
+            return repeat(in, *alternative, least, most);
+        }
         break;
     case '\\':
         rc = take_escape(in, &rune);
@@ -390,7 +437,7 @@ static bool spread(const struct strake_regex *regex, bool *live, bool begin, boo
             continue;
         if (node->kind == ACCEPT)
             return true;
-        if (node->star || (node->kind == BEGIN && begin) || (node->kind == END && end))
+        if (node->optional || (node->kind == BEGIN && begin) || (node->kind == END && end))
             live[i + 1] = true;
         if (node->kind == FOLDERS)
             live[i + 1] = live[i + 2] = true;

@@ -18,7 +18,10 @@
 
 static json_t *error_json(const struct strake_err *err)
 {
-    return json_pack("{s:s, s:i}", "error", strake_err_message(err), "line", err->line);
+    json_t *object = json_object();
+    strake_json_set_str(object, "error", strake_err_message(err));
+    strake_json_set_int(object, "line", err->line);
+    return object;
 }
 
 static json_t *answer_dockerfile(const char *data, size_t len)

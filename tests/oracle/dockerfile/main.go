@@ -51,9 +51,19 @@ var known = map[string]bool{"ADD": true, "ARG": true, "CMD": true, "COPY": true,
 	"ONBUILD": true, "RUN": true, "SHELL": true, "STOPSIGNAL": true, "USER": true, "VOLUME": true,
 	"WORKDIR": true}
 
+// upperASCII leaves other letters as they are: no keyword has them.
+func upperASCII(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, text)
+}
+
 // body is what an instruction and the one in an ONBUILD have alike.
 func body(node *parser.Node, docs []parser.Heredoc) object {
-	keyword := strings.ToUpper(node.Value)
+	keyword := upperASCII(node.Value)
 	flags := node.Flags
 	if flags == nil {
 		flags = []string{}
@@ -116,6 +126,16 @@ func ignored(parts []string) object {
 	matcher, err := patternmatcher.New(patterns)
 	if err != nil {
 		return failure(err)
+	}
+	// A pattern that is malformed fails when it is first asked: here that is now.
+	for _, pattern := range patterns {
+		asked := []string{pattern}
+		if strings.HasPrefix(pattern, "!") {
+			asked = []string{"x", pattern}
+		}
+		if _, err := patternmatcher.MatchesOrParentMatches("x", asked); err != nil {
+			return failure(err)
+		}
 	}
 	list := []bool{}
 	for _, path := range parts[1:] {
