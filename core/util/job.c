@@ -38,16 +38,16 @@ static void link_child(struct strake_job *parent, struct strake_job *job)
     pthread_mutex_unlock(&tree_lock);
 }
 
+/* The lock of the tree is held. */
 static void unlink_child(struct strake_job *job)
 {
-    pthread_mutex_lock(&tree_lock);
     if (job->prev != NULL)
         job->prev->next = job->next;
     else
         job->parent->children = job->next;
     if (job->next != NULL)
         job->next->prev = job->prev;
-    pthread_mutex_unlock(&tree_lock);
+    job->parent = NULL;
 }
 
 struct strake_job *strake_job_new(struct strake_job *parent, struct strake_bus *bus,
@@ -64,9 +64,9 @@ struct strake_job *strake_job_new(struct strake_job *parent, struct strake_bus *
         goto fail;
     if (pthread_mutex_init(&job->steps_lock, NULL) != 0)
         goto fail;
+    pthread_rwlock_init(&job->bus_lock, NULL);
     atomic_init(&job->cancelled, false);
-    atomic_init(&job->deadline_ms, INT64_MAX);
-    atomic_init(&job->limit_ms, 0);
+    job->deadline_ms = INT64_MAX;
     job->parent = parent;
     job->bus = bus == NULL && parent != NULL ? parent->bus : bus;
     if (parent != NULL)
@@ -85,13 +85,28 @@ void strake_job_free(struct strake_job *job)
 {
     if (job == NULL)
         return;
+    strake_job_steps_dispose(job);
+    pthread_mutex_lock(&tree_lock);
     if (job->parent != NULL)
         unlink_child(job);
-    strake_job_steps_dispose(job);
+    pthread_mutex_unlock(&tree_lock);
+    pthread_rwlock_destroy(&job->bus_lock);
     pthread_mutex_destroy(&job->steps_lock);
     close(job->cancel_fd);
     strake_free(job->target);
     strake_free(job);
+}
+
+void strake_job_detach(struct strake_job *job)
+{
+    strake_job_cancel(job);
+    pthread_mutex_lock(&tree_lock);
+    if (job->parent != NULL)
+        unlink_child(job);
+    pthread_mutex_unlock(&tree_lock);
+    pthread_rwlock_wrlock(&job->bus_lock);
+    job->bus = NULL;
+    pthread_rwlock_unlock(&job->bus_lock);
 }
 
 /* Depth first without recursion: a tree may be as deep as targets depend on each other. */
@@ -132,34 +147,36 @@ void strake_job_set_timeout(struct strake_job *job, int64_t timeout_ms)
     if (timeout_ms >= INT64_MAX - now)
         return; /* later than any clock will show */
     pthread_mutex_lock(&tree_lock);
-    if (now + timeout_ms < atomic_load(&job->deadline_ms)) {
-        atomic_store(&job->deadline_ms, now + timeout_ms);
-        atomic_store(&job->limit_ms, timeout_ms);
+    if (now + timeout_ms < job->deadline_ms) {
+        job->deadline_ms = now + timeout_ms;
+        job->limit_ms = timeout_ms;
     }
     pthread_mutex_unlock(&tree_lock);
 }
 
-/* The job of the family line whose deadline comes first; NULL when none has one. */
-static const struct strake_job *soonest(const struct strake_job *job)
+/* The deadline of the family line that comes first (INT64_MAX: none), and how long it was. */
+static int64_t soonest(const struct strake_job *job, int64_t *limit_ms)
 {
-    const struct strake_job *first = NULL;
     int64_t deadline = INT64_MAX;
+    *limit_ms = 0;
+    pthread_mutex_lock(&tree_lock);
     for (; job != NULL; job = job->parent) {
-        int64_t own = atomic_load(&job->deadline_ms);
-        if (own < deadline) {
-            deadline = own;
-            first = job;
-        }
+        if (job->deadline_ms >= deadline)
+            continue;
+        deadline = job->deadline_ms;
+        *limit_ms = job->limit_ms;
     }
-    return first;
+    pthread_mutex_unlock(&tree_lock);
+    return deadline;
 }
 
 int64_t strake_job_remaining_ms(const struct strake_job *job)
 {
-    const struct strake_job *first = soonest(job);
-    if (first == NULL)
+    int64_t limit_ms;
+    int64_t deadline = soonest(job, &limit_ms);
+    if (deadline == INT64_MAX)
         return -1;
-    int64_t left = atomic_load(&first->deadline_ms) - strake_time_mono_ms();
+    int64_t left = deadline - strake_time_mono_ms();
     return left > 0 ? left : 0;
 }
 
@@ -167,11 +184,11 @@ int strake_job_check(const struct strake_job *job, struct strake_err *err)
 {
     if (strake_job_cancelled(job))
         return strake_fail(err, STRAKE_ECANCELLED, "cancelled");
-    const struct strake_job *first = soonest(job);
-    if (first == NULL || atomic_load(&first->deadline_ms) > strake_time_mono_ms())
+    int64_t limit_ms;
+    if (soonest(job, &limit_ms) > strake_time_mono_ms())
         return 0;
     char limit[STRAKE_TIME_TEXT];
-    strake_duration_format(atomic_load(&first->limit_ms), limit, sizeof(limit));
+    strake_duration_format(limit_ms, limit, sizeof(limit));
     return strake_fail(err, STRAKE_ETIMEOUT, "not done within %s", limit);
 }
 

@@ -13,6 +13,9 @@
 struct strake_job *strake_job_new(struct strake_job *parent, struct strake_bus *bus,
                                   const char *target);
 void strake_job_free(struct strake_job *job);
+/** Cancel it and cut it off from its family and its bus, which may end before it does: what it still
+ *  reports is dropped. For work that is left behind. It has no children. */
+void strake_job_detach(struct strake_job *job);
 
 /** Ask it and all its children to stop. Safe from any thread, any number of times. */
 void strake_job_cancel(struct strake_job *job);
@@ -35,7 +38,8 @@ void strake_job_step_log(struct strake_job *job, const char *step, int stream, c
 void strake_job_step_progress(struct strake_job *job, const struct strake_step_progress *progress);
 void strake_job_warning(struct strake_job *job, const struct strake_step_warning *warning);
 /** How many instructions ran and how many of them came from the cache: steps named `[…] …` but
- *  `[internal] …` and `[…] FROM …`, which fetch and read rather than build. */
+ *  `[internal] …` and `[…] FROM …`, which fetch and read rather than build. Those of children that
+ *  have ended count too. */
 void strake_job_steps_count(struct strake_job *job, int *total, int *cached);
 /** Any other event; steals `data` (an object, may be NULL). */
 void strake_job_event(struct strake_job *job, enum strake_event_type type, json_t *data);

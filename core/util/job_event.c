@@ -15,7 +15,9 @@
 
 void strake_job_event(struct strake_job *job, enum strake_event_type type, json_t *data)
 {
+    pthread_rwlock_rdlock(&job->bus_lock);
     strake_bus_post(job->bus, type, job->target, data);
+    pthread_rwlock_unlock(&job->bus_lock);
 }
 
 /* ---- building --------------------------------------------------------------------------------- */
@@ -205,8 +207,22 @@ static void flush(struct strake_job *job, struct strake_job_step_state *state)
     }
 }
 
+/* A call's job is a child of its target's: what it built is the target's too. */
+static void tell_parent(struct strake_job *job)
+{
+    int total, cached;
+    if (job->parent == NULL)
+        return;
+    strake_job_steps_count(job, &total, &cached);
+    pthread_mutex_lock(&job->parent->steps_lock);
+    job->parent->ended_total += total;
+    job->parent->ended_cached += cached;
+    pthread_mutex_unlock(&job->parent->steps_lock);
+}
+
 void strake_job_steps_dispose(struct strake_job *job)
 {
+    tell_parent(job);
     for (size_t i = 0; i < STRAKE_JOB_STEP_BUCKETS; i++) {
         while (job->steps[i] != NULL) {
             struct strake_job_step_state *state = job->steps[i];
@@ -285,9 +301,9 @@ static bool is_instruction(const char *name)
 
 void strake_job_steps_count(struct strake_job *job, int *total, int *cached)
 {
-    *total = 0;
-    *cached = 0;
     pthread_mutex_lock(&job->steps_lock);
+    *total = job->ended_total;
+    *cached = job->ended_cached;
     for (size_t i = 0; i < STRAKE_JOB_STEP_BUCKETS; i++) {
         for (struct strake_job_step_state *at = job->steps[i]; at != NULL; at = at->next) {
             if (!at->instruction || at->completed_us == 0)

@@ -26,22 +26,25 @@ struct strake_job_step_state {
 };
 
 struct strake_job {
-    struct strake_job *parent; /**< lives longer */
-    struct strake_bus *bus;
+    struct strake_job *parent; /**< lives longer; guarded by the lock of the tree */
+    struct strake_bus *bus;    /**< guarded by bus_lock; NULL: what is reported is dropped */
+    pthread_rwlock_t bus_lock; /**< held for reading while an event is posted */
     char *target;
     int cancel_fd; /**< an eventfd */
     atomic_bool cancelled;
-    _Atomic int64_t deadline_ms; /**< monotonic clock; INT64_MAX: none */
-    _Atomic int64_t limit_ms;    /**< how long that was when it was set, for messages */
 
     /* Guarded by the lock of the tree, job.c. */
+    int64_t deadline_ms; /**< monotonic clock; INT64_MAX: none */
+    int64_t limit_ms;    /**< how long that was when it was set, for messages */
     struct strake_job *children;
     struct strake_job *next;
     struct strake_job *prev;
 
-    pthread_mutex_t steps_lock; /**< guards steps and step_count */
+    pthread_mutex_t steps_lock; /**< guards all below */
     struct strake_job_step_state *steps[STRAKE_JOB_STEP_BUCKETS];
     size_t step_count;
+    int ended_total; /**< instructions of children that have ended, and those of them cached */
+    int ended_cached;
 };
 
 /** Post what is still held back, and forget all steps. The end of the job. */

@@ -1,12 +1,10 @@
 /* Blocking work on threads of our own, its results brought back to the loop. */
 #include "util/work.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
-#include <time.h>
 
 #include "util/mem.h"
+#include "util/thread.h"
 
 #define THREADS_MAX 64
 
@@ -77,24 +75,6 @@ static void line_clear(struct line *line)
 }
 
 /* ---- threads ---------------------------------------------------------------------------------- */
-
-/* A detached thread that takes no signals: they are the main thread's. @return an errno. */
-static int start_thread(void *(*body)(void *), void *ctx)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return error;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, body, ctx);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return error;
-}
 
 static void work_destroy(struct strake_work *work)
 {
@@ -207,7 +187,7 @@ static int add_thread(struct strake_work *work)
         return 0;
     work->threads++;
     work->refs++;
-    if (start_thread(thread_main, work) == 0)
+    if (strake_thread_start(thread_main, work) == 0)
         return 0;
     work->threads--;
     work->refs--;
@@ -231,90 +211,5 @@ int strake_work_start(struct strake_work *work, int (*run)(void *ctx),
     pthread_mutex_unlock(&work->lock);
     if (rc == 0 && work->out++ == 0)
         uv_ref((uv_handle_t *)&work->finished_async);
-    return rc;
-}
-
-/* ---- a call with a limit ----------------------------------------------------------------------- */
-
-struct call {
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    int (*run)(void *ctx);
-    void (*drop)(void *ctx);
-    void *ctx;
-    int rc;
-    bool finished;
-    bool abandoned;
-};
-
-static void call_free(struct call *call)
-{
-    pthread_cond_destroy(&call->ended);
-    pthread_mutex_destroy(&call->lock);
-    strake_free(call);
-}
-
-static void *call_main(void *ctx)
-{
-    struct call *call = ctx;
-    int rc = call->run(call->ctx);
-    pthread_mutex_lock(&call->lock);
-    call->rc = rc;
-    call->finished = true;
-    bool abandoned = call->abandoned;
-    pthread_cond_signal(&call->ended);
-    pthread_mutex_unlock(&call->lock);
-    if (abandoned) {
-        if (call->drop != NULL)
-            call->drop(call->ctx);
-        call_free(call);
-    }
-    return NULL;
-}
-
-static struct timespec later(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += (time_t)(ms / 1000);
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
-int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx, int64_t timeout_ms)
-{
-    struct call *call = strake_calloc(1, sizeof(*call));
-    if (call == NULL)
-        return STRAKE_ENOMEM;
-    call->run = run;
-    call->drop = drop;
-    call->ctx = ctx;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&call->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&call->lock, NULL);
-
-    struct timespec until = later(timeout_ms > 0 ? timeout_ms : 0);
-    pthread_mutex_lock(&call->lock);
-    if (start_thread(call_main, call) != 0) {
-        pthread_mutex_unlock(&call->lock);
-        call_free(call);
-        return STRAKE_ENOMEM;
-    }
-    int waited = 0;
-    while (!call->finished && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&call->ended, &call->lock, &until);
-    bool finished = call->finished;
-    call->abandoned = !finished;
-    int rc = finished ? call->rc : STRAKE_ETIMEOUT;
-    pthread_mutex_unlock(&call->lock);
-    if (finished)
-        call_free(call);
     return rc;
 }

@@ -388,6 +388,45 @@ static void child_reports_to_the_bus_and_target_of_its_parent(void **state)
     watch_end(&watch);
 }
 
+static void steps_of_an_ended_child_count_for_its_parent(void **state)
+{
+    (void)state;
+    struct watch watch;
+    int total, cached;
+    watch_start(&watch);
+    struct strake_job *child = strake_job_new(watch.job, NULL, NULL);
+    strake_job_step(child, &(struct strake_step){ .size = sizeof(struct strake_step),
+                                                  .id = "s",
+                                                  .name = "[2/2] RUN make",
+                                                  .completed_us = AT(0),
+                                                  .cached = true });
+    strake_job_free(child);
+    strake_job_steps_count(watch.job, &total, &cached);
+    assert_int_equal(total, 1);
+    assert_int_equal(cached, 1);
+    strake_bus_drain(watch.bus);
+    watch_end(&watch);
+}
+
+static void detached_job_is_cancelled_and_outlives_family_and_bus(void **state)
+{
+    (void)state;
+    struct watch watch;
+    watch_start(&watch);
+    strake_job_set_timeout(watch.job, 60000);
+    struct strake_job *child = strake_job_new(watch.job, NULL, NULL);
+    strake_job_detach(child);
+    assert_true(strake_job_cancelled(child));
+    assert_false(strake_job_cancelled(watch.job));
+    watch_end(&watch);
+
+    strake_job_event(child, STRAKE_EVENT_TARGET_STARTED, NULL);
+    strake_job_step_log(child, "s", 1, "text", 4);
+    assert_int_equal(strake_job_remaining_ms(child), -1);
+    strake_job_detach(child); /* once more does nothing */
+    strake_job_free(child);
+}
+
 static void job_without_a_bus_reports_to_nobody(void **state)
 {
     (void)state;
@@ -443,6 +482,8 @@ int main(void)
         cmocka_unit_test(log_of_megabytes_comes_in_pieces),
         cmocka_unit_test(progress_and_warnings_have_their_fields),
         cmocka_unit_test(child_reports_to_the_bus_and_target_of_its_parent),
+        cmocka_unit_test(steps_of_an_ended_child_count_for_its_parent),
+        cmocka_unit_test(detached_job_is_cancelled_and_outlives_family_and_bus),
         cmocka_unit_test(job_without_a_bus_reports_to_nobody),
         cmocka_unit_test(reports_survive_every_failing_allocation),
     };

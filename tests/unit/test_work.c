@@ -269,7 +269,7 @@ static void call_gives_the_result_in_time(void **state)
 {
     (void)state;
     struct doubling piece = { .value = 21 };
-    assert_int_equal(strake_work_call(double_it, NULL, &piece, 60000), -21);
+    assert_int_equal(strake_work_call(double_it, NULL, &piece, NULL, 60000, 0), -21);
     assert_int_equal(piece.result, 42);
 }
 
@@ -278,12 +278,40 @@ static void call_leaves_a_late_one_behind_and_drops_it_later(void **state)
     (void)state;
     struct gate gate;
     gate_init(&gate);
-    assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, 20), STRAKE_ETIMEOUT);
+    assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, NULL, 20, 0), STRAKE_ETIMEOUT);
     sem_post(&gate.open);
     sem_wait(&gate.left); /* by run */
     sem_wait(&gate.left); /* by drop */
     usleep(20000);
     gate_destroy(&gate);
+}
+
+static void call_waits_only_a_grace_once_its_job_is_cancelled(void **state)
+{
+    (void)state;
+    struct gate gate;
+    gate_init(&gate);
+    struct strake_job *job = strake_job_new(NULL, NULL, NULL);
+    strake_job_cancel(job);
+    unsigned left = strake_work_calls_left();
+    assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, job, -1, 20), STRAKE_ETIMEOUT);
+    assert_int_equal(strake_work_calls_left(), left + 1);
+    sem_post(&gate.open);
+    sem_wait(&gate.left); /* by run */
+    sem_wait(&gate.left); /* by drop */
+    usleep(20000);
+    assert_int_equal(strake_work_calls_left(), left);
+    strake_job_free(job);
+    gate_destroy(&gate);
+}
+
+static void calls_use_an_idle_thread_again(void **state)
+{
+    (void)state;
+    struct doubling first = { .value = 1 }, second = { .value = 2 };
+    assert_int_equal(strake_work_call(double_it, NULL, &first, NULL, -1, 0), -1);
+    assert_int_equal(strake_work_call(double_it, NULL, &second, NULL, -1, 0), -2);
+    assert_true(pthread_equal(first.ran_on, second.ran_on));
 }
 
 static int start_once(void *ctx)
@@ -306,7 +334,7 @@ static int call_once(void *ctx)
 {
     (void)ctx;
     struct doubling piece = { .value = 4 };
-    int rc = strake_work_call(double_it, NULL, &piece, 60000);
+    int rc = strake_work_call(double_it, NULL, &piece, NULL, 60000, 0);
     return rc == -4 ? 0 : rc;
 }
 
@@ -328,6 +356,8 @@ int main(void)
         cmocka_unit_test(free_from_within_done_is_allowed),
         cmocka_unit_test(call_gives_the_result_in_time),
         cmocka_unit_test(call_leaves_a_late_one_behind_and_drops_it_later),
+        cmocka_unit_test(call_waits_only_a_grace_once_its_job_is_cancelled),
+        cmocka_unit_test(calls_use_an_idle_thread_again),
         cmocka_unit_test(work_survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
