@@ -1,187 +1,160 @@
-/* A blob from one store to another: one thread pulls it into a ring, the other pushes it out of it, so
- * that memory does not grow with the blob. It is hashed on the way, and the last byte is only handed
- * on once the digest is right. */
+/* A blob from one store to another: a feed reads it from the one, and the other's blob_put() takes it
+ * out of the feed. */
 #include <pthread.h>
-#include <string.h>
 
+#include "plugin/call.h"
+#include "plugin/feed.h"
 #include "plugin/instance_impl.h"
+#include "plugin/registry_calls.h"
 #include "util/mem.h"
 
-#define RING_BYTES ((size_t)1024 * 1024)
+/* The least that is expected of a line, in bytes per millisecond. */
+#define SLOW_LINE 100
 
-struct pipe_state {
-    struct strake_instance *from;
+struct copy_call {
+    struct strake_call call; /* of the destination's blob_put() */
     const char *repository;
     const char *digest;
     int64_t size_bytes;
-    struct strake_job *job; /* the reader's: cancelled when the writer gives up */
-    char *ring;
-    size_t start, len;
-    int64_t taken; /* bytes that the writer took since the start of the blob */
-    bool ended;    /* the reader is through; `rc` and `err` are its result */
-    bool stopped;  /* the writer wants no more */
-    int rc;
-    struct strake_err err;
-    struct strake_hash *hash;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    pthread_t thread;
-    bool running;
+    struct strake_instance *from;
+    const char *from_repository;
+    struct strake_job *parent; /* of each feed's job; only until `closed` */
+
+    pthread_mutex_t lock; /* guards all below */
+    struct strake_feed *feed;
+    bool closed; /* the caller is gone: no new feed */
 };
 
-/* ---- the reading side, on a thread of its own ---- */
-
-static int ring_push(void *ctx, const char *data, size_t len)
+static void dispose(struct strake_call *call)
 {
-    struct pipe_state *p = ctx;
+    struct copy_call *copy = (struct copy_call *)call;
 
-    if (strake_hash_update(p->hash, data, len) < 0)
-        return STRAKE_EINTERNAL;
-    pthread_mutex_lock(&p->lock);
-    while (len && !p->stopped) {
-        size_t room = RING_BYTES - p->len;
-        size_t at = (p->start + p->len) % RING_BYTES;
-        size_t n = len < room ? len : room;
-        if (n == 0) {
-            pthread_cond_wait(&p->changed, &p->lock);
-            continue;
-        }
-        if (n > RING_BYTES - at)
-            n = RING_BYTES - at;
-        memcpy(p->ring + at, data, n);
-        p->len += n;
-        data += n;
-        len -= n;
-        pthread_cond_broadcast(&p->changed);
+    strake_feed_unref(copy->feed);
+    strake_instance_unref(copy->from);
+    pthread_mutex_destroy(&copy->lock);
+}
+
+/* ---- on the thread of blob_put(), which alone changes `feed` ---- */
+
+static int64_t take(void *ctx, void *data, size_t cap)
+{
+    struct copy_call *copy = ctx;
+
+    return strake_feed_take(copy->feed, data, cap);
+}
+
+/* From the start again: with another feed, because the old one may not stop at once. */
+static int rewind_feed(void *ctx)
+{
+    struct copy_call *copy = ctx;
+    struct strake_err err = { 0 };
+    struct strake_feed *next = NULL, *old = copy->feed;
+    int rc = STRAKE_ECANCELLED;
+
+    pthread_mutex_lock(&copy->lock);
+    if (!copy->closed) {
+        strake_feed_stop(old);
+        rc = strake_feed_start(copy->from, copy->from_repository, copy->digest, copy->size_bytes,
+                               copy->parent, &next, &err);
+        if (rc == 0)
+            copy->feed = next;
     }
-    pthread_mutex_unlock(&p->lock);
-    return len ? STRAKE_ECANCELLED : 0;
+    pthread_mutex_unlock(&copy->lock);
+    if (next)
+        strake_feed_unref(old);
+    strake_err_dispose(&err); /* the plugin says that its bytes could not be read again */
+    return rc;
 }
 
-static void *reader(void *ctx)
+static int run_put(struct strake_call *call)
 {
-    struct pipe_state *p = ctx;
-    char digest[STRAKE_DIGEST_TEXT];
-    int rc = p->from->as.registry.blob_get(p->from->self, p->job, p->repository, p->digest, 0,
-                                           ring_push, p, &p->err);
+    struct copy_call *copy = (struct copy_call *)call;
+    struct strake_instance *to = call->instance;
 
-    rc = strake_instance_told(p->from, "blob_get", rc, &p->err);
-    if (rc == 0 && strake_hash_final(p->hash, digest) < 0)
-        rc = strake_fail_nomem(&p->err);
-    if (rc == 0 && strcmp(digest, p->digest) != 0)
-        rc = strake_fail(&p->err, STRAKE_ECORRUPT, "%s sent other bytes for the blob %s of %s: their "
-                         "digest is %s", p->from->name, p->digest, p->repository, digest);
-    pthread_mutex_lock(&p->lock);
-    p->rc = rc;
-    p->ended = true;
-    pthread_cond_broadcast(&p->changed);
-    pthread_mutex_unlock(&p->lock);
-    return NULL;
+    return to->as.registry.blob_put(to->self, call->job, copy->repository, copy->digest,
+                                    copy->size_bytes, take, rewind_feed, copy, &call->err);
 }
 
-static int start_reader(struct pipe_state *p)
+/* ---- on the caller's ---- */
+
+static struct copy_call *copy_new(struct strake_instance *from, const char *from_repository,
+                                  struct strake_instance *to, const char *to_repository,
+                                  struct strake_job *job, const char *digest, int64_t size_bytes,
+                                  struct strake_err *err)
 {
-    p->start = 0;
-    p->len = 0;
-    p->taken = 0;
-    p->ended = false;
-    p->stopped = false;
-    strake_hash_free(p->hash);
-    p->hash = NULL;
-    strake_err_dispose(&p->err);
-    if (strake_hash_new(&p->hash, &p->err) < 0)
-        return p->err.code;
-    if (pthread_create(&p->thread, NULL, reader, p) != 0)
-        return strake_fail_nomem(&p->err);
-    p->running = true;
-    return 0;
-}
-
-static void stop_reader(struct pipe_state *p)
-{
-    if (!p->running)
-        return;
-    pthread_mutex_lock(&p->lock);
-    p->stopped = true;
-    pthread_cond_broadcast(&p->changed);
-    pthread_mutex_unlock(&p->lock);
-    pthread_join(p->thread, NULL);
-    p->running = false;
-}
-
-/* ---- the writing side ---- */
-
-/* The last byte waits for the verdict on the whole: a store that got all bytes would keep them. */
-static bool may_take(const struct pipe_state *p)
-{
-    if (p->ended)
-        return true;
-    return p->len > 1 || (p->len == 1 && p->taken + 1 < p->size_bytes);
-}
-
-static int64_t ring_pull(void *ctx, void *data, size_t cap)
-{
-    struct pipe_state *p = ctx;
-    size_t n;
-    int64_t result;
-
-    pthread_mutex_lock(&p->lock);
-    while (!may_take(p))
-        pthread_cond_wait(&p->changed, &p->lock);
-    n = p->len;
-    if (!p->ended && p->taken + (int64_t)n >= p->size_bytes)
-        n--;
-    if (n > cap)
-        n = cap;
-    if (n > RING_BYTES - p->start)
-        n = RING_BYTES - p->start;
-    if (p->ended && p->rc < 0) {
-        result = p->rc;
-    } else {
-        memcpy(data, p->ring + p->start, n);
-        p->start = (p->start + n) % RING_BYTES;
-        p->len -= n;
-        p->taken += (int64_t)n;
-        result = (int64_t)n;
-        pthread_cond_broadcast(&p->changed);
-    }
-    pthread_mutex_unlock(&p->lock);
-    return result;
-}
-
-static int ring_rewind(void *ctx)
-{
-    struct pipe_state *p = ctx;
-
-    stop_reader(p);
-    return start_reader(p);
-}
-
-static int stream(struct pipe_state *p, struct strake_instance *to, const char *to_repository,
-                  struct strake_job *job, struct strake_err *err)
-{
+    struct copy_call *copy = strake_call_new(sizeof(*copy), to, "blob_put", job, run_put, dispose);
     int rc;
 
-    p->ring = strake_malloc(RING_BYTES);
-    p->job = strake_job_new(job, NULL, strake_job_target(job));
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->changed, NULL);
-    rc = p->ring && p->job ? start_reader(p) : strake_fail_nomem(&p->err);
-    if (rc == 0) {
-        rc = to->as.registry.blob_put(to->self, job, to_repository, p->digest, p->size_bytes,
-                                      ring_pull, ring_rewind, p, err);
-        stop_reader(p);
+    if (!copy) {
+        strake_fail_nomem(err);
+        return NULL;
     }
-    /* What the source did wrong is the cause; the destination only saw its bytes end. */
-    if (rc < 0 && p->err.code && p->err.code != STRAKE_ECANCELLED)
-        strake_err_move(err, &p->err);
-    rc = strake_instance_told(to, "blob_put", err->code && rc < 0 ? err->code : rc, err);
-    pthread_cond_destroy(&p->changed);
-    pthread_mutex_destroy(&p->lock);
-    strake_job_free(p->job);
-    strake_hash_free(p->hash);
-    strake_err_dispose(&p->err);
-    strake_free(p->ring);
+    pthread_mutex_init(&copy->lock, NULL);
+    copy->from = strake_instance_ref(from);
+    copy->size_bytes = size_bytes;
+    copy->parent = job;
+    if (strake_call_copy(&copy->call, to_repository, &copy->repository) < 0 ||
+        strake_call_copy(&copy->call, from_repository, &copy->from_repository) < 0 ||
+        strake_call_copy(&copy->call, digest, &copy->digest) < 0)
+        rc = strake_fail_nomem(err);
+    else
+        rc = strake_feed_start(from, copy->from_repository, copy->digest, size_bytes, job,
+                               &copy->feed, err);
+    if (rc < 0) {
+        strake_call_unref(&copy->call);
+        return NULL;
+    }
+    return copy;
+}
+
+static int stream(struct copy_call *copy, struct strake_err *err)
+{
+    struct strake_err cause = { 0 };
+    int64_t limit_ms = STRAKE_CALL_REGISTRY_LIMIT_MS + copy->size_bytes / SLOW_LINE;
+    int rc = strake_call_make(&copy->call, limit_ms, err), source_rc;
+
+    pthread_mutex_lock(&copy->lock);
+    copy->closed = true;
+    source_rc = strake_feed_failure(copy->feed, &cause);
+    strake_feed_stop(copy->feed);
+    pthread_mutex_unlock(&copy->lock);
+    /* What the source did wrong is the cause; the destination only saw its bytes end. A destination
+     * that found the blob in its own store all the same is none the worse for it. */
+    if (rc < 0 && source_rc < 0 && source_rc != STRAKE_ECANCELLED) {
+        strake_err_move(err, &cause);
+        rc = source_rc;
+    }
+    strake_err_dispose(&cause);
+    return rc;
+}
+
+static int run_mount(struct strake_call *call)
+{
+    struct strake_registry_call *made = (struct strake_registry_call *)call;
+    const struct strake_instance *registry = call->instance;
+
+    return registry->as.registry.blob_mount(registry->self, call->job, made->repository,
+                                            made->reference, made->from, &made->mounted,
+                                            &call->err);
+}
+
+static int mount(struct strake_instance *registry, struct strake_job *job, const char *repository,
+                 const char *digest, const char *from, bool *mounted, struct strake_err *err)
+{
+    struct strake_registry_call *made = strake_registry_call_new(registry, "blob_mount", job,
+                                                                 run_mount, repository, digest, err);
+    int rc;
+
+    if (!made)
+        return STRAKE_ENOMEM;
+    rc = strake_call_copy(&made->call, from, &made->from);
+    if (rc < 0)
+        rc = strake_fail_nomem(err);
+    else
+        rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    if (rc == 0)
+        *mounted = made->mounted;
+    strake_call_unref(&made->call);
     return rc;
 }
 
@@ -190,24 +163,29 @@ int strake_registry_blob_copy(struct strake_instance *from, const char *from_rep
                               struct strake_job *job, const char *digest, int64_t size_bytes,
                               char *how, struct strake_err *err)
 {
-    struct pipe_state p = { .from = from, .repository = from_repository, .digest = digest,
-                            .size_bytes = size_bytes };
-    int64_t size;
+    struct copy_call *copy;
     bool mounted = false;
+    int64_t size;
     int rc = strake_registry_blob_stat(to, job, to_repository, digest, &size, err);
 
     *how = 'p';
-    if (rc == 0 || rc != STRAKE_ENOTFOUND)
+    if (rc != STRAKE_ENOTFOUND)
         return rc;
     strake_err_dispose(err);
+    if (size_bytes < 0)
+        return strake_fail(err, STRAKE_EREGISTRY, "the blob %s of %s has no size", digest,
+                           from_repository);
     if (from == to && from->as.registry.blob_mount) {
-        rc = to->as.registry.blob_mount(to->self, job, to_repository, digest, from_repository,
-                                        &mounted, err);
-        rc = strake_instance_told(to, "blob_mount", rc, err);
+        rc = mount(to, job, to_repository, digest, from_repository, &mounted, err);
         *how = 'm';
         if (rc < 0 || mounted)
             return rc;
     }
     *how = 'c';
-    return stream(&p, to, to_repository, job, err);
+    copy = copy_new(from, from_repository, to, to_repository, job, digest, size_bytes, err);
+    if (!copy)
+        return err->code;
+    rc = stream(copy, err);
+    strake_call_unref(&copy->call);
+    return rc;
 }

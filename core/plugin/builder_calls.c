@@ -1,72 +1,107 @@
 /* Checked calls into builder/1. */
 #include <string.h>
 
+#include "image/digest.h"
+#include "plugin/build_copy.h"
+#include "plugin/call.h"
 #include "plugin/instance_impl.h"
 #include "util/json.h"
 #include "util/mem.h"
-#include "util/work.h"
+
+#define COMMAND_MAX ((size_t)1024 * 1024)
 
 uint32_t strake_builder_features(const struct strake_instance *builder)
 {
     return builder->as.builder.features;
 }
 
-/* A probe that may be left behind: all that it touches is its own. */
-struct probe {
-    struct strake_instance *builder;
-    struct strake_job *job;
+/* ---- probe ---- */
+
+struct probe_call {
+    struct strake_call call;
     struct strake_builder_info info;
-    struct strake_err err;
-    int rc;
 };
 
-static int probe_run(void *ctx)
+static int run_probe(struct strake_call *call)
 {
-    struct probe *probe = ctx;
+    struct probe_call *probe = (struct probe_call *)call;
+    const struct strake_instance *builder = call->instance;
 
-    probe->rc = probe->builder->as.builder.probe(probe->builder->self, probe->job, &probe->info,
-                                                 &probe->err);
-    return 0;
-}
-
-static void probe_drop(void *ctx)
-{
-    struct probe *probe = ctx;
-
-    strake_instance_unref(probe->builder);
-    strake_job_free(probe->job);
-    strake_err_dispose(&probe->err);
-    strake_free(probe);
+    return builder->as.builder.probe(builder->self, call->job, &probe->info, &call->err);
 }
 
 int strake_builder_probe(struct strake_instance *builder, struct strake_job *job,
                          struct strake_builder_info *info, struct strake_err *err)
 {
-    int64_t left = strake_job_remaining_ms(job);
-    int64_t timeout_ms = left >= 0 && left < STRAKE_METHOD_TIMEOUT_MS ? left : STRAKE_METHOD_TIMEOUT_MS;
-    struct probe *probe = strake_calloc(1, sizeof(*probe));
-    int rc = strake_job_check(job, err);
+    struct probe_call *probe = strake_call_new(sizeof(*probe), builder, "probe", job, run_probe, NULL);
+    int rc;
 
-    if (probe)
-        probe->job = strake_job_new(NULL, NULL, strake_job_target(job));
-    if (!probe || !probe->job || rc < 0) {
-        strake_free(probe);
-        return rc < 0 ? rc : strake_fail_nomem(err);
-    }
-    strake_job_set_timeout(probe->job, timeout_ms);
-    probe->builder = strake_instance_ref(builder);
+    if (!probe)
+        return strake_fail_nomem(err);
     probe->info.size = sizeof(probe->info);
-    /* A second more than the plugin's own deadline, so that its better words arrive first. */
-    rc = strake_work_call(probe_run, probe_drop, probe, timeout_ms + 1000);
-    if (rc == STRAKE_ETIMEOUT)
-        return strake_instance_timed_out(builder, "probe", timeout_ms, err);
-    rc = rc == 0 ? probe->rc : strake_fail_nomem(&probe->err);
-    *info = probe->info;
-    info->version[sizeof(info->version) - 1] = '\0';
-    info->platforms[sizeof(info->platforms) - 1] = '\0';
-    strake_err_move(err, &probe->err);
-    probe_drop(probe);
-    return strake_instance_told(builder, "probe", rc, err);
+    rc = strake_call_make(&probe->call, STRAKE_CALL_LIMIT_MS, err);
+    if (rc == 0) {
+        *info = probe->info;
+        info->version[sizeof(info->version) - 1] = '\0';
+        info->platforms[sizeof(info->platforms) - 1] = '\0';
+    }
+    strake_call_unref(&probe->call);
+    return rc;
+}
+
+/* ---- command and build ---- */
+
+struct build_call {
+    struct strake_call call;
+    struct strake_build_copy copy;
+    struct strake_build_result result;
+    struct strake_buf command;
+};
+
+static int run_command(struct strake_call *call)
+{
+    struct build_call *build = (struct build_call *)call;
+    const struct strake_instance *builder = call->instance;
+
+    return builder->as.builder.command(builder->self, &build->copy.request, &build->command,
+                                       &call->err);
+}
+
+static int run_build(struct strake_call *call)
+{
+    struct build_call *build = (struct build_call *)call;
+    const struct strake_instance *builder = call->instance;
+
+    return builder->as.builder.build(builder->self, &build->copy.request, call->job, &build->result,
+                                     &call->err);
+}
+
+static void dispose_build(struct strake_call *call)
+{
+    struct build_call *build = (struct build_call *)call;
+
+    strake_build_copy_dispose(&build->copy);
+    strake_buf_dispose(&build->command);
+}
+
+/* NULL: out of memory, described. */
+static struct build_call *build_call_new(struct strake_instance *builder, const char *method,
+                                         struct strake_job *job, int (*run)(struct strake_call *),
+                                         const struct strake_build_request *request,
+                                         struct strake_err *err)
+{
+    struct build_call *build = strake_call_new(sizeof(*build), builder, method, job, run,
+                                               dispose_build);
+
+    if (build && strake_build_copy_make(&build->copy, &build->call, request) == 0) {
+        build->command.max = COMMAND_MAX;
+        build->result.size = sizeof(build->result);
+        return build;
+    }
+    if (build)
+        strake_call_unref(&build->call);
+    strake_fail_nomem(err);
+    return NULL;
 }
 
 static bool all_strings(const json_t *list)
@@ -81,48 +116,65 @@ static bool all_strings(const json_t *list)
     return json_array_size(list) > 0;
 }
 
+static int read_command(const struct build_call *made, json_t **command, struct strake_err *err)
+{
+    json_t *doc = strake_json_parse(strake_buf_text(&made->command), made->command.len,
+                                    "the builder's command", STRAKE_EINTERNAL, err);
+
+    if (!doc)
+        return err->code;
+    if (!all_strings(doc)) {
+        json_decref(doc);
+        return strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: command() gave no list of strings",
+                           strake_instance_type(made->call.instance));
+    }
+    *command = doc;
+    return 0;
+}
+
 int strake_builder_command(struct strake_instance *builder,
                            const struct strake_build_request *request, json_t **command,
                            struct strake_err *err)
 {
-    struct strake_buf text = STRAKE_BUF(1024 * 1024);
-    int rc = builder->as.builder.command(builder->self, request, &text, err);
+    struct build_call *made = build_call_new(builder, "command", NULL, run_command, request, err);
+    int rc;
 
     *command = NULL;
-    rc = strake_instance_told(builder, "command", rc, err);
-    if (rc == 0) {
-        *command = strake_json_parse(strake_buf_text(&text), text.len, "the builder's command",
-                                     STRAKE_EINTERNAL, err);
-        if (!*command) {
-            rc = err->code;
-        } else if (!all_strings(*command)) {
-            json_decref(*command);
-            *command = NULL;
-            rc = strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: command() gave no list of strings",
-                             builder->plugin->name);
-        }
-    }
-    strake_buf_dispose(&text);
+    if (!made)
+        return STRAKE_ENOMEM;
+    rc = strake_call_make(&made->call, STRAKE_CALL_LIMIT_MS, err);
+    if (rc == 0)
+        rc = read_command(made, command, err);
+    strake_call_unref(&made->call);
     return rc;
+}
+
+static int check_result(const struct strake_instance *builder, struct strake_build_result *result,
+                        struct strake_err *err)
+{
+    result->digest[sizeof(result->digest) - 1] = '\0';
+    result->media_type[sizeof(result->media_type) - 1] = '\0';
+    if (!result->digest[0] || strake_digest_valid(result->digest))
+        return 0;
+    return strake_fail(err, STRAKE_EBUILDER, "the builder %s named a digest that is none: %s",
+                       builder->name, result->digest);
 }
 
 int strake_builder_build(struct strake_instance *builder, const struct strake_build_request *request,
                          struct strake_job *job, struct strake_build_result *result,
                          struct strake_err *err)
 {
-    int rc = strake_job_check(job, err);
+    struct build_call *build = build_call_new(builder, "build", job, run_build, request, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
     *result = (struct strake_build_result){ .size = sizeof(*result) };
-    rc = builder->as.builder.build(builder->self, request, job, result, err);
-    rc = strake_instance_told(builder, "build", rc, err);
-    if (rc < 0)
-        return rc;
-    result->digest[sizeof(result->digest) - 1] = '\0';
-    result->media_type[sizeof(result->media_type) - 1] = '\0';
-    if (result->digest[0] && !strake_digest_valid(result->digest))
-        return strake_fail(err, STRAKE_EBUILDER, "the builder %s named a digest that is none",
-                           builder->name);
-    return 0;
+    if (!build)
+        return STRAKE_ENOMEM;
+    rc = strake_call_make(&build->call, STRAKE_CALL_NO_LIMIT, err);
+    if (rc == 0)
+        rc = check_result(builder, &build->result, err);
+    if (rc == 0)
+        *result = build->result;
+    strake_call_unref(&build->call);
+    return rc;
 }

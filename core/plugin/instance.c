@@ -1,52 +1,25 @@
 /* Instances of plugins: opened with their options, counted, closed with the last reference. */
 #include "plugin/instance.h"
 
-#include <string.h>
-
 #include "plugin/instance_impl.h"
+#include "plugin/interfaces.h"
 #include "util/json.h"
 #include "util/mem.h"
-
-static size_t interface_size(const char *interface)
-{
-    static const struct {
-        const char *name;
-        size_t size;
-    } sizes[] = {
-        { "builder/1", sizeof(struct strake_builder_v1) },
-        { "registry/1", sizeof(struct strake_registry_v1) },
-        { "cache/1", sizeof(struct strake_cache_v1) },
-        { "notifier/1", sizeof(struct strake_notifier_v1) },
-    };
-
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        if (strcmp(sizes[i].name, interface) == 0)
-            return sizes[i].size;
-    }
-    return 0;
-}
 
 int strake_instance_told(const struct strake_instance *instance, const char *method, int rc,
                          struct strake_err *err)
 {
-    if (rc >= 0)
-        return rc > 0 ? strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: %s() returned %d, which "
-                                    "is no result", instance->plugin->name, method, rc)
-                      : 0;
-    if (!err->code)
+    if (rc > 0)
+        return strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: %s() returned %d, which is no result",
+                           instance->plugin->name, method, rc);
+    if (rc == 0)
+        strake_err_dispose(err); /* what it got over */
+    else if (!err->code)
         strake_fail(err, rc, "the plugin %s: %s() failed and did not say why",
                     instance->plugin->name, method);
     else if (err->code != rc)
         strake_err_recode(err, rc);
     return rc;
-}
-
-int strake_instance_timed_out(const struct strake_instance *instance, const char *method,
-                              int64_t timeout_ms, struct strake_err *err)
-{
-    return strake_fail(err, STRAKE_ETIMEOUT, "the plugin %s (%s): %s() did not come back in %lld s "
-                       "and was left behind", instance->plugin->name, instance->name, method,
-                       (long long)(timeout_ms / 1000));
 }
 
 static int open_with(struct strake_instance *instance, const json_t *options, struct strake_err *err)
@@ -71,7 +44,7 @@ int strake_instance_open(const char *type, const char *name, const char *interfa
                          struct strake_err *err)
 {
     struct strake_instance *instance = strake_calloc(1, sizeof(*instance));
-    size_t size = interface_size(interface);
+    const struct strake_interface_kind *kind = strake_interface_find(interface);
     int rc;
 
     if (instance)
@@ -83,7 +56,8 @@ int strake_instance_open(const char *type, const char *name, const char *interfa
     atomic_init(&instance->references, 1);
     rc = strake_loader_load(type, &instance->plugin, err);
     if (rc == 0)
-        rc = strake_loader_interface(instance->plugin, interface, &instance->as, size, err);
+        rc = strake_loader_interface(instance->plugin, interface, &instance->as,
+                                     kind ? kind->size : 0, err);
     if (rc == 0)
         rc = open_with(instance, options, err);
     if (rc < 0) {
@@ -118,20 +92,4 @@ const char *strake_instance_name(const struct strake_instance *instance)
 const char *strake_instance_type(const struct strake_instance *instance)
 {
     return instance->plugin->name;
-}
-
-int strake_cache_specs(struct strake_instance *cache, const struct strake_cache_request *request,
-                       json_t **specs, struct strake_err *err)
-{
-    struct strake_buf text = STRAKE_BUF(1024 * 1024);
-    int rc = cache->as.cache.specs(cache->self, request, &text, err);
-
-    rc = strake_instance_told(cache, "specs", rc, err);
-    if (rc == 0) {
-        *specs = strake_json_parse(strake_buf_text(&text), text.len, "what the cache plugin answered",
-                                   STRAKE_EINTERNAL, err);
-        rc = *specs ? 0 : err->code;
-    }
-    strake_buf_dispose(&text);
-    return rc;
 }

@@ -77,6 +77,11 @@ int strake_registry_blob_write(struct strake_instance *registry, struct strake_j
 int strake_registry_manifest_delete(struct strake_instance *registry, struct strake_job *job,
                                     const char *repository, const char *reference,
                                     struct strake_err *err);
+/** The index of what refers to `digest`, as the registry sent it. STRAKE_EUNSUPPORTED where it has
+ *  none: there is the fallback tag. */
+int strake_registry_referrers(struct strake_instance *registry, struct strake_job *job,
+                              const char *repository, const char *digest, struct strake_buf *bytes,
+                              struct strake_err *err);
 int strake_registry_ping(struct strake_instance *registry, struct strake_job *job,
                          struct strake_buf *detail, struct strake_err *err);
 

@@ -1,39 +1,179 @@
-/* Checked calls into registry/1: what comes back is hashed here, whoever sent it. */
+/* Checked calls into registry/1: what comes back is hashed here, whoever sent it. Blobs are in
+ * blob_calls.c and blob_copy.c. */
+#include "plugin/registry_calls.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/digest.h"
 #include "image/reference.h"
 #include "plugin/instance_impl.h"
-#include "util/json.h"
+#include "util/mem.h"
 
-static void descriptor_end(struct strake_descriptor *descriptor)
+#define TAGS_MAX 100000
+#define INDEX_MAX ((size_t)8 * 1024 * 1024)
+#define DETAIL_MAX ((size_t)64 * 1024)
+
+static void dispose(struct strake_call *call)
+{
+    struct strake_registry_call *made = (struct strake_registry_call *)call;
+
+    strake_buf_dispose(&made->bytes);
+    strake_strings_dispose(&made->tags);
+}
+
+struct strake_registry_call *strake_registry_call_new(struct strake_instance *registry,
+                                                      const char *method, struct strake_job *job,
+                                                      int (*run)(struct strake_call *call),
+                                                      const char *repository, const char *reference,
+                                                      struct strake_err *err)
+{
+    struct strake_registry_call *made = strake_call_new(sizeof(*made), registry, method, job, run,
+                                                        dispose);
+
+    if (made && strake_call_copy(&made->call, repository, &made->repository) == 0 &&
+        strake_call_copy(&made->call, reference, &made->reference) == 0) {
+        made->out = (struct strake_descriptor){ .size = sizeof(made->out), .size_bytes = -1 };
+        return made;
+    }
+    if (made)
+        strake_call_unref(&made->call);
+    strake_fail_nomem(err);
+    return NULL;
+}
+
+/* ---- on the thread of the call ---- */
+
+/* The method of the call's own registry, and the call in full. */
+#define REGISTRY(call) (&(call)->instance->as.registry)
+#define SELF(call) ((call)->instance->self)
+#define MADE(call) ((struct strake_registry_call *)(call))
+
+static int run_resolve(struct strake_call *call)
+{
+    return REGISTRY(call)->resolve(SELF(call), call->job, MADE(call)->repository,
+                                   MADE(call)->reference, &MADE(call)->out, &call->err);
+}
+
+static int run_manifest_get(struct strake_call *call)
+{
+    return REGISTRY(call)->manifest_get(SELF(call), call->job, MADE(call)->repository,
+                                        MADE(call)->reference, &MADE(call)->bytes, &MADE(call)->out,
+                                        &call->err);
+}
+
+static int run_manifest_put(struct strake_call *call)
+{
+    struct strake_registry_call *made = MADE(call);
+
+    return REGISTRY(call)->manifest_put(SELF(call), call->job, made->repository, made->reference,
+                                        made->media_type, strake_buf_text(&made->bytes),
+                                        made->bytes.len, &made->out, &call->err);
+}
+
+static int run_manifest_delete(struct strake_call *call)
+{
+    return REGISTRY(call)->manifest_delete(SELF(call), call->job, MADE(call)->repository,
+                                           MADE(call)->reference, &call->err);
+}
+
+static int run_referrers(struct strake_call *call)
+{
+    return REGISTRY(call)->referrers(SELF(call), call->job, MADE(call)->repository,
+                                     MADE(call)->reference, &MADE(call)->bytes, &call->err);
+}
+
+static int run_ping(struct strake_call *call)
+{
+    return REGISTRY(call)->ping(SELF(call), call->job, &MADE(call)->bytes, &call->err);
+}
+
+static int collect_tag(void *ctx, const char *tag)
+{
+    struct strake_registry_call *made = ctx;
+
+    if (!tag || !strake_tag_valid(tag))
+        return 0; /* nothing that could ever be asked for */
+    if (made->tags.count >= TAGS_MAX) {
+        made->too_many = true;
+        return STRAKE_ETOOBIG;
+    }
+    return strake_strings_add(&made->tags, tag);
+}
+
+static int run_tags(struct strake_call *call)
+{
+    int rc = REGISTRY(call)->tags(SELF(call), call->job, MADE(call)->repository, collect_tag, call,
+                                  &call->err);
+
+    if (MADE(call)->too_many)
+        return strake_fail(&call->err, STRAKE_ETOOBIG, "%s lists more than %d tags of %s",
+                           strake_instance_name(call->instance), TAGS_MAX, MADE(call)->repository);
+    return rc;
+}
+
+/* ---- descriptors ---- */
+
+static void end_texts(struct strake_descriptor *descriptor)
 {
     descriptor->digest[sizeof(descriptor->digest) - 1] = '\0';
     descriptor->media_type[sizeof(descriptor->media_type) - 1] = '\0';
+    descriptor->size = sizeof(*descriptor);
 }
 
-static int check_descriptor(const struct strake_instance *registry,
+static int check_descriptor(const struct strake_instance *registry, const char *reference,
                             struct strake_descriptor *descriptor, struct strake_err *err)
 {
-    descriptor_end(descriptor);
-    if (strake_digest_valid(descriptor->digest))
-        return 0;
-    return strake_fail(err, STRAKE_EREGISTRY, "%s named a digest that is none: %s", registry->name,
-                       descriptor->digest);
+    end_texts(descriptor);
+    if (!strake_digest_valid(descriptor->digest))
+        return strake_fail(err, STRAKE_EREGISTRY, "%s named a digest that is none: %s",
+                           registry->name, descriptor->digest);
+    if (strake_digest_valid(reference) && strcmp(reference, descriptor->digest) != 0)
+        return strake_fail(err, STRAKE_ECORRUPT, "%s was asked for %s and answered of %s",
+                           registry->name, reference, descriptor->digest);
+    return 0;
 }
 
 int strake_registry_resolve(struct strake_instance *registry, struct strake_job *job,
                             const char *repository, const char *reference,
                             struct strake_descriptor *out, struct strake_err *err)
 {
-    int rc = strake_job_check(job, err);
+    struct strake_registry_call *made = strake_registry_call_new(registry, "resolve", job,
+                                                                 run_resolve, repository, reference,
+                                                                 err);
+    int rc;
+
+    if (!made)
+        return STRAKE_ENOMEM;
+    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    if (rc == 0)
+        rc = check_descriptor(registry, reference, &made->out, err);
+    if (rc == 0)
+        *out = made->out;
+    strake_call_unref(&made->call);
+    return rc;
+}
+
+/* ---- manifests ---- */
+
+static int check_bytes(struct strake_registry_call *made, struct strake_err *err)
+{
+    const char *name = strake_instance_name(made->call.instance);
+    char digest[STRAKE_DIGEST_TEXT];
+    int rc = strake_digest_of(strake_buf_text(&made->bytes), made->bytes.len, digest, err);
 
     if (rc < 0)
         return rc;
-    *out = (struct strake_descriptor){ .size = sizeof(*out), .size_bytes = -1 };
-    rc = registry->as.registry.resolve(registry->self, job, repository, reference, out, err);
-    rc = strake_instance_told(registry, "resolve", rc, err);
-    return rc < 0 ? rc : check_descriptor(registry, out, err);
+    if (strake_digest_valid(made->reference) && strcmp(made->reference, digest) != 0) {
+        strake_fail(err, STRAKE_ECORRUPT, "%s sent other bytes than %s@%s names: their digest is %s",
+                    name, made->repository, made->reference, digest);
+        strake_err_hint(err, "the registry or something on the way to it is damaged; nothing was used");
+        return STRAKE_ECORRUPT;
+    }
+    end_texts(&made->out);
+    memcpy(made->out.digest, digest, sizeof(digest));
+    made->out.size_bytes = (int64_t)made->bytes.len;
+    return 0;
 }
 
 int strake_registry_manifest_get(struct strake_instance *registry, struct strake_job *job,
@@ -41,32 +181,23 @@ int strake_registry_manifest_get(struct strake_instance *registry, struct strake
                                  struct strake_buf *bytes, struct strake_descriptor *out,
                                  struct strake_err *err)
 {
-    char digest[STRAKE_DIGEST_TEXT];
-    int rc = strake_job_check(job, err);
+    struct strake_registry_call *made = strake_registry_call_new(registry, "manifest_get", job,
+                                                                 run_manifest_get, repository,
+                                                                 reference, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
-    if (bytes->max == 0 || bytes->max > STRAKE_MANIFEST_MAX)
-        bytes->max = STRAKE_MANIFEST_MAX;
-    *out = (struct strake_descriptor){ .size = sizeof(*out), .size_bytes = -1 };
-    rc = registry->as.registry.manifest_get(registry->self, job, repository, reference, bytes, out,
-                                            err);
-    rc = strake_instance_told(registry, "manifest_get", rc, err);
-    if (rc < 0)
-        return rc;
-    descriptor_end(out);
-    rc = strake_digest_of(strake_buf_text(bytes), bytes->len, digest, err);
-    if (rc < 0)
-        return rc;
-    if (strake_digest_valid(reference) && strcmp(reference, digest) != 0) {
-        strake_fail(err, STRAKE_ECORRUPT, "%s sent other bytes than %s@%s names: their digest is %s",
-                    registry->name, repository, reference, digest);
-        strake_err_hint(err, "the registry or something on the way to it is damaged; nothing was used");
-        return STRAKE_ECORRUPT;
-    }
-    memcpy(out->digest, digest, sizeof(digest));
-    out->size_bytes = (int64_t)bytes->len;
-    return 0;
+    if (!made)
+        return STRAKE_ENOMEM;
+    made->bytes.max = STRAKE_MANIFEST_MAX;
+    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    if (rc == 0)
+        rc = check_bytes(made, err);
+    if (rc == 0)
+        rc = strake_call_give(&made->bytes, bytes, err);
+    if (rc == 0)
+        *out = made->out;
+    strake_call_unref(&made->call);
+    return rc;
 }
 
 int strake_registry_manifest_put(struct strake_instance *registry, struct strake_job *job,
@@ -74,51 +205,74 @@ int strake_registry_manifest_put(struct strake_instance *registry, struct strake
                                  const char *media_type, const void *data, size_t len,
                                  struct strake_err *err)
 {
-    struct strake_descriptor answered = { .size = sizeof(answered) };
+    struct strake_registry_call *made = strake_registry_call_new(registry, "manifest_put", job,
+                                                                 run_manifest_put, repository,
+                                                                 reference, err);
     char digest[STRAKE_DIGEST_TEXT];
-    int rc = strake_job_check(job, err);
+    int rc;
 
+    if (!made)
+        return STRAKE_ENOMEM;
+    rc = strake_digest_of(data, len, digest, err);
+    if (rc == 0 && (strake_call_copy(&made->call, media_type, &made->media_type) < 0 ||
+                    strake_buf_append(&made->bytes, data, len) < 0))
+        rc = strake_fail_nomem(err);
     if (rc == 0)
-        rc = strake_digest_of(data, len, digest, err);
-    if (rc < 0)
-        return rc;
-    rc = registry->as.registry.manifest_put(registry->self, job, repository, reference, media_type,
-                                            data, len, &answered, err);
-    rc = strake_instance_told(registry, "manifest_put", rc, err);
-    if (rc < 0)
-        return rc;
-    descriptor_end(&answered);
-    if (answered.digest[0] && strcmp(answered.digest, digest) != 0)
-        return strake_fail(err, STRAKE_ECORRUPT, "%s took %s:%s as %s, but its digest is %s",
-                           registry->name, repository, reference, answered.digest, digest);
-    return 0;
+        rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    if (rc == 0) {
+        end_texts(&made->out);
+        if (made->out.digest[0] && strcmp(made->out.digest, digest) != 0)
+            rc = strake_fail(err, STRAKE_ECORRUPT, "%s took %s:%s as %s, but its digest is %s",
+                             registry->name, repository, reference, made->out.digest, digest);
+    }
+    strake_call_unref(&made->call);
+    return rc;
+}
+
+int strake_registry_manifest_delete(struct strake_instance *registry, struct strake_job *job,
+                                    const char *repository, const char *reference,
+                                    struct strake_err *err)
+{
+    struct strake_registry_call *made;
+    int rc;
+
+    if (!registry->as.registry.manifest_delete)
+        return strake_fail(err, STRAKE_EUNSUPPORTED, "%s cannot delete anything", registry->name);
+    made = strake_registry_call_new(registry, "manifest_delete", job, run_manifest_delete,
+                                    repository, reference, err);
+    if (!made)
+        return STRAKE_ENOMEM;
+    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    strake_call_unref(&made->call);
+    return rc;
+}
+
+int strake_registry_referrers(struct strake_instance *registry, struct strake_job *job,
+                              const char *repository, const char *digest, struct strake_buf *bytes,
+                              struct strake_err *err)
+{
+    struct strake_registry_call *made;
+    int rc;
+
+    if (!registry->as.registry.referrers)
+        return strake_fail(err, STRAKE_EUNSUPPORTED, "%s lists no referrers", registry->name);
+    made = strake_registry_call_new(registry, "referrers", job, run_referrers, repository, digest,
+                                    err);
+    if (!made)
+        return STRAKE_ENOMEM;
+    made->bytes.max = INDEX_MAX;
+    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    if (rc == 0)
+        rc = strake_call_give(&made->bytes, bytes, err);
+    strake_call_unref(&made->call);
+    return rc;
 }
 
 /* ---- tags ---- */
 
-#define TAGS_MAX 100000
-
-struct collecting {
-    struct strake_strings *tags;
-    struct strake_instance *registry;
-    struct strake_err *err;
-};
-
 static int compare_tags(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int collect_tag(void *ctx, const char *tag)
-{
-    struct collecting *collecting = ctx;
-
-    if (!strake_tag_valid(tag))
-        return 0; /* nothing that could ever be asked for */
-    if (collecting->tags->count >= TAGS_MAX)
-        return strake_fail(collecting->err, STRAKE_ETOOBIG, "%s lists more than %d tags",
-                           collecting->registry->name, TAGS_MAX);
-    return strake_strings_add(collecting->tags, tag);
 }
 
 /* A page may repeat what another had. */
@@ -143,125 +297,38 @@ int strake_registry_tags(struct strake_instance *registry, struct strake_job *jo
                          const char *repository, struct strake_strings *tags,
                          struct strake_err *err)
 {
-    struct strake_err inner = { 0 };
-    struct collecting collecting = { .tags = tags, .registry = registry, .err = &inner };
-    int rc = strake_job_check(job, err);
+    struct strake_registry_call *made = strake_registry_call_new(registry, "tags", job, run_tags,
+                                                                 repository, NULL, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
-    rc = registry->as.registry.tags(registry->self, job, repository, collect_tag, &collecting, err);
-    if (rc < 0 && inner.code)
-        strake_err_move(err, &inner);
-    strake_err_dispose(&inner);
-    rc = strake_instance_told(registry, "tags", rc, err);
-    if (rc == 0)
-        drop_repeats(tags);
+    if (!made)
+        return STRAKE_ENOMEM;
+    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    if (rc == 0) {
+        drop_repeats(&made->tags);
+        strake_strings_dispose(tags);
+        *tags = made->tags;
+        made->tags = (struct strake_strings){ 0 }; /* moved */
+    }
+    strake_call_unref(&made->call);
     return rc;
-}
-
-/* ---- blobs ---- */
-
-int strake_registry_blob_stat(struct strake_instance *registry, struct strake_job *job,
-                              const char *repository, const char *digest, int64_t *size_bytes,
-                              struct strake_err *err)
-{
-    int rc = strake_job_check(job, err);
-
-    if (rc < 0)
-        return rc;
-    *size_bytes = -1;
-    rc = registry->as.registry.blob_stat(registry->self, job, repository, digest, size_bytes, err);
-    return strake_instance_told(registry, "blob_stat", rc, err);
-}
-
-static int append_part(void *ctx, const char *data, size_t len)
-{
-    return strake_buf_append(ctx, data, len);
-}
-
-int strake_registry_blob_read(struct strake_instance *registry, struct strake_job *job,
-                              const char *repository, const char *digest, size_t max_bytes,
-                              struct strake_buf *bytes, struct strake_err *err)
-{
-    int rc = strake_job_check(job, err);
-
-    if (rc < 0)
-        return rc;
-    bytes->max = max_bytes;
-    rc = registry->as.registry.blob_get(registry->self, job, repository, digest, 0, append_part,
-                                        bytes, err);
-    if (rc == STRAKE_ETOOBIG)
-        return strake_fail(err, rc, "%s: the blob %s of %s is larger than %zu bytes", registry->name,
-                           digest, repository, max_bytes);
-    rc = strake_instance_told(registry, "blob_get", rc, err);
-    return rc < 0 ? rc : strake_digest_verify(digest, strake_buf_text(bytes), bytes->len,
-                                              registry->name, err);
-}
-
-/* A blob in memory, as a source for blob_put(). */
-struct memory {
-    const char *data;
-    size_t len, at;
-};
-
-static int64_t memory_read(void *ctx, void *data, size_t cap)
-{
-    struct memory *memory = ctx;
-    size_t n = memory->len - memory->at < cap ? memory->len - memory->at : cap;
-
-    memcpy(data, memory->data + memory->at, n);
-    memory->at += n;
-    return (int64_t)n;
-}
-
-static int memory_rewind(void *ctx)
-{
-    ((struct memory *)ctx)->at = 0;
-    return 0;
-}
-
-int strake_registry_blob_write(struct strake_instance *registry, struct strake_job *job,
-                               const char *repository, const char *digest, const void *data,
-                               size_t len, struct strake_err *err)
-{
-    struct memory memory = { .data = data, .len = len };
-    struct strake_err absent = { 0 };
-    int64_t size;
-    int rc = strake_registry_blob_stat(registry, job, repository, digest, &size, &absent);
-
-    strake_err_dispose(&absent);
-    if (rc == 0 || rc == STRAKE_ECANCELLED)
-        return rc == 0 ? 0 : strake_job_check(job, err);
-    rc = registry->as.registry.blob_put(registry->self, job, repository, digest, (int64_t)len,
-                                        memory_read, memory_rewind, &memory, err);
-    return strake_instance_told(registry, "blob_put", rc, err);
-}
-
-/* ---- the rest ---- */
-
-int strake_registry_manifest_delete(struct strake_instance *registry, struct strake_job *job,
-                                    const char *repository, const char *reference,
-                                    struct strake_err *err)
-{
-    int rc = strake_job_check(job, err);
-
-    if (rc < 0)
-        return rc;
-    if (!registry->as.registry.manifest_delete)
-        return strake_fail(err, STRAKE_EUNSUPPORTED, "%s cannot delete anything", registry->name);
-    rc = registry->as.registry.manifest_delete(registry->self, job, repository, reference, err);
-    return strake_instance_told(registry, "manifest_delete", rc, err);
 }
 
 int strake_registry_ping(struct strake_instance *registry, struct strake_job *job,
                          struct strake_buf *detail, struct strake_err *err)
 {
-    int rc = strake_job_check(job, err);
+    struct strake_registry_call *made;
+    int rc;
 
-    if (rc < 0)
-        return rc;
     if (!registry->as.registry.ping)
         return 0;
-    rc = registry->as.registry.ping(registry->self, job, detail, err);
-    return strake_instance_told(registry, "ping", rc, err);
+    made = strake_registry_call_new(registry, "ping", job, run_ping, NULL, NULL, err);
+    if (!made)
+        return STRAKE_ENOMEM;
+    made->bytes.max = DETAIL_MAX;
+    rc = strake_call_make(&made->call, STRAKE_CALL_LIMIT_MS, err);
+    if (rc == 0)
+        rc = strake_call_give(&made->bytes, detail, err);
+    strake_call_unref(&made->call);
+    return rc;
 }

@@ -1,0 +1,94 @@
+/* Checked calls into cache/1. */
+#include "plugin/call.h"
+#include "plugin/instance_impl.h"
+#include "util/json.h"
+#include "util/mem.h"
+
+#define SPECS_MAX ((size_t)1024 * 1024)
+
+struct specs_call {
+    struct strake_call call;
+    struct strake_cache_request request;
+    struct strake_buf text;
+};
+
+static int run_specs(struct strake_call *call)
+{
+    struct specs_call *specs = (struct specs_call *)call;
+    const struct strake_instance *cache = call->instance;
+
+    return cache->as.cache.specs(cache->self, &specs->request, &specs->text, &call->err);
+}
+
+static void dispose_specs(struct strake_call *call)
+{
+    strake_buf_dispose(&((struct specs_call *)call)->text);
+}
+
+static int copy_request(struct specs_call *specs, const struct strake_cache_request *from)
+{
+    struct strake_cache_request *to = &specs->request;
+    int rc = strake_call_copy(&specs->call, from->target, &to->target);
+
+    to->size = sizeof(*to);
+    if (rc == 0)
+        rc = strake_call_copy(&specs->call, from->image, &to->image);
+    if (rc == 0)
+        rc = strake_call_copy(&specs->call, from->platform, &to->platform);
+    if (rc == 0)
+        rc = strake_call_copy(&specs->call, from->branch, &to->branch);
+    if (rc == 0)
+        rc = strake_call_copy(&specs->call, from->options, &to->options);
+    return rc;
+}
+
+static bool list_of_strings(const json_t *list)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        if (!json_is_string(item))
+            return false;
+    }
+    return json_is_array(list);
+}
+
+static int read_specs(const struct specs_call *made, json_t **specs, struct strake_err *err)
+{
+    const char *plugin = strake_instance_type(made->call.instance);
+    json_t *doc = strake_json_parse(strake_buf_text(&made->text), made->text.len,
+                                    "what the cache plugin answered", STRAKE_EINTERNAL, err);
+
+    if (!doc)
+        return err->code;
+    if (!list_of_strings(json_object_get(doc, "import")) ||
+        !list_of_strings(json_object_get(doc, "export"))) {
+        json_decref(doc);
+        return strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: specs() gave no lists of strings "
+                           "\"import\" and \"export\"", plugin);
+    }
+    *specs = doc;
+    return 0;
+}
+
+int strake_cache_specs(struct strake_instance *cache, const struct strake_cache_request *request,
+                       json_t **specs, struct strake_err *err)
+{
+    struct specs_call *made = strake_call_new(sizeof(*made), cache, "specs", NULL, run_specs,
+                                              dispose_specs);
+    int rc;
+
+    if (!made)
+        return strake_fail_nomem(err);
+    made->text.max = SPECS_MAX;
+    rc = copy_request(made, request);
+    if (rc < 0)
+        rc = strake_fail_nomem(err);
+    else
+        rc = strake_call_make(&made->call, STRAKE_CALL_LIMIT_MS, err);
+    if (rc == 0)
+        rc = read_specs(made, specs, err);
+    strake_call_unref(&made->call);
+    return rc;
+}

@@ -1,0 +1,225 @@
+/* Reading a blob into a ring on a thread of its own: memory does not grow with the blob. */
+#include "plugin/feed.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "image/digest.h"
+#include "plugin/instance_impl.h"
+#include "util/mem.h"
+#include "util/thread.h"
+
+#define RING_BYTES ((size_t)1024 * 1024)
+
+struct strake_feed {
+    struct strake_instance *from;
+    char *repository;
+    char *digest;
+    int64_t size_bytes;
+    struct strake_job *job; /* the source's own */
+    struct strake_hash *hash;
+    atomic_int references; /* of the taker, and of the thread while it is out */
+
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    char *ring;
+    size_t cap, start, len;
+    int64_t pushed, taken; /* bytes since the start of the blob */
+    bool ended;            /* the source is through; `rc` and `err` are its result */
+    bool stopped;          /* nobody wants more */
+    int rc;
+    struct strake_err err;
+};
+
+void strake_feed_unref(struct strake_feed *feed)
+{
+    if (!feed || atomic_fetch_sub(&feed->references, 1) > 1)
+        return;
+    pthread_cond_destroy(&feed->changed);
+    pthread_mutex_destroy(&feed->lock);
+    strake_job_free(feed->job);
+    strake_hash_free(feed->hash);
+    strake_err_dispose(&feed->err);
+    strake_instance_unref(feed->from);
+    strake_free(feed->ring);
+    strake_free(feed->repository);
+    strake_free(feed->digest);
+    strake_free(feed);
+}
+
+/* ---- the source's side ---- */
+
+/* A piece that fits without going round the end of the ring. The lock is held. */
+static size_t put_piece(struct strake_feed *feed, const char *data, size_t len)
+{
+    size_t at = (feed->start + feed->len) % feed->cap;
+    size_t room = feed->cap - feed->len;
+    size_t n = len < room ? len : room;
+
+    if (n > feed->cap - at)
+        n = feed->cap - at;
+    memcpy(feed->ring + at, data, n);
+    feed->len += n;
+    return n;
+}
+
+static int push(void *ctx, const char *data, size_t len)
+{
+    struct strake_feed *feed = ctx;
+    bool whole;
+
+    feed->pushed += (int64_t)len;
+    if (feed->pushed > feed->size_bytes)
+        return STRAKE_ECORRUPT; /* described where the source's result is seen */
+    if (strake_hash_update(feed->hash, data, len) < 0)
+        return STRAKE_EINTERNAL;
+    pthread_mutex_lock(&feed->lock);
+    while (len && !feed->stopped) {
+        size_t n = put_piece(feed, data, len);
+        if (n == 0) {
+            pthread_cond_wait(&feed->changed, &feed->lock);
+            continue;
+        }
+        data += n;
+        len -= n;
+        pthread_cond_broadcast(&feed->changed);
+    }
+    whole = len == 0;
+    pthread_mutex_unlock(&feed->lock);
+    return whole ? 0 : STRAKE_ECANCELLED;
+}
+
+/* Is what came what was asked for? */
+static int verify(struct strake_feed *feed, struct strake_err *err)
+{
+    char digest[STRAKE_DIGEST_TEXT];
+
+    if (feed->pushed != feed->size_bytes)
+        return strake_fail(err, STRAKE_ECORRUPT, "%s sent %s bytes for the blob %s of %s than the %lld "
+                           "that its manifest says", feed->from->name,
+                           feed->pushed > feed->size_bytes ? "more" : "fewer", feed->digest,
+                           feed->repository, (long long)feed->size_bytes);
+    if (strake_hash_final(feed->hash, digest) < 0)
+        return strake_fail_nomem(err);
+    if (strcmp(digest, feed->digest) != 0)
+        return strake_fail(err, STRAKE_ECORRUPT, "%s sent other bytes for the blob %s of %s: their "
+                           "digest is %s", feed->from->name, feed->digest, feed->repository, digest);
+    return 0;
+}
+
+static void *source_main(void *ctx)
+{
+    struct strake_feed *feed = ctx;
+    struct strake_err err = { 0 };
+    int rc = feed->from->as.registry.blob_get(feed->from->self, feed->job, feed->repository,
+                                              feed->digest, 0, push, feed, &err);
+
+    rc = strake_instance_told(feed->from, "blob_get", rc, &err);
+    if (rc == 0 || feed->pushed > feed->size_bytes)
+        rc = verify(feed, &err);
+    pthread_mutex_lock(&feed->lock);
+    feed->rc = rc;
+    strake_err_move(&feed->err, &err);
+    feed->ended = true;
+    pthread_cond_broadcast(&feed->changed);
+    pthread_mutex_unlock(&feed->lock);
+    strake_feed_unref(feed);
+    return NULL;
+}
+
+int strake_feed_start(struct strake_instance *from, const char *repository, const char *digest,
+                      int64_t size_bytes, struct strake_job *job, struct strake_feed **out,
+                      struct strake_err *err)
+{
+    struct strake_feed *feed = strake_calloc(1, sizeof(*feed));
+    int rc;
+
+    if (!feed)
+        return strake_fail_nomem(err);
+    pthread_mutex_init(&feed->lock, NULL);
+    pthread_cond_init(&feed->changed, NULL);
+    atomic_init(&feed->references, 1);
+    feed->from = strake_instance_ref(from);
+    feed->size_bytes = size_bytes;
+    feed->cap = size_bytes < (int64_t)RING_BYTES ? (size_t)size_bytes + 1 : RING_BYTES;
+    feed->ring = strake_malloc(feed->cap);
+    feed->repository = strake_strdup(repository);
+    feed->digest = strake_strdup(digest);
+    feed->job = strake_job_new(job, NULL, NULL);
+    rc = strake_hash_new(&feed->hash, err);
+    if (rc == 0 && (!feed->ring || !feed->repository || !feed->digest || !feed->job))
+        rc = strake_fail_nomem(err);
+    if (rc == 0) {
+        atomic_fetch_add(&feed->references, 1);
+        if (strake_thread_start(source_main, feed) == 0) {
+            *out = feed;
+            return 0;
+        }
+        strake_feed_unref(feed); /* the thread's */
+        rc = strake_fail_nomem(err);
+    }
+    strake_feed_unref(feed);
+    return rc;
+}
+
+/* ---- the taker's side ---- */
+
+/* How much may be taken now. The last byte waits for the verdict on the whole, because a store that
+ * got all bytes would keep them. The lock is held. */
+static size_t takeable(const struct strake_feed *feed)
+{
+    bool last = feed->taken + (int64_t)feed->len >= feed->size_bytes;
+
+    return feed->len && last && !feed->ended ? feed->len - 1 : feed->len;
+}
+
+int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap)
+{
+    int64_t result;
+    size_t n;
+
+    pthread_mutex_lock(&feed->lock);
+    while (!feed->stopped && !feed->ended && takeable(feed) == 0)
+        pthread_cond_wait(&feed->changed, &feed->lock);
+    n = takeable(feed);
+    if (n > cap)
+        n = cap;
+    if (n > feed->cap - feed->start)
+        n = feed->cap - feed->start;
+    if (feed->stopped) {
+        result = STRAKE_ECANCELLED;
+    } else if (feed->ended && feed->rc < 0) {
+        result = feed->rc;
+    } else {
+        memcpy(data, feed->ring + feed->start, n);
+        feed->start = (feed->start + n) % feed->cap;
+        feed->len -= n;
+        feed->taken += (int64_t)n;
+        result = (int64_t)n;
+        pthread_cond_broadcast(&feed->changed);
+    }
+    pthread_mutex_unlock(&feed->lock);
+    return result;
+}
+
+int strake_feed_failure(struct strake_feed *feed, struct strake_err *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&feed->lock);
+    if (feed->ended && feed->rc < 0) {
+        rc = feed->rc;
+        strake_err_copy(err, &feed->err);
+    }
+    pthread_mutex_unlock(&feed->lock);
+    return rc;
+}
+
+void strake_feed_stop(struct strake_feed *feed)
+{
+    pthread_mutex_lock(&feed->lock);
+    feed->stopped = true;
+    pthread_cond_broadcast(&feed->changed);
+    pthread_mutex_unlock(&feed->lock);
+    strake_job_detach(feed->job);
+}
