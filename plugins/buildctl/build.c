@@ -95,21 +95,18 @@ static const char *dockerfile_name(const struct strake_build_request *request)
 /* From its last words. */
 static int explain_exit(const struct build *build)
 {
-    const struct strake_host *host = build->host;
     const struct strake_build_request *request = build->request;
     size_t len;
     const char *text = plug_tail_text(&build->words, &len);
-    struct buildctl_failure failure;
+    struct plug_failure failure;
     buildctl_classify(text, len, plug_text_view(&build->events.failed), &failure);
-    host->fail(build->err, failure.code, "%s", failure.message);
-    if (failure.hint[0] != '\0')
-        host->err_hint(build->err, "%s", failure.hint);
     bool nameless = failure.file[0] == '\0' && failure.code == STRAKE_EDOCKERFILE;
-    if (nameless || strcmp(failure.file, dockerfile_name(request)) == 0)
-        host->err_place(build->err, request->dockerfile, failure.line);
-    else if (failure.file[0] != '\0')
-        host->err_place(build->err, failure.file, failure.line);
-    host->err_detail(build->err, failure.detail, failure.detail_len);
+    bool ours = nameless || strcmp(failure.file, dockerfile_name(request)) == 0;
+    if (ours)
+        failure.file[0] = '\0'; /* people know it by its path */
+    plug_failure_report(&failure, build->host, build->err);
+    if (ours)
+        build->host->err_place(build->err, request->dockerfile, failure.line);
     return failure.code;
 }
 
@@ -203,7 +200,8 @@ static int prepare(struct build *build)
 
 static int run(struct build *build)
 {
-    const struct strake_process_fd words = { .fd = 2, .data = plug_tail_keep,
+    const struct strake_process_fd words = { .fd = 2,
+                                             .data = plug_tail_keep,
                                              .ctx = &build->words };
     const struct strake_process_fd events = { .fd = 3, .data = on_events, .ctx = build };
     const struct strake_process_fd *const fds[] = { &words, &events, NULL };

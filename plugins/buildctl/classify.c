@@ -16,7 +16,7 @@
 struct look {
     char text[TEXT_MAX]; /* the error without what says nothing */
     const char *step;
-    struct buildctl_failure *out;
+    struct plug_failure *out;
 };
 
 static bool begins(const char *text, const char *prefix)
@@ -30,40 +30,6 @@ static bool has(const char *text, const char *part)
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
-
-/* Copy what there is room for; what is shortened ends in dots, not within a character. */
-static void put(char *to, size_t size, const char *text)
-{
-    static const char dots[] = "…";
-    size_t len = strlen(text);
-    if (len < size) {
-        memcpy(to, text, len + 1);
-        return;
-    }
-    size_t cut = size - sizeof(dots);
-    while (cut > 0 && ((unsigned char)text[cut] & 0xC0) == 0x80)
-        cut--;
-    memcpy(to, text, cut);
-    memcpy(to + cut, dots, sizeof(dots));
-}
-
-STRAKE_PRINTF(4, 5)
-static void tell(struct look *look, int code, const char *hint, const char *fmt, ...)
-{
-    struct buildctl_failure *out = look->out;
-    char message[TEXT_MAX];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(message, sizeof(message), fmt, args);
-    va_end(args);
-    for (char *at = message; *at != '\0'; at++) {
-        if (*at == '\n' || *at == '\t')
-            *at = ' ';
-    }
-    put(out->message, sizeof(out->message), message);
-    put(out->hint, sizeof(out->hint), hint);
-    out->code = code;
-}
 
 /* What stands before `mark` in `text`, into `part`. False: `mark` is not there. */
 static bool before(const char *text, const char *mark, char *part, size_t size)
@@ -89,7 +55,7 @@ static const char *next_line(const char *line)
 }
 
 /* "NAME:LINE" alone on its line. */
-static bool is_place(const char *line, size_t len, struct buildctl_failure *out)
+static bool is_place(const char *line, size_t len, struct plug_failure *out)
 {
     const char *colon = memrchr(line, ':', len);
     if (colon == NULL || colon == line || (size_t)(colon - line) >= sizeof(out->file))
@@ -104,12 +70,12 @@ static bool is_place(const char *line, size_t len, struct buildctl_failure *out)
 
 /* The last line that begins with "error: ", or NULL; the last place before it goes into `out`, and
  * what is told from there on is the detail. */
-static const char *find_error(const char *output, struct buildctl_failure *out)
+static const char *find_error(const char *output, struct plug_failure *out)
 {
     static const char rule[] = "--------------------\n";
     const char *error = NULL;
     const char *excerpt = NULL;
-    struct buildctl_failure place = { 0 };
+    struct plug_failure place = { 0 };
     for (const char *line = output; line != NULL && *line != '\0'; line = next_line(line)) {
         const char *next = next_line(line);
         if (begins(line, "error: ")) {
@@ -129,7 +95,10 @@ static const char *find_error(const char *output, struct buildctl_failure *out)
 static const char *unwrap(const char *text)
 {
     static const char *const wraps[] = {
-        "error: ", "failed to solve: ", "rpc error: ", "code = Unknown desc = ",
+        "error: ",
+        "failed to solve: ",
+        "rpc error: ",
+        "code = Unknown desc = ",
         "listing workers for Build: ",
     };
     for (size_t i = 0; i < sizeof(wraps) / sizeof(wraps[0]); i++) {
@@ -166,23 +135,6 @@ static const char *unquote(const char *text, char *out, size_t size)
     return text + 1;
 }
 
-static const char *exit_hint(int exit_code)
-{
-    switch (exit_code) {
-    case 126:
-        return "the file is there and cannot be executed: is it executable, and made for this "
-               "platform?";
-    case 127:
-        return "a command was not found in the image: is it installed in this stage, and on PATH?";
-    case 137:
-        return "it was killed: does the builder have too little memory?";
-    case 139:
-        return "it crashed (segmentation fault): is it made for this platform?";
-    default:
-        return "what it printed stands above; `strake history logs` shows it again";
-    }
-}
-
 static bool of_run(struct look *look)
 {
     static const char quote[] = "process \"";
@@ -197,15 +149,14 @@ static bool of_run(struct look *look)
         return false;
     rest += strlen(failed);
     char shown[SHOWN_COMMAND];
-    put(shown, sizeof(shown), begins(command, shell) ? command + strlen(shell) : command);
-    if (begins(rest, exited)) {
-        int exit_code = atoi(rest + strlen(exited));
-        tell(look, STRAKE_EBUILD, exit_hint(exit_code), "RUN %s failed with exit code %d", shown,
-             exit_code);
-    } else {
-        tell(look, STRAKE_EBUILD, "", "RUN %s could not be run: %s", shown, rest);
-    }
-    return true;
+    const char *inner = begins(command, shell) ? command + strlen(shell) : command;
+    plug_shorten(shown, sizeof(shown), inner, strlen(inner));
+    if (!begins(rest, exited))
+        return plug_failure_tell(look->out, STRAKE_EBUILD, "", "RUN %s could not be run: %s", shown,
+                                 rest);
+    int exit_code = atoi(rest + strlen(exited));
+    return plug_failure_tell(look->out, STRAKE_EBUILD, plug_exit_hint(exit_code),
+                             "RUN %s failed with exit code %d", shown, exit_code);
 }
 
 /* ---- the Dockerfile -------------------------------------------------------------------------- */
@@ -216,9 +167,13 @@ static bool of_dockerfile(struct look *look)
     static const char read[] = "failed to read dockerfile: open ";
     /* What the frontend says of a Dockerfile without that prefix. */
     static const char *const wrong[] = {
-        "unterminated heredoc", "the Dockerfile cannot be empty", "base name (",
-        "no build stage in current context", "circular dependency detected",
-        "file with no instructions", "failed to parse stage name",
+        "unterminated heredoc",
+        "the Dockerfile cannot be empty",
+        "base name (",
+        "no build stage in current context",
+        "circular dependency detected",
+        "file with no instructions",
+        "failed to parse stage name",
     };
     const char *text = look->text;
     char name[256];
@@ -226,25 +181,25 @@ static bool of_dockerfile(struct look *look)
         const char *colon = strchr(text + strlen(parse), ':');
         if (look->out->line == 0)
             look->out->line = atoi(text + strlen(parse));
-        tell(look, STRAKE_EDOCKERFILE, "correct the line; `strake check` looks at the whole file",
-             "the Dockerfile is wrong: %s", colon != NULL ? colon + 2 : text);
-        return true;
+        return plug_failure_tell(look->out, STRAKE_EDOCKERFILE,
+                                 "correct the line; `strake check` looks at the whole file",
+                                 "the Dockerfile is wrong: %s", colon != NULL ? colon + 2 : text);
     }
     if (begins(text, read) && before(text + strlen(read), ": ", name, sizeof(name))) {
-        tell(look, STRAKE_EDOCKERFILE, "give its path with -f, or `dockerfile` in strake.lua",
-             "the Dockerfile %s does not exist", name);
-        return true;
+        return plug_failure_tell(look->out, STRAKE_EDOCKERFILE,
+                                 "give its path with -f, or `dockerfile` in strake.lua",
+                                 "the Dockerfile %s does not exist", name);
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         if (begins(text, wrong[i])) {
-            tell(look, STRAKE_EDOCKERFILE, "`strake check` looks at the whole file",
-                 "the Dockerfile is wrong: %s", text);
-            return true;
+            return plug_failure_tell(look->out, STRAKE_EDOCKERFILE,
+                                     "`strake check` looks at the whole file",
+                                     "the Dockerfile is wrong: %s", text);
         }
     }
     if (begins(text, "target stage ")) {
-        tell(look, STRAKE_EBUILD, "the name after AS in a FROM line is a stage's name", "%s", text);
-        return true;
+        return plug_failure_tell(look->out, STRAKE_EBUILD,
+                                 "the name after AS in a FROM line is a stage's name", "%s", text);
     }
     return false;
 }
@@ -281,11 +236,11 @@ static bool of_token(struct look *look)
         if (at == NULL || (at != text && !begins(text, "failed to push ") &&
                            !has(text, "failed to resolve source metadata for ")))
             continue;
-        const char *what = look->out->line > 0 ? "the base image may not be read"
-                                               : "the registry gives no access";
+        const char *what =
+            look->out->line > 0 ? "the base image may not be read" : "the registry gives no access";
         int code = is_denial(at) ? STRAKE_EAUTH : STRAKE_EREGISTRY;
-        tell(look, code, "are you logged in? `strake login HOST`", "%s: %s", what, last_reason(at));
-        return true;
+        return plug_failure_tell(look->out, code, "are you logged in? `strake login HOST`",
+                                 "%s: %s", what, last_reason(at));
     }
     return false;
 }
@@ -294,17 +249,16 @@ static bool of_push(struct look *look)
 {
     static const char push[] = "failed to push ";
     char image[512];
-    if (!begins(look->text, push) ||
-        !before(look->text + strlen(push), ": ", image, sizeof(image)))
+    if (!begins(look->text, push) || !before(look->text + strlen(push), ": ", image, sizeof(image)))
         return false;
     const char *reason = look->text + strlen(push) + strlen(image) + 2;
     if (is_denial(reason))
-        tell(look, STRAKE_EAUTH, "are you logged in, and may you push there? `strake login HOST`",
-             "%s may not be pushed to: %s", image, last_reason(reason));
-    else
-        tell(look, STRAKE_EREGISTRY, "the builder pushes, not this machine: can it reach it?",
-             "the push to %s failed: %s", image, last_reason(reason));
-    return true;
+        return plug_failure_tell(look->out, STRAKE_EAUTH,
+                                 "are you logged in, and may you push there? `strake login HOST`",
+                                 "%s may not be pushed to: %s", image, last_reason(reason));
+    return plug_failure_tell(look->out, STRAKE_EREGISTRY,
+                             "the builder pushes, not this machine: can it reach it?",
+                             "the push to %s failed: %s", image, last_reason(reason));
 }
 
 static bool of_base(struct look *look)
@@ -320,21 +274,23 @@ static bool of_base(struct look *look)
         return false;
     const char *reason = at + strlen(image) + 2;
     size_t len = strlen(reason);
-    bool missing = len >= strlen("not found") && strcmp(reason + len - strlen("not found"),
-                                                        "not found") == 0;
+    bool missing =
+        len >= strlen("not found") && strcmp(reason + len - strlen("not found"), "not found") == 0;
     if (missing)
-        tell(look, STRAKE_EBUILD, "check the name and the tag in FROM or COPY --from",
-             "the base image %s does not exist", image);
-    else if (has(reason, "repository does not exist or may require authorization"))
-        tell(look, STRAKE_EBUILD, "check the name; if it is private, log in: `strake login HOST`",
-             "the base image %s does not exist, or may not be read", image);
-    else if (is_denial(reason))
-        tell(look, STRAKE_EAUTH, "are you logged in? `strake login HOST`",
-             "the base image %s may not be read: %s", image, last_reason(reason));
-    else
-        tell(look, STRAKE_EREGISTRY, "the builder fetches it, not this machine: can it reach it?",
-             "the base image %s cannot be fetched: %s", image, last_reason(reason));
-    return true;
+        return plug_failure_tell(look->out, STRAKE_EBUILD,
+                                 "check the name and the tag in FROM or COPY --from",
+                                 "the base image %s does not exist", image);
+    if (has(reason, "repository does not exist or may require authorization"))
+        return plug_failure_tell(look->out, STRAKE_EBUILD,
+                                 "check the name; if it is private, log in: `strake login HOST`",
+                                 "the base image %s does not exist, or may not be read", image);
+    if (is_denial(reason))
+        return plug_failure_tell(look->out, STRAKE_EAUTH, "are you logged in? `strake login HOST`",
+                                 "the base image %s may not be read: %s", image,
+                                 last_reason(reason));
+    return plug_failure_tell(look->out, STRAKE_EREGISTRY,
+                             "the builder fetches it, not this machine: can it reach it?",
+                             "the base image %s cannot be fetched: %s", image, last_reason(reason));
 }
 
 static bool of_cache(struct look *look)
@@ -342,9 +298,9 @@ static bool of_cache(struct look *look)
     if (!begins(look->step, "exporting cache"))
         return false;
     int code = is_denial(look->text) ? STRAKE_EAUTH : STRAKE_EREGISTRY;
-    tell(look, code, "ignore-error=true in the cache lets a build succeed without it",
-         "the build cache could not be written: %s", last_reason(look->text));
-    return true;
+    return plug_failure_tell(look->out, code,
+                             "ignore-error=true in the cache lets a build succeed without it",
+                             "the build cache could not be written: %s", last_reason(look->text));
 }
 
 /* ---- files and secrets ----------------------------------------------------------------------- */
@@ -371,13 +327,13 @@ static bool of_files(struct look *look)
         return false;
     snprintf(path, sizeof(path), "%.*s", (int)(end - quote - 3), quote + 3);
     char shown[SHOWN_COMMAND];
-    put(shown, sizeof(shown), instruction);
-    tell(look, STRAKE_EBUILD,
-         from_stage ? "does that stage make it, under that path?"
-                    : "is it in the context's folder, and not hidden by .dockerignore?",
-         "%s%s%s is not in the %s", shown, shown[0] != '\0' ? ": " : "", path,
-         from_stage ? "stage or image that it is copied from" : "build context");
-    return true;
+    plug_shorten(shown, sizeof(shown), instruction, strlen(instruction));
+    return plug_failure_tell(
+        look->out, STRAKE_EBUILD,
+        from_stage ? "does that stage make it, under that path?"
+                   : "is it in the context's folder, and not hidden by .dockerignore?",
+        "%s%s%s is not in the %s", shown, shown[0] != '\0' ? ": " : "", path,
+        from_stage ? "stage or image that it is copied from" : "build context");
 }
 
 static bool of_secret(struct look *look)
@@ -387,9 +343,9 @@ static bool of_secret(struct look *look)
     if (!begins(look->text, secret) ||
         !before(look->text + strlen(secret), ": not found", id, sizeof(id)))
         return false;
-    tell(look, STRAKE_EBUILD, "give it with --secret id=…,src=FILE, or `secrets` in strake.lua",
-         "the build asks for the secret %s, which was not given", id);
-    return true;
+    return plug_failure_tell(look->out, STRAKE_EBUILD,
+                             "give it with --secret id=…,src=FILE, or `secrets` in strake.lua",
+                             "the build asks for the secret %s, which was not given", id);
 }
 
 static bool of_local(struct look *look)
@@ -397,9 +353,9 @@ static bool of_local(struct look *look)
     if (!begins(look->text, "invalid local: "))
         return false;
     const char *at = strstr(look->text, "lstat ");
-    tell(look, STRAKE_EBUILD, "give the folder that holds what COPY names",
-         "the build context cannot be read: %s", at != NULL ? at + strlen("lstat ") : look->text);
-    return true;
+    return plug_failure_tell(look->out, STRAKE_EBUILD, "give the folder that holds what COPY names",
+                             "the build context cannot be read: %s",
+                             at != NULL ? at + strlen("lstat ") : look->text);
 }
 
 /* ---- the builder ----------------------------------------------------------------------------- */
@@ -413,7 +369,8 @@ static void put_reason(char *to, size_t size, const char *text)
         const char *at = strstr(text, marks[i]);
         reason = at != NULL ? at + strlen(marks[i]) : text;
     }
-    put(to, size, reason + (reason[0] == '"'));
+    const char *start = reason + (reason[0] == '"');
+    plug_shorten(to, size, start, strlen(start));
     size_t len = strlen(to);
     if (reason[0] == '"' && len > 0 && to[len - 1] == '"')
         to[len - 1] = '\0';
@@ -422,15 +379,17 @@ static void put_reason(char *to, size_t size, const char *text)
 static bool of_builder(struct look *look)
 {
     static const char *const lost[] = {
-        "failed to receive status: ", "failed to get status: ", "Unavailable: ",
-        "code = Unavailable", "error reading from server",
+        "failed to receive status: ", "failed to get status: ",    "Unavailable: ",
+        "code = Unavailable",         "error reading from server",
     };
     static const char *const unreached[] = {
         "failed to list ",
         "failed to call ",
     };
     static const char *const options[] = {
-        "could not read ca certificate", "could not read certificate", "failed to append ca",
+        "could not read ca certificate",
+        "could not read certificate",
+        "failed to append ca",
         "could not load client",
     };
     const char *text = look->text;
@@ -438,9 +397,9 @@ static bool of_builder(struct look *look)
     put_reason(desc, sizeof(desc), text);
     for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
         if (begins(text, lost[i])) {
-            tell(look, STRAKE_EBUILDER, "does buildkitd still run there? its log says why it ended",
-                 "the builder was lost during the build: %s", desc);
-            return true;
+            return plug_failure_tell(look->out, STRAKE_EBUILDER,
+                                     "does buildkitd still run there? its log says why it ended",
+                                     "the builder was lost during the build: %s", desc);
         }
     }
     for (size_t i = 0; i < sizeof(unreached) / sizeof(unreached[0]); i++) {
@@ -448,27 +407,27 @@ static bool of_builder(struct look *look)
             /* A daemon that wants a certificate hangs up on who brings none. */
             bool tls = has(text, "tls: ") || has(text, "handshake") || has(text, "preface: EOF") ||
                        has(text, "broken pipe") || has(text, "connection reset");
-            tell(look, STRAKE_EBUILDER,
-                 tls ? "check the builder's options ca, cert, key and server_name"
-                     : "is buildkitd running there?",
-                 "the builder cannot be used: %s", desc);
-            return true;
+            return plug_failure_tell(
+                look->out, STRAKE_EBUILDER,
+                tls ? "check the builder's options ca, cert, key and server_name"
+                    : "is buildkitd running there?",
+                "the builder cannot be used: %s", desc);
         }
     }
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (begins(text, options[i])) {
-            tell(look, STRAKE_EBUILDER, "check the builder's options ca, cert and key",
-                 "the builder cannot be used: %s", text);
-            return true;
+            return plug_failure_tell(look->out, STRAKE_EBUILDER,
+                                     "check the builder's options ca, cert and key",
+                                     "the builder cannot be used: %s", text);
         }
     }
     if (begins(text, "Canceled: ") || begins(text, "context canceled")) {
-        tell(look, STRAKE_EBUILDER, "its log says why", "the builder cancelled the build");
-        return true;
+        return plug_failure_tell(look->out, STRAKE_EBUILDER, "its log says why",
+                                 "the builder cancelled the build");
     }
     if (begins(text, "exporter \"")) {
-        tell(look, STRAKE_EUNSUPPORTED, "", "the builder does not know that output: %s", text);
-        return true;
+        return plug_failure_tell(look->out, STRAKE_EUNSUPPORTED, "",
+                                 "the builder does not know that output: %s", text);
     }
     return false;
 }
@@ -478,33 +437,32 @@ static bool of_builder(struct look *look)
 /* Nothing that is known: the tool's own words, as they are. */
 static void of_anything(struct look *look)
 {
-    look->text[line_length(look->text)] = '\0';
     if (has(look->text, "no space left on device") && look->out->line == 0)
-        tell(look, STRAKE_EBUILDER, "free some there: `buildctl prune`",
-             "the builder has no space left: %s", look->text);
+        plug_failure_tell(look->out, STRAKE_EBUILDER, "free some there: `buildctl prune`",
+                          "the builder has no space left: %s", look->text);
     else
-        tell(look, STRAKE_EBUILD, "", "the build failed: %s", look->text);
+        plug_failure_tell(look->out, STRAKE_EBUILD, "", "the build failed: %s", look->text);
 }
 
-void buildctl_classify(const char *output, size_t len, const char *step,
-                       struct buildctl_failure *out)
+void buildctl_classify(const char *output, size_t len, const char *step, struct plug_failure *out)
 {
-    static bool (*const rules[])(struct look *look) = {
+    static bool (*const rules[])(struct look * look) = {
         of_run,   of_dockerfile, of_push,  of_token,   of_base,
         of_files, of_secret,     of_local, of_builder, of_cache,
     };
-    *out = (struct buildctl_failure){ .detail = output };
+    *out = (struct plug_failure){ .detail = output };
     struct look look = { .step = step, .out = out };
     const char *error = find_error(output, out);
     out->detail_len = len - (size_t)(out->detail - output);
     if (error == NULL) {
-        tell(&look, STRAKE_EBUILDER, "", "buildctl failed and did not say why");
+        plug_failure_tell(out, STRAKE_EBUILDER, "", "buildctl failed and did not say why");
         return;
     }
-    put(look.text, sizeof(look.text), unwrap(error));
-    size_t end = strlen(look.text);
-    while (end > 0 && (look.text[end - 1] == '\n' || look.text[end - 1] == ' '))
-        look.text[--end] = '\0';
+    const char *text = unwrap(error);
+    size_t text_len = strlen(text);
+    while (text_len > 0 && (text[text_len - 1] == '\n' || text[text_len - 1] == ' '))
+        text_len--;
+    plug_shorten(look.text, sizeof(look.text), text, text_len);
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         if (rules[i](&look))
             return;

@@ -21,8 +21,8 @@ struct buildctl_events_sink {
 struct buildctl_events {
     const struct buildctl_events_sink *sink;
     void *ctx;
-    const char *dockerfile;  /**< the name that BuildKit was given for it */
-    const char *shown_as;    /**< how people know that file */
+    const char *dockerfile; /**< the name that BuildKit was given for it */
+    const char *shown_as;   /**< how people know that file */
     size_t lines;
     size_t bad_lines;        /**< not understood */
     struct plug_text failed; /**< name of the step that failed last, "" when none did */

@@ -32,8 +32,12 @@ static void close_instance(void *instance)
 static int check_address(const struct buildctl *self, struct strake_err *err)
 {
     static const char *const schemes[] = {
-        "unix:///",        "docker-container://", "podman-container://", "nerdctl-container://",
-        "kube-pod://",     "ssh://",
+        "unix:///",
+        "docker-container://",
+        "podman-container://",
+        "nerdctl-container://",
+        "kube-pod://",
+        "ssh://",
     };
     struct buildctl_tcp tcp;
     bool good = buildctl_tcp_parse(self->address, &tcp);
@@ -61,8 +65,9 @@ static int check_options(struct buildctl *self, struct strake_err *err)
     if (self->address == NULL || self->program == NULL)
         return plug_fail_nomem(host, err);
     if ((self->cert == NULL) != (self->key == NULL))
-        return host->fail(err, STRAKE_ECONFIG, "buildctl: option '%s' is missing: cert and key "
-                                               "belong together",
+        return host->fail(err, STRAKE_ECONFIG,
+                          "buildctl: option '%s' is missing: cert and key "
+                          "belong together",
                           self->cert == NULL ? "cert" : "key");
     if (self->server_name != NULL && self->ca == NULL)
         return host->fail(err, STRAKE_ECONFIG, "buildctl: option 'server_name' needs a ca");
@@ -88,8 +93,8 @@ static int open_instance(const struct strake_host *host, const char *options, vo
     return 0;
 }
 
-static int command(void *instance, const struct strake_build_request *given,
-                   struct strake_buf *out, struct strake_err *err)
+static int command(void *instance, const struct strake_build_request *given, struct strake_buf *out,
+                   struct strake_err *err)
 {
     const struct buildctl *self = instance;
     struct strake_build_request request;

@@ -48,12 +48,13 @@ int buildctl_workers_parse(const char *json, size_t len, struct strake_builder_i
     int rc = json_is_object(worker) ? 0 : STRAKE_EBUILDER;
     size_t i;
     json_t *platform;
-    json_array_foreach(json_object_get(worker, "platforms"), i, platform) {
+    json_array_foreach(json_object_get(worker, "platforms"), i, platform)
+    {
         if (!add_platform(platform, &platforms))
             rc = STRAKE_EBUILDER;
     }
-    const char *version = json_string_value(
-        json_object_get(json_object_get(worker, "buildkitVersion"), "version"));
+    const char *version =
+        json_string_value(json_object_get(json_object_get(worker, "buildkitVersion"), "version"));
     if (platforms.failed || platforms.len >= sizeof(info->platforms))
         rc = STRAKE_EBUILDER;
     if (rc == 0) {
@@ -86,12 +87,10 @@ static int explain_exit(const struct buildctl *self, const struct plug_tail *err
 {
     size_t len;
     const char *text = plug_tail_text(errors, &len);
-    struct buildctl_failure failure;
+    struct plug_failure failure;
     buildctl_classify(text, len, "", &failure);
-    self->host->fail(err, STRAKE_EBUILDER, "%s: %s", self->address, failure.message);
-    if (failure.hint[0] != '\0')
-        self->host->err_hint(err, "%s", failure.hint);
-    self->host->err_detail(err, failure.detail, failure.detail_len);
+    failure.code = STRAKE_EBUILDER;
+    plug_failure_report(&failure, self->host, err);
     return STRAKE_EBUILDER;
 }
 
@@ -103,8 +102,9 @@ static int explain(const struct buildctl *self, int rc, int exit_code,
     if (rc == STRAKE_ENOTFOUND)
         return buildctl_no_program(self, err);
     if (rc == STRAKE_ETIMEOUT) {
-        self->host->fail(err, STRAKE_EBUILDER, "the builder at %s did not say within %lld ms what "
-                                               "it is",
+        self->host->fail(err, STRAKE_EBUILDER,
+                         "the builder at %s did not say within %lld ms what "
+                         "it is",
                          self->address, (long long)self->timeout_ms);
         self->host->err_hint(err, "is it overloaded? the builder's option timeout_ms gives it "
                                   "longer");
@@ -128,7 +128,8 @@ static int ask(const struct buildctl *self, struct strake_job *job, struct strak
         plug_list_add(&argv, words[i]);
     struct answer answer = { .host = self->host, .text = text };
     const struct strake_process_fd out = { .fd = 1, .data = keep_answer, .ctx = &answer };
-    const struct strake_process_fd words_of_it = { .fd = 2, .data = plug_tail_keep,
+    const struct strake_process_fd words_of_it = { .fd = 2,
+                                                   .data = plug_tail_keep,
                                                    .ctx = &errors };
     const struct strake_process_fd *const fds[] = { &out, &words_of_it, NULL };
     const struct strake_process process = {

@@ -77,8 +77,8 @@ static int wait_for(const struct reach *reach, struct pollfd *polled, nfds_t cou
     struct pollfd all[ADDRESSES_MAX + 1];
     for (;;) {
         memcpy(all, polled, count * sizeof(*polled));
-        all[count] = (struct pollfd){ .fd = reach->host->job_cancel_fd(reach->job),
-                                      .events = POLLIN };
+        all[count] =
+            (struct pollfd){ .fd = reach->host->job_cancel_fd(reach->job), .events = POLLIN };
         int64_t left = time_left(reach);
         int ready = poll(all, count + 1, left < INT32_MAX ? (int)left : INT32_MAX);
         if (ready < 0 && errno != EINTR && errno != EAGAIN)
@@ -289,11 +289,12 @@ static const unsigned char tls_hello[] = {
     0x16, 0x03, 0x01, 0x00, 0x2d, /* a handshake record */
     0x01, 0x00, 0x00, 0x29,       /* ClientHello */
     0x03, 0x03,                   /* of TLS 1.2 */
-    's', 't', 'r', 'a', 'k', 'e', 's', 't', 'r', 'a', 'k', 'e', 's', 't', 'r', 'a', /* "random" */
-    'k', 'e', 's', 't', 'r', 'a', 'k', 'e', 's', 't', 'r', 'a', 'k', 'e', '1', '2',
-    0x00,                         /* no session */
-    0x00, 0x02, 0xc0, 0x2b,       /* ECDHE-ECDSA-AES128-GCM */
-    0x01, 0x00,                   /* no compression */
+    's',  't',  'r',  'a',  'k',  'e', 's', 't',  'r',
+    'a',  'k',  'e',  's',  't',  'r', 'a', /* "random" */
+    'k',  'e',  's',  't',  'r',  'a', 'k', 'e',  's',
+    't',  'r',  'a',  'k',  'e',  '1', '2', 0x00, /* no session */
+    0x00, 0x02, 0xc0, 0x2b,                       /* ECDHE-ECDSA-AES128-GCM */
+    0x01, 0x00,                                   /* no compression */
 };
 
 static int wrong_peer(const struct reach *reach, const char *what, const char *hint)
