@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "util/fs.h"
 #include "util/http_impl.h"
@@ -337,31 +338,19 @@ static int set_headers(struct setup *setup, const struct strake_exchange *exchan
     return rc;
 }
 
-/* The caller's authority beside the system's. CAINFO takes the place of libcurl's own file, so that
- * the system's must come from its folder; a libcurl built without one gets both files in one piece. */
-static int set_authorities(struct setup *setup, const char *ca_file, struct strake_err *err)
+/* The caller's authority and, where libcurl has a file of the system's, both in one piece. */
+static int join_authorities(struct setup *setup, const char *ca_file, const char *system_file,
+                            struct strake_err *err)
 {
-    const curl_version_info_data *built = api.version_info(CURLVERSION_NOW);
-    bool has_folder = built->age >= CURLVERSION_SEVENTH && built->capath != NULL &&
-                      strake_fs_is_dir(built->capath);
-    bool has_file = built->age >= CURLVERSION_SEVENTH && built->cainfo != NULL &&
-                    strake_fs_is_file(built->cainfo);
     setup->authorities = STRAKE_BUF(CA_MAX);
     int rc = strake_fs_read(ca_file, CA_MAX, &setup->authorities, err);
-    if (rc < 0) {
-        strake_err_recode(err, STRAKE_ECONFIG);
-        strake_err_prefix(err, "certificate authority: ");
-        return STRAKE_ECONFIG;
-    }
-    if (has_folder) {
-        SET(setup, CURLOPT_CAINFO, ca_file);
-        return 0;
-    }
-    if (has_file) {
+    if (rc < 0)
+        return rc;
+    if (system_file != NULL && strake_fs_is_file(system_file)) {
         rc = strake_buf_putc(&setup->authorities, '\n');
         if (rc < 0)
             return strake_fail_nomem(err);
-        rc = strake_fs_read(built->cainfo, CA_MAX, &setup->authorities, err);
+        rc = strake_fs_read(system_file, CA_MAX, &setup->authorities, err);
         if (rc < 0)
             return rc;
     }
@@ -369,6 +358,20 @@ static int set_authorities(struct setup *setup, const char *ca_file, struct stra
                               .len = setup->authorities.len,
                               .flags = CURL_BLOB_NOCOPY };
     SET(setup, CURLOPT_CAINFO_BLOB, &blob);
+    return 0;
+}
+
+/* The caller's authority beside the system's. CAINFO takes the place of libcurl's own file, so that
+ * the system's must come from its folder, where each is looked up when it is needed. */
+static int set_authorities(struct setup *setup, const char *ca_file, struct strake_err *err)
+{
+    const curl_version_info_data *built = api.version_info(CURLVERSION_NOW);
+    bool tells = built->age >= CURLVERSION_SEVENTH;
+    if (access(ca_file, R_OK) < 0)
+        return strake_fail_errno(err, STRAKE_ECONFIG, "the certificate authority %s", ca_file);
+    if (!tells || built->capath == NULL || !strake_fs_is_dir(built->capath))
+        return join_authorities(setup, ca_file, tells ? built->cainfo : NULL, err);
+    SET(setup, CURLOPT_CAINFO, ca_file);
     return 0;
 }
 

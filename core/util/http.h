@@ -8,11 +8,29 @@
 #include "util/job.h"
 
 /** What plugin.h says of http_request(). Blocks; any thread. `job` may be NULL.
+ *
  *  http and https only; plain http only to loopback unless `plain_http`. Proxy variables are
- *  honoured. TLS is verified. A redirect to another host drops Authorization and Cookie, one from
- *  https to http is refused, one of a PUT or POST to another host is refused. Tried again when
- *  `idempotent`: 408, 429, 5xx, a reset or refused connection, 5 times at most in all, after
- *  Retry-After (an error naming it when longer than the time left) or a backoff with jitter. */
+ *  honoured. TLS is verified. A redirect to another host keeps harmless headers only (Accept, Range
+ *  and the like: no Authorization, Cookie or header that it does not know), one from https to http
+ *  is refused, one of anything but GET and HEAD to another host is refused.
+ *
+ *  Tried again when `idempotent`: 408, 429, 5xx but 501, a reset or refused connection, 5 times at
+ *  most in all, after Retry-After (an error naming it when longer than the time left, or than a
+ *  minute when there is no limit) or a backoff with jitter. Never once bytes went to `write`.
+ *
+ *  Time: `timeout_ms` is for all of it, 0 is no limit. A connection has 10 s to come about, and ends
+ *  when nothing moves for 30 s (5 min while the server stores a body).
+ *
+ *  Bounds: an answer of 2xx over `max_bytes`, or over what `response` takes, is STRAKE_ETOOBIG; what
+ *  is said with another status is cut there, or at 1 MiB, and is a result. Headers: 256 KiB.
+ *  Content-Encoding is never asked for: an answer for `response` that has one is STRAKE_ECORRUPT, a
+ *  streamed one goes on as it came, for its receiver checks a digest.
+ *
+ *  Messages begin "GET https://host/path: ", without credentials and unknown query values.
+ *
+ *  @return as in plugin.h, and STRAKE_EUSAGE (a URL, method or header that is none), STRAKE_ECONFIG
+ *          (plain http to another machine, an authority that cannot be read), STRAKE_EREGISTRY (a
+ *          redirect that is refused), STRAKE_ECORRUPT, STRAKE_EIO (`read` gave too little). */
 int strake_http_request(struct strake_job *job, const struct strake_http_request *request,
                         struct strake_http_response *response, struct strake_err *err);
 
