@@ -156,6 +156,8 @@ void strake_session_announce(void *ctx, const struct strake_event *event)
     const struct strake_project *project = session->project;
     struct strake_err err = { 0 };
 
+    if (event->type == STRAKE_EVENT_NOTIFY_SENT || event->type == STRAKE_EVENT_NOTIFY_FAILED)
+        return; /* a message about a message would have no end */
     for (size_t i = 0; project && i < project->block_count; i++) {
         const struct strake_block *block = project->blocks[i];
         json_t *message;

@@ -25,6 +25,8 @@ void strake_session_dispose(struct strake_session *session)
 
     strake_plan_free(session->plan);
     session->plan = NULL;
+    strake_tag_state_free(session->before);
+    session->before = NULL;
     json_decref(session->waiting);
     session->waiting = NULL;
     if (strake_record_close(session->record, &err) < 0)

@@ -4,6 +4,7 @@
 #define STRAKE_PROJECT_SESSION_H
 
 #include "build/plan.h"
+#include "build/publish.h"
 #include "build/store.h"
 #include "project/project.h"
 #include "record/outbox.h"
@@ -19,6 +20,7 @@ struct strake_session {
     char run[40];                 /**< the run's id; "" for commands that are no run */
     bool force;                   /**< --force of publish */
     struct strake_plan *plan;     /**< what the command keeps of way.plan(); the session's */
+    struct strake_tag_state *before; /**< tags as they were while the build ran, for publish */
     json_t *waiting;              /**< messages of a run without a record: array of outgoing */
     bool record_failed;           /**< a record could not be written; said once */
 };

@@ -304,7 +304,7 @@ int strake_record_logs(struct strake_record *record, const char *run,
     return rc;
 }
 
-static int take_published(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
+static int take_event(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
 {
     json_t *data = strake_sql_json(record, stmt, 0);
     int rc = strake_json_set_str(data, "run", strake_sql_text(record, stmt, 1));
@@ -313,19 +313,21 @@ static int take_published(struct strake_record *record, sqlite3_stmt *stmt, void
     return rc;
 }
 
-int strake_record_last_published(struct strake_record *record, const char *repository, json_t **out,
-                                 struct strake_err *err)
+int strake_record_last_image(struct strake_record *record, const char *repository, bool staged,
+                             json_t **out, struct strake_err *err)
 {
+    const char *sql = staged ? "SELECT data, run FROM events WHERE type='image.staged' AND"
+                               " json_extract(data, '$.ref') = ? ORDER BY id DESC LIMIT 1"
+                             : "SELECT data, run FROM events WHERE type='image.published' AND"
+                               " json_extract(data, '$.image') = ? ORDER BY id DESC LIMIT 1";
     int rc;
 
     *out = NULL;
     pthread_mutex_lock(&record->lock);
-    rc = strake_sql(record,
-                    "SELECT data, run FROM events WHERE type='image.published' AND"
-                    " json_extract(data, '$.image') = ? ORDER BY id DESC LIMIT 1",
-                    STRAKE_VALUES(STRAKE_TEXT(repository)), take_published, out, err);
+    rc = strake_sql(record, sql, STRAKE_VALUES(STRAKE_TEXT(repository)), take_event, out, err);
     pthread_mutex_unlock(&record->lock);
     if (rc == 0 && !*out)
-        rc = strake_fail(err, STRAKE_ENOTFOUND, "nothing was published to %s yet", repository);
+        rc = strake_fail(err, STRAKE_ENOTFOUND, "nothing was %s in %s by this machine yet",
+                         staged ? "staged" : "published", repository);
     return rc;
 }

@@ -52,8 +52,9 @@ int strake_record_logs(struct strake_record *record, const char *run,
                        int (*each)(void *ctx, const char *target, const char *step, const char *text,
                                    size_t len),
                        void *ctx, struct strake_err *err);
-/** The newest published image of a repository: {"digest","run","tags"}; STRAKE_ENOTFOUND. */
-int strake_record_last_published(struct strake_record *record, const char *repository, json_t **out,
-                                 struct strake_err *err);
+/** The newest image.staged (`staged`) or image.published event of a repository, with its `run`;
+ *  STRAKE_ENOTFOUND when there is none. A new reference. */
+int strake_record_last_image(struct strake_record *record, const char *repository, bool staged,
+                             json_t **out, struct strake_err *err);
 
 #endif

@@ -1,0 +1,256 @@
+-- The way of an image: plan, build, stage, gate, publish, record, notify. Commands and flows take the
+-- same steps in the same order; what each step does is C (core/lua/lua_way.c), what follows what is here.
+
+local way = {}
+
+-- ---- saying no ----------------------------------------------------------------------------------
+
+-- Everything that policies denied, told at once: the first as the message, the others below it.
+local function stop_on_deny(decisions, where)
+  local first, others = nil, {}
+  for _, decision in ipairs(decisions) do
+    if decision.action == "deny" then
+      local line = ("policy \"%s\" at %s: %s"):format(decision.name, decision.at, decision.message)
+      if first then others[#others + 1] = line else first = { decision = decision, line = line } end
+    end
+  end
+  if not first then return end
+  local decision = first.decision
+  core.raise {
+    kind = decision.error and "config" or "policy",
+    message = (where ~= "" and where .. ": " or "") .. "denied by " .. first.line,
+    hint = decision.fix, file = decision.file, line = decision.line,
+    detail = #others > 0 and table.concat(others, "\n") or nil,
+  }
+end
+
+-- ---- plan ---------------------------------------------------------------------------------------
+
+-- Plan policies are asked target by target, before anything is built.
+local function ask_plan_policies(plan)
+  for i = 1, core.plan_count(plan) do
+    local view = core.plan_view(plan, i)
+    local decisions = core.ask("plan", view)
+    core.plan_decided(plan, i, view, decisions)
+    stop_on_deny(decisions, view.name)
+  end
+end
+
+-- options: inputs ("none", "context"), resolve ("none", "try", "require"), stage
+local function make_plan(wish, options)
+  local plan = core.plan(wish)
+  if core.has_policies("plan") then ask_plan_policies(plan) end
+  core.plan_finish(plan, options)
+  return plan
+end
+
+-- `strake plan`: the plan is kept for the command, which prints or saves it.
+function way.plan(args)
+  local plan = make_plan(args.wish, args)
+  core.plan_keep(plan)
+end
+
+-- ---- gate ---------------------------------------------------------------------------------------
+
+-- What an image policy sees, once a platform.
+local function policy_view(image, entry)
+  return {
+    ref = image.ref, repository = image.image, digest = entry.digest, platform = entry.platform,
+    config = entry.config, layers = entry.layers, size_bytes = entry.size_bytes, target = image.name,
+    tags = image.tags, packages = {},
+  }
+end
+
+-- Each policy of `point` is asked about every platform of every image before anyone is denied, so that
+-- one run tells all there is to mend.
+local function gate(point, images)
+  if not core.has_policies(point) then return end
+  local all, where = {}, nil
+  for _, image in ipairs(images) do
+    for _, entry in ipairs(core.inspect(image.ref).platforms) do
+      local decisions = core.ask(point, policy_view(image, entry))
+      core.decided(image.name, entry.platform, decisions)
+      for _, decision in ipairs(decisions) do
+        all[#all + 1] = decision
+        if decision.action == "deny" and not where then where = image.ref .. " " .. entry.platform end
+      end
+    end
+  end
+  stop_on_deny(all, where or "")
+end
+
+-- ---- build --------------------------------------------------------------------------------------
+
+-- A staged target as flows see it: what was built, and where its tags shall point.
+local function image_of(target, plan)
+  target.tags = core.plan_tags(plan, target.name)
+  target.wanted = core.plan_refs(plan, target.name)
+  target.ref = target.digest and target.image .. "@" .. target.digest or false
+  return target
+end
+
+-- `result.moves` tells what became of each tag, also when one could not be moved.
+local function publish_images(result, images, before, options)
+  local tags = {}
+  for _, image in ipairs(images) do
+    for _, ref in ipairs(image.wanted) do
+      tags[#tags + 1] = { ref = ref, source = image.image, digest = image.digest }
+    end
+  end
+  gate("publish", images)
+  local failure
+  result.moves, failure = core.publish(tags, before, options)
+  if failure then core.raise(failure) end
+  for _, image in ipairs(images) do
+    image.refs = image.wanted
+    core.event("image.published", image.name,
+               { image = image.image, digest = image.digest, refs = image.refs, target = image.name })
+  end
+end
+
+local function staged_images(result, plan)
+  local images = {}
+  for _, target in ipairs(result.targets) do
+    if target.digest then images[#images + 1] = image_of(target, plan) end
+  end
+  return images
+end
+
+-- What `strake build` does after the builders are through: the result is told in any case.
+local function finish_build(result, plan, args)
+  local images = staged_images(result, plan)
+  if result.error or args.output ~= "push" then
+    if not result.error and args.output == "stage" then gate("image", images) end
+    return
+  end
+  gate("image", images)
+  publish_images(result, images, result.before, { force = args.force })
+end
+
+-- `strake build`: returns the result, with `error` in it when something failed after planning.
+function way.build(args)
+  local plan
+  if args.plan then
+    plan = core.plan_load(args.plan)
+  else
+    plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true })
+  end
+  core.plan_keep(plan)
+  core.say_builder(plan)
+  local result = core.build(plan, args)
+  local ok, failure = pcall(finish_build, result, plan, args)
+  if not ok then
+    result.error = core.error_table(failure)
+    result.status = result.error.kind == "policy" and "denied"
+      or result.error.kind == "cancelled" and "cancelled" or "failed"
+  end
+  result.before = nil
+  for _, target in ipairs(result.targets) do
+    target.tags, target.wanted, target.ref = nil, nil, nil
+  end
+  return result
+end
+
+-- ---- what flows call ------------------------------------------------------------------------------
+
+local flow_keys = { tags = true, args = true, labels = true, platforms = true, no_cache = true,
+                    stage = true, builder = true }
+
+-- build(NAME, { tags = …, args = …, platforms = … }) -> image; build({ A, B }) -> image, image
+local function flow_build(names, options)
+  local wish = { names = type(names) == "table" and names or { names } }
+  for key, value in pairs(options or {}) do
+    if not flow_keys[key] then
+      core.raise { kind = "config", message = "build has no option '" .. tostring(key) .. "'",
+                   hint = "tags, args, labels, platforms, stage, builder, no_cache" }
+    end
+    wish[key] = value
+  end
+  local plan = make_plan(wish, { inputs = "none", resolve = "none", stage = true })
+  core.say_builder(plan)
+  local result = core.build(plan, { output = "stage" })
+  if result.error then core.raise(result.error) end
+  local images, chosen = {}, {}
+  for _, image in ipairs(staged_images(result, plan)) do images[image.name] = image end
+  gate("image", staged_images(result, plan))
+  for i, name in ipairs(wish.names) do chosen[i] = images[name] end
+  return table.unpack(chosen)
+end
+
+-- publish(image, …): the tags of all of them move as one unit.
+local function flow_publish(...)
+  local images = { ... }
+  for i, image in ipairs(images) do
+    if type(image) ~= "table" or not image.digest or not image.wanted then
+      core.raise { kind = "config",
+                   message = "publish: argument " .. i .. " is not an image that build() returned" }
+    end
+  end
+  local result = {}
+  publish_images(result, images, false, {})
+  return result.moves
+end
+
+-- notify { title = …, message = …, to = …, priority = …, tags = …, click = … }
+local function flow_notify(message)
+  if type(message) == "string" then message = { message = message } end
+  core.notify(message)
+end
+
+-- `strake run`: a flow by its name, with its arguments checked.
+function way.run(args)
+  return core.flow(args.flow, args.args)
+end
+
+-- ---- small commands -------------------------------------------------------------------------------
+
+-- `strake publish --settle`
+function way.settle()
+  return core.settle()
+end
+
+-- A command that moves tags tells what became of each, whatever happened.
+local function told(result, step)
+  local ok, failure = pcall(step)
+  if not ok then result.error = core.error_table(failure) end
+  return result
+end
+
+-- `strake publish`: the tags of a target move to its image, the last one staged here or --digest.
+function way.publish(args)
+  local result = { moves = {}, targets = {} }
+  return told(result, function()
+    local plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true })
+    for i = 1, core.plan_count(plan) do
+      local view = core.plan_view(plan, i)
+      local digest = args.digest or core.last_staged(view.image)
+      result.targets[i] = image_of({ name = view.name, image = view.image, digest = digest, refs = {} }, plan)
+    end
+    publish_images(result, result.targets, false, { force = args.force })
+  end)
+end
+
+-- `strake image tag SRC DST…`
+function way.retag(args)
+  local result = { moves = {} }
+  return told(result, function()
+    local shown = core.inspect(args.source)
+    local repository = core.repository(args.source)
+    local tags, failure = {}, nil
+    result.digest = shown.digest
+    gate("retag", { { name = "", image = repository, tags = args.refs, ref = args.source } })
+    for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = shown.digest } end
+    result.moves, failure = core.publish(tags, false, { force = args.force, kind = "tag" })
+    if failure then core.raise(failure) end
+  end)
+end
+
+-- `strake notify`
+function way.notify(args)
+  core.notify(args)
+  return core.flush(true)
+end
+
+way.globals = { build = flow_build, publish = flow_publish, notify = flow_notify }
+
+return way
