@@ -1,7 +1,7 @@
 /* One HTTP exchange on libcurl, the only file that includes it. libcurl is loaded when it is first
  * needed. Each pooled handle is an easy handle with a multi handle of its own, which keeps its
- * connections: one thread at a time uses it, and cancellation wakes it at once. Only DNS answers and
- * TLS sessions are shared, because libcurl's sharing of connections is not made for threads. */
+ * connections: one thread at a time uses it, and cancellation wakes it at once. Only DNS answers
+ * and TLS sessions are shared, because libcurl's sharing of connections is not made for threads. */
 #include "util/http.h"
 
 #include <curl/curl.h>
@@ -24,7 +24,7 @@
 #define LOOK_AGAIN_MS 1000
 #define CA_MAX ((size_t)8 * 1024 * 1024)
 
-/* ---- libcurl, when it is needed --------------------------------------------------------------- */
+/* ---- libcurl, when it is needed ------------------------------------------------------------- */
 
 static struct {
     CURLcode (*global_init)(long);
@@ -51,16 +51,19 @@ static struct {
     CURLSHcode (*share_cleanup)(CURLSH *);
 } api;
 
-#define SYMBOL(name) { "curl_" #name, &api.name }
+#define SYMBOL(name)                                                                               \
+    {                                                                                              \
+        "curl_" #name, &api.name                                                                   \
+    }
 
 static const struct strake_lazy_symbol symbols[] = {
-    SYMBOL(global_init),     SYMBOL(version_info),  SYMBOL(easy_init),
-    SYMBOL(easy_cleanup),    SYMBOL(easy_reset),    SYMBOL(easy_setopt),
-    SYMBOL(easy_getinfo),    SYMBOL(easy_strerror), SYMBOL(multi_init),
-    SYMBOL(multi_cleanup),   SYMBOL(multi_setopt),  SYMBOL(multi_add_handle),
-    SYMBOL(multi_remove_handle), SYMBOL(multi_perform), SYMBOL(multi_poll),
-    SYMBOL(multi_info_read), SYMBOL(multi_strerror), SYMBOL(slist_append),
-    SYMBOL(slist_free_all),  SYMBOL(share_init),    SYMBOL(share_setopt),
+    SYMBOL(global_init),         SYMBOL(version_info),   SYMBOL(easy_init),
+    SYMBOL(easy_cleanup),        SYMBOL(easy_reset),     SYMBOL(easy_setopt),
+    SYMBOL(easy_getinfo),        SYMBOL(easy_strerror),  SYMBOL(multi_init),
+    SYMBOL(multi_cleanup),       SYMBOL(multi_setopt),   SYMBOL(multi_add_handle),
+    SYMBOL(multi_remove_handle), SYMBOL(multi_perform),  SYMBOL(multi_poll),
+    SYMBOL(multi_info_read),     SYMBOL(multi_strerror), SYMBOL(slist_append),
+    SYMBOL(slist_free_all),      SYMBOL(share_init),     SYMBOL(share_setopt),
     SYMBOL(share_cleanup),
 };
 
@@ -137,7 +140,7 @@ int strake_http_warm(struct strake_err *err)
     return rc;
 }
 
-/* ---- the pool --------------------------------------------------------------------------------- */
+/* ---- the pool ------------------------------------------------------------------------------- */
 
 static void handle_free(struct handle *handle)
 {
@@ -225,7 +228,7 @@ void strake_http_reset(void)
     }
 }
 
-/* ---- callbacks of libcurl --------------------------------------------------------------------- */
+/* ---- callbacks of libcurl ------------------------------------------------------------------- */
 
 static size_t on_header(char *line, size_t size, size_t count, void *ctx)
 {
@@ -252,7 +255,7 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
     return strake_transfer_rewind(ctx) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
-/* ---- setting up a transfer -------------------------------------------------------------------- */
+/* ---- setting up a transfer ------------------------------------------------------------------ */
 
 /* What libcurl is given for one transfer, and must outlive it. */
 struct setup {
@@ -413,7 +416,7 @@ static int set_up(struct setup *setup, struct strake_transfer *transfer)
     return rc;
 }
 
-/* ---- what libcurl says of a failure ------------------------------------------------------------ */
+/* ---- what libcurl says of a failure --------------------------------------------------------- */
 
 /* The reason in libcurl's words or the system's; a first word with one capital loses it. */
 static void reason(const struct setup *setup, CURLcode code, long os_error, char *out, size_t cap)
@@ -442,8 +445,9 @@ static int tls_failed(struct strake_transfer *transfer, const struct setup *setu
     api.easy_getinfo(setup->easy, CURLINFO_SSL_VERIFYRESULT, &verified);
     strake_exchange_fail(transfer->exchange, transfer->err, STRAKE_ENETWORK, "TLS: %s", why);
     if (code == CURLE_PEER_FAILED_VERIFICATION && verified != 1)
-        strake_err_hint(transfer->err, "if this is the right server, name the certificate authority "
-                                       "that signed for it with `ca` or --ca FILE");
+        strake_err_hint(transfer->err,
+                        "if this is the right server, name the certificate authority "
+                        "that signed for it with `ca` or --ca FILE");
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
         strake_err_hint(transfer->err, "its certificate was made out to another name: is this the "
                                        "name that the server goes by?");
@@ -465,8 +469,8 @@ static int not_connected(struct strake_transfer *transfer, const struct setup *s
     strake_exchange_fail(exchange, transfer->err, STRAKE_ENETWORK, "%s", why);
     const char *host = exchange->url->host;
     size_t skip = host[0] == '[';
-    if (setup->message[0] != '\0' &&
-        memmem(setup->message, strlen(setup->message), host + skip, strlen(host) - 2 * skip) == NULL)
+    if (setup->message[0] != '\0' && memmem(setup->message, strlen(setup->message), host + skip,
+                                            strlen(host) - 2 * skip) == NULL)
         strake_err_hint(transfer->err, "the way leads through a proxy: check http_proxy, "
                                        "https_proxy and no_proxy");
     return STRAKE_ENETWORK;
@@ -487,8 +491,8 @@ static int broken(struct strake_transfer *transfer, const struct setup *setup, c
     if (exchange->url->https && strstr(setup->message, " alert ") != NULL)
         return tls_failed(transfer, setup, CURLE_SSL_CERTPROBLEM, why);
     exchange->transient = true;
-    return strake_exchange_fail(exchange, transfer->err, STRAKE_ENETWORK, "the connection broke: %s",
-                                why);
+    return strake_exchange_fail(exchange, transfer->err, STRAKE_ENETWORK,
+                                "the connection broke: %s", why);
 }
 
 static int explain(struct strake_transfer *transfer, const struct setup *setup, CURLcode code)
@@ -539,7 +543,7 @@ static int explain(struct strake_transfer *transfer, const struct setup *setup, 
     }
 }
 
-/* ---- the wait --------------------------------------------------------------------------------- */
+/* ---- the wait ------------------------------------------------------------------------------- */
 
 static int check_time(struct strake_transfer *transfer)
 {

@@ -18,11 +18,11 @@
  *  most in all, after Retry-After (an error naming it when longer than the time left, or than a
  *  minute when there is no limit) or a backoff with jitter. Never once bytes went to `write`.
  *
- *  Time: `timeout_ms` is for all of it, 0 is no limit. A connection has 10 s to come about, and ends
- *  when nothing moves for 30 s (5 min while the server stores a body).
+ *  Time: `timeout_ms` is for all of it, 0 is no limit. A connection has 10 s to come about, and
+ * ends when nothing moves for 30 s (5 min while the server stores a body).
  *
- *  Bounds: an answer of 2xx over `max_bytes`, or over what `response` takes, is STRAKE_ETOOBIG; what
- *  is said with another status is cut there, or at 1 MiB, and is a result. Headers: 256 KiB.
+ *  Bounds: an answer of 2xx over `max_bytes`, or over what `response` takes, is STRAKE_ETOOBIG;
+ * what is said with another status is cut there, or at 1 MiB, and is a result. Headers: 256 KiB.
  *  Content-Encoding is never asked for: an answer for `response` that has one is STRAKE_ECORRUPT, a
  *  streamed one goes on as it came, for its receiver checks a digest.
  *
@@ -34,9 +34,9 @@
 int strake_http_request(struct strake_job *job, const struct strake_http_request *request,
                         struct strake_http_response *response, struct strake_err *err);
 
-/** One header's value from the lines of strake_http_response.headers, from `*pos` on (start with 0),
- *  so that repeated headers can be walked. Name in lower case. @return borrowed text and its length
- *  through `len`, or NULL. */
+/** One header's value from the lines of strake_http_response.headers, from `*pos` on (start with
+ * 0), so that repeated headers can be walked. Name in lower case. @return borrowed text and its
+ * length through `len`, or NULL. */
 const char *strake_http_header(const struct strake_buf *headers, const char *name, size_t *pos,
                                size_t *len);
 

@@ -140,8 +140,9 @@ int strake_http_check_headers(const struct strake_http_request *request, struct 
 
 bool strake_http_is_harmless(const char *name)
 {
-    static const char *const harmless[] = { "accept", "accept-language", "content-type", "if-match",
-                                            "if-none-match", "if-range", "range", "user-agent" };
+    static const char *const harmless[] = { "accept",   "accept-language", "content-type",
+                                            "if-match", "if-none-match",   "if-range",
+                                            "range",    "user-agent" };
     for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
         if (strcasecmp(harmless[i], name) == 0)
             return true;

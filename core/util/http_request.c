@@ -1,5 +1,5 @@
-/* A request as a caller means it: exchange after exchange, along redirects and through failures that
- * pass. */
+/* A request as a caller means it: exchange after exchange, along redirects and through failures
+ * that pass. */
 #include <poll.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static bool is_get(const char *method)
     return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 }
 
-/* ---- before it goes out ----------------------------------------------------------------------- */
+/* ---- before it goes out --------------------------------------------------------------------- */
 
 /* Plain http shows everything to everybody on the way. */
 static int check_plain(const struct course *course, const struct strake_url *url)
@@ -96,7 +96,7 @@ static int rewind_body(struct course *course)
     return rc;
 }
 
-/* ---- redirects -------------------------------------------------------------------------------- */
+/* ---- redirects ------------------------------------------------------------------------------ */
 
 /* The place that the answer points to; NULL: it is no redirect, or none that we follow. */
 static const char *redirect_of(const struct course *course, size_t *len)
@@ -162,7 +162,7 @@ static int follow(struct course *course, const char *location, size_t len)
     return 0;
 }
 
-/* ---- again ------------------------------------------------------------------------------------ */
+/* ---- again ---------------------------------------------------------------------------------- */
 
 /* @return 0, or STRAKE_ECANCELLED, STRAKE_ETIMEOUT with `err` filled. */
 static int pause_for(struct course *course, int64_t wait_ms)
@@ -230,7 +230,7 @@ static int try_again(struct course *course, int rc, int64_t wait)
     return rc;
 }
 
-/* ---- all together ----------------------------------------------------------------------------- */
+/* ---- all together --------------------------------------------------------------------------- */
 
 static void cut_response(const struct course *course, size_t start)
 {

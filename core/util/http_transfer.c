@@ -1,5 +1,5 @@
-/* The bytes of one exchange: headers and body of the answer, body of the request, with their bounds.
- * Knows nothing of libcurl. */
+/* The bytes of one exchange: headers and body of the answer, body of the request, with their
+ * bounds. Knows nothing of libcurl. */
 #include <string.h>
 #include <strings.h>
 
@@ -68,7 +68,7 @@ static bool is_success(int status)
     return status >= 200 && status <= 299;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------- */
+/* ---- the answer ----------------------------------------------------------------------------- */
 
 bool strake_transfer_header(struct strake_transfer *transfer, const char *line, size_t len)
 {
@@ -216,7 +216,7 @@ bool strake_transfer_body(struct strake_transfer *transfer, const char *data, si
     return !transfer->enough;
 }
 
-/* ---- the request's body ----------------------------------------------------------------------- */
+/* ---- the request's body --------------------------------------------------------------------- */
 
 int64_t strake_transfer_read(struct strake_transfer *transfer, char *data, size_t cap)
 {

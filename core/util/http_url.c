@@ -9,8 +9,8 @@
 #include "util/mem.h"
 
 /* Query parameters whose values tell what was asked and open nothing. */
-static const char *const plain_parameters[] = { "artifactType", "digest", "from",     "last",
-                                                "mount",        "n",      "ns",       "page",
+static const char *const plain_parameters[] = { "artifactType", "digest", "from",   "last",
+                                                "mount",        "n",      "ns",     "page",
                                                 "per_page",     "scope",  "service" };
 
 void strake_url_dispose(struct strake_url *url)
@@ -47,7 +47,7 @@ static size_t scheme_length(const char *text, size_t len)
     return i > 0 && i < len && text[i] == ':' && !is_digit(text[0]) ? i : 0;
 }
 
-/* ---- host and port ---------------------------------------------------------------------------- */
+/* ---- host and port -------------------------------------------------------------------------- */
 
 static bool is_name(const char *host, size_t len)
 {
@@ -120,7 +120,7 @@ static int parse_authority(const char *text, size_t len, struct strake_url *url,
     return 0;
 }
 
-/* ---- path and query --------------------------------------------------------------------------- */
+/* ---- path and query ------------------------------------------------------------------------- */
 
 static int append_encoded(struct strake_buf *out, const char *text, size_t len)
 {
@@ -205,10 +205,9 @@ static struct parts split(const char *text, size_t len)
     if (mark == NULL)
         return (struct parts){ .path = text, .path_len = len };
     size_t path_len = (size_t)(mark - text);
-    return (struct parts){ .path = text,
-                           .path_len = path_len,
-                           .query = mark + 1,
-                           .query_len = len - path_len - 1 };
+    return (struct parts){
+        .path = text, .path_len = path_len, .query = mark + 1, .query_len = len - path_len - 1
+    };
 }
 
 static int check_bytes(const char *text, size_t len, struct strake_err *err)
@@ -264,7 +263,7 @@ int strake_url_parse(const char *text, struct strake_url *url, struct strake_err
     return rc;
 }
 
-/* ---- references ------------------------------------------------------------------------------- */
+/* ---- references ----------------------------------------------------------------------------- */
 
 static int copy_authority(const struct strake_url *base, struct strake_url *url,
                           struct strake_err *err)
@@ -328,7 +327,7 @@ int strake_url_resolve(const struct strake_url *base, const char *reference, siz
     return rc;
 }
 
-/* ---- put together ----------------------------------------------------------------------------- */
+/* ---- put together --------------------------------------------------------------------------- */
 
 static int append_origin(const struct strake_url *url, bool credentials, struct strake_buf *out)
 {

@@ -19,7 +19,7 @@ struct strake_url {
 
 /** Take `text` apart. Refused: other schemes, a host that is no plain name or address, control
  *  characters, backslashes, more than STRAKE_URL_MAX. Other bytes that a URL may not hold are
- *  percent-encoded. @return 0, STRAKE_EUSAGE (the message does not show the text), STRAKE_ENOMEM. */
+ *  percent-encoded. @return 0, STRAKE_EUSAGE (the message does not show it), STRAKE_ENOMEM. */
 int strake_url_parse(const char *text, struct strake_url *url, struct strake_err *err);
 /** A reference (the value of Location, `len` bytes) relative to `base`, RFC 3986 section 5. */
 int strake_url_resolve(const struct strake_url *base, const char *reference, size_t len,

@@ -50,7 +50,7 @@ static const char *name_of(const struct run *run)
     return run->process->argv[0];
 }
 
-/* ---- ending it -------------------------------------------------------------------------------- */
+/* ---- ending it ------------------------------------------------------------------------------ */
 
 static void signal_group(struct run *run, int signal)
 {
@@ -106,13 +106,13 @@ static void reap(struct run *run)
         rc = waitid(P_PIDFD, (id_t)run->child.pidfd, &run->status, WEXITED);
     } while (rc < 0 && errno == EINTR);
     if (rc < 0 && run->rc == 0)
-        run->rc = strake_fail_errno(run->err, STRAKE_EIO, "%s: its exit status is lost",
-                                    name_of(run));
+        run->rc =
+            strake_fail_errno(run->err, STRAKE_EIO, "%s: its exit status is lost", name_of(run));
     run->stage = ENDED;
     run->stage_end = strake_time_mono_ms() + DRAIN_MS;
 }
 
-/* ---- its descriptors -------------------------------------------------------------------------- */
+/* ---- its descriptors ------------------------------------------------------------------------ */
 
 static void close_fd(int *fd)
 {
@@ -127,8 +127,8 @@ static void feed(struct run *run)
     const char *data = run->process->input;
     struct strake_sigpipe sigpipe;
     strake_sigpipe_hold(&sigpipe);
-    ssize_t wrote = write(run->child.input, data + run->input_at,
-                          run->process->input_len - run->input_at);
+    ssize_t wrote =
+        write(run->child.input, data + run->input_at, run->process->input_len - run->input_at);
     strake_sigpipe_release(&sigpipe);
     if (wrote > 0)
         run->input_at += (size_t)wrote;
@@ -156,8 +156,8 @@ static bool take(struct run *run, size_t i)
         run->deaf = true;
         /* The callback may have said more in the same place. */
         if (run->err->code == 0)
-            strake_fail(run->err, rc, "%s: its output on descriptor %d was not taken",
-                        name_of(run), fd->fd);
+            strake_fail(run->err, rc, "%s: its output on descriptor %d was not taken", name_of(run),
+                        fd->fd);
         if (run->stage == ENDED)
             run->rc = run->rc < 0 ? run->rc : rc;
         else
@@ -175,7 +175,7 @@ static bool drained(const struct run *run)
     return true;
 }
 
-/* ---- the wait --------------------------------------------------------------------------------- */
+/* ---- the wait ------------------------------------------------------------------------------- */
 
 static int poll_timeout(const struct run *run)
 {
@@ -191,7 +191,7 @@ static int poll_timeout(const struct run *run)
     return wait < LOOK_AGAIN_MS ? (int)wait : LOOK_AGAIN_MS;
 }
 
-/* One round: wait for anything, then do all that is due. A negative descriptor is none to poll(). */
+/* One round: wait for anything, then do all that is due. To poll() a negative descriptor is none. */
 static int turn(struct run *run)
 {
     struct pollfd polled[STRAKE_PROCESS_FDS + 3];
@@ -319,7 +319,7 @@ int strake_process_run(struct strake_job *job, const struct strake_process *give
     return rc;
 }
 
-/* ---- capture ---------------------------------------------------------------------------------- */
+/* ---- capture -------------------------------------------------------------------------------- */
 
 struct capture {
     const char *program;

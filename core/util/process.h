@@ -22,8 +22,8 @@ int strake_process_capture(struct strake_job *job, const char *const *argv, cons
  *  with a slash is itself. Relative and empty elements of PATH are passed over. */
 char *strake_process_which(const char *program);
 
-/** Send `signal` to the groups of all children that run now or are being started. Async-signal-safe:
- *  for the second Ctrl-C. It waits for nothing. */
+/** Send `signal` to the groups of all children that run now or are being started.
+ * Async-signal-safe: for the second Ctrl-C. It waits for nothing. */
 void strake_process_kill_all(int signal);
 
 #endif

@@ -15,10 +15,10 @@
 struct strake_child {
     pid_t pid; /**< also its process group and session */
     int pidfd;
-    int slot;                         /**< in the table of running groups */
-    int input;                        /**< our end of its stdin, non-blocking */
-    size_t output_count;              /**< as many as the fds asked for, in that order */
-    int outputs[STRAKE_PROCESS_FDS];  /**< our ends, non-blocking */
+    int slot;                        /**< in the table of running groups */
+    int input;                       /**< our end of its stdin, non-blocking */
+    size_t output_count;             /**< as many as the fds asked for, in that order */
+    int outputs[STRAKE_PROCESS_FDS]; /**< our ends, non-blocking */
 };
 
 /** Start it: argv looked up, environment made, descriptors laid out. On failure nothing runs and

@@ -60,7 +60,7 @@ char *strake_process_which(const char *program)
     return look_up(program, &found) == 0 ? found : NULL;
 }
 
-/* ---- what is refused beforehand --------------------------------------------------------------- */
+/* ---- what is refused beforehand ------------------------------------------------------------- */
 
 /* argv is readable by every user of the machine. */
 static int refuse_secrets(const char *const *argv, struct strake_err *err)
@@ -117,7 +117,7 @@ static int find_program(const char *program, char **path, struct strake_err *err
     return rc;
 }
 
-/* ---- environment ------------------------------------------------------------------------------ */
+/* ---- environment ---------------------------------------------------------------------------- */
 
 static size_t name_length(const char *variable)
 {
@@ -159,7 +159,7 @@ static char **make_environment(const char *const *changes)
     return made;
 }
 
-/* ---- descriptors ------------------------------------------------------------------------------ */
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 /* A pipe whose child's end lies above every number that the child asks for: no dup2 then overwrites
  * an end that a later one still needs. Our end does not block. */
@@ -312,7 +312,7 @@ static int spawn_failed(const struct strake_process *process, int error, struct 
     }
 }
 
-/* ---- all together ----------------------------------------------------------------------------- */
+/* ---- all together --------------------------------------------------------------------------- */
 
 static int start(const struct strake_process *process, const char *path, char *const *environment,
                  struct ends *ends, struct strake_child *child, struct strake_err *err)

@@ -1,5 +1,5 @@
-/* Writing to a pipe or socket whose reader is gone, without a SIGPIPE, whatever the program does with
- * that signal: for code that runs on threads of others. */
+/* Writing to a pipe or socket whose reader is gone, without a SIGPIPE, whatever the program does
+ * with that signal: for code that runs on threads of others. */
 #ifndef STRAKE_UTIL_SIGPIPE_H
 #define STRAKE_UTIL_SIGPIPE_H
 

@@ -1,5 +1,5 @@
-/* Any bytes as the header lines of an answer: what is kept is lines "name: value", within its bound,
- * and what is read from them stays within them. */
+/* Any bytes as the header lines of an answer: what is kept is lines "name: value", within its
+ * bound, and what is read from them stays within them. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -33,8 +33,8 @@ static inline void client_init(struct client *client, const char *method, int po
                                                     .method = method,
                                                     .url = client->url,
                                                     .response = &client->body };
-    client->response =
-        (struct strake_http_response){ .size = sizeof(client->response), .headers = &client->headers };
+    client->response = (struct strake_http_response){ .size = sizeof(client->response),
+                                                      .headers = &client->headers };
 }
 
 static inline int client_write(void *ctx, const char *data, size_t len)

@@ -197,16 +197,14 @@ static inline void *httpd_accept(void *ctx)
     return NULL;
 }
 
-static inline void httpd_start(struct httpd *server,
-                               void (*handle)(struct httpd_conn *, const struct httpd_request *,
-                                              void *),
-                               void *ctx)
+static inline void
+httpd_start(struct httpd *server,
+            void (*handle)(struct httpd_conn *, const struct httpd_request *, void *), void *ctx)
 {
     memset(server, 0, sizeof(*server));
     server->handle = handle;
     server->ctx = ctx;
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
     socklen_t len = sizeof(address);
     server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (server->fd < 0 || bind(server->fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||

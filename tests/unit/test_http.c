@@ -98,7 +98,7 @@ static int stop_server(void **state)
     return 0;
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void request_gives_status_headers_and_body(void **state)
 {
@@ -110,8 +110,9 @@ static void request_gives_status_headers_and_body(void **state)
     assert_int_equal(client.response.body_bytes, 5);
     assert_int_equal(client.response.retries, 0);
     assert_string_equal(strake_buf_text(&client.body), "hello");
-    assert_string_equal(strake_buf_text(&client.headers),
-                        "content-length: 5\nx-twice: one\ncontent-type: text/plain\nx-twice: two\n");
+    assert_string_equal(
+        strake_buf_text(&client.headers),
+        "content-length: 5\nx-twice: one\ncontent-type: text/plain\nx-twice: two\n");
     client_free(&client);
 }
 
@@ -198,7 +199,7 @@ static void request_fills_only_the_fields_that_a_caller_has(void **state)
     client_free(&client);
 }
 
-/* ---- what goes out ---------------------------------------------------------------------------- */
+/* ---- what goes out -------------------------------------------------------------------------- */
 
 static void request_sends_its_headers_and_none_that_nobody_wants(void **state)
 {
@@ -297,9 +298,8 @@ static void request_refuses_what_would_break_the_protocol(void **state)
         const char *name;
         const char *value;
     } cases[] = {
-        { "GET X", NULL, NULL },      { "", NULL, NULL },
-        { "GET", "X-A", "b\r\nX-B: c" }, { "GET", "X-A", "b\nc" },
-        { "GET", "X A", "b" },        { "GET", "", "b" },
+        { "GET X", NULL, NULL },  { "", NULL, NULL },    { "GET", "X-A", "b\r\nX-B: c" },
+        { "GET", "X-A", "b\nc" }, { "GET", "X A", "b" }, { "GET", "", "b" },
         { "GET", "X-A:", "b" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -338,7 +338,7 @@ static void request_refuses_plain_http_beyond_this_machine(void **state)
     }
 }
 
-/* ---- bounds ----------------------------------------------------------------------------------- */
+/* ---- bounds --------------------------------------------------------------------------------- */
 
 static void request_bounds_an_answer(void **state)
 {
@@ -414,7 +414,7 @@ static void request_refuses_a_coding_that_it_did_not_ask_for(void **state)
     client_free(&client);
 }
 
-/* ---- failures --------------------------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------------------------- */
 
 static void request_says_what_failed_and_where(void **state)
 {
@@ -444,8 +444,7 @@ static void request_says_what_failed_and_where(void **state)
 static void request_says_that_a_connection_was_refused(void **state)
 {
     (void)state;
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
@@ -471,7 +470,7 @@ static void request_hides_credentials_of_the_url(void **state)
     client_free(&client);
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static void request_ends_at_its_time_limit(void **state)
 {
@@ -531,7 +530,7 @@ static void request_is_cancelled_with_its_job(void **state)
     }
 }
 
-/* ---- connections ------------------------------------------------------------------------------ */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 static void requests_share_a_connection(void **state)
 {

@@ -36,7 +36,9 @@ static void add_takes_well_formed_lines_only(void **state)
         { { ": no name\r\n" }, "" },
         { { "Na me: value\r\n" }, "" },
         { { "Name : value\r\n" }, "" },
-        { { "Name: a\x01" "b\r\n" }, "" },
+        { { "Name: a\x01"
+            "b\r\n" },
+          "" },
         { { "Name: a\x7f\r\n" }, "" },
         { { "A: 1\r\n", " \x02\r\n" }, "a: 1\n" },
     };
@@ -81,8 +83,7 @@ static void status_is_read_from_a_status_line_only(void **state)
         { "HTTP/1.1 099 OK", 0 },       { "HTTPS: 200", 0 },        { "", 0 },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_int_equal(strake_http_status(cases[i].line, strlen(cases[i].line)),
-                         cases[i].status);
+        assert_int_equal(strake_http_status(cases[i].line, strlen(cases[i].line)), cases[i].status);
 }
 
 static void header_walks_all_of_a_name(void **state)

@@ -114,7 +114,7 @@ static void given_headers(struct client *client)
     client->request.headers = list;
 }
 
-/* ---- redirects -------------------------------------------------------------------------------- */
+/* ---- redirects ------------------------------------------------------------------------------ */
 
 static void redirect_is_followed_by_the_rules(void **state)
 {
@@ -123,7 +123,8 @@ static void redirect_is_followed_by_the_rules(void **state)
         const char *method;
         const char *path;
         int rc;
-        const char *landed; /* method, headers and body length that arrived; or words of the error */
+        const char
+            *landed; /* method, headers and body length that arrived; or words of the error */
     } cases[] = {
         { "GET", "/r/302/here", 0, "GET auth secret accept cookie 0" },
         { "GET", "/r/301/here", 0, "GET auth secret accept cookie 0" },
@@ -156,7 +157,8 @@ static void redirect_is_followed_by_the_rules(void **state)
             client.request.body_len = 4;
         }
         int rc = client_send(&client, NULL);
-        const char *said = rc == 0 ? strake_buf_text(&client.body) : strake_err_message(&client.err);
+        const char *said =
+            rc == 0 ? strake_buf_text(&client.body) : strake_err_message(&client.err);
         if (rc != cases[i].rc || strstr(said, cases[i].landed) == NULL)
             fail_msg("%s %s: %d, %s", cases[i].method, cases[i].path, rc, said);
         assert_null(strstr(said, "moved")); /* the redirect's own body is nobody's */
@@ -205,7 +207,7 @@ static void redirect_sends_a_streamed_body_again(void **state)
     client_free(&client);
 }
 
-/* ---- retries ---------------------------------------------------------------------------------- */
+/* ---- retries -------------------------------------------------------------------------------- */
 
 static void request_is_tried_again_while_that_may_help(void **state)
 {

@@ -175,16 +175,17 @@ static void resolve_follows_the_standard(void **state)
     assert_int_equal(strake_url_parse("http://a/b/c/d;p?q", &base, &err), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strake_url url;
-        assert_int_equal(strake_url_resolve(&base, cases[i].reference, strlen(cases[i].reference),
-                                            &url, &err),
-                         0);
+        assert_int_equal(
+            strake_url_resolve(&base, cases[i].reference, strlen(cases[i].reference), &url, &err),
+            0);
         struct strake_buf text = text_of(&url);
         assert_string_equal(strake_buf_text(&text), cases[i].text);
         strake_buf_dispose(&text);
         strake_url_dispose(&url);
     }
-    static const char *const refused[] = { "javascript:alert(1)", "g:h", "//", "///x", "/a\\b",
-                                           "http:g" };
+    static const char *const refused[] = {
+        "javascript:alert(1)", "g:h", "//", "///x", "/a\\b", "http:g"
+    };
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         struct strake_url url;
         assert_int_equal(strake_url_resolve(&base, refused[i], strlen(refused[i]), &url, &err),
@@ -229,13 +230,20 @@ static void loopback_is_by_name_or_number_only(void **state)
         const char *url;
         bool loopback;
     } cases[] = {
-        { "http://127.0.0.1/", true },          { "http://127.255.3.4:5000/", true },
-        { "http://localhost/", true },          { "http://LOCALHOST:5000/", true },
-        { "http://[::1]/", true },              { "http://128.0.0.1/", false },
-        { "http://127.1/", false },             { "http://0177.0.0.1/", false },
-        { "http://2130706433/", false },        { "http://localhost.example/", false },
-        { "http://localhost./", false },        { "http://[::]/", false },
-        { "http://127.0.0.1.example/", false }, { "http://0.0.0.0/", false },
+        { "http://127.0.0.1/", true },
+        { "http://127.255.3.4:5000/", true },
+        { "http://localhost/", true },
+        { "http://LOCALHOST:5000/", true },
+        { "http://[::1]/", true },
+        { "http://128.0.0.1/", false },
+        { "http://127.1/", false },
+        { "http://0177.0.0.1/", false },
+        { "http://2130706433/", false },
+        { "http://localhost.example/", false },
+        { "http://localhost./", false },
+        { "http://[::]/", false },
+        { "http://127.0.0.1.example/", false },
+        { "http://0.0.0.0/", false },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strake_url url;

@@ -293,9 +293,9 @@ static void run_starts_children_with_default_signals_and_an_empty_mask(void **st
     signal(SIGINT, SIG_DFL);
     assert_int_equal(rc, 0);
     unsigned long blocked = 1, ignored = 1;
-    assert_int_equal(sscanf(strake_buf_text(&shell.out.text), "SigBlk:\t%lx\nSigIgn:\t%lx",
-                            &blocked, &ignored),
-                     2);
+    assert_int_equal(
+        sscanf(strake_buf_text(&shell.out.text), "SigBlk:\t%lx\nSigIgn:\t%lx", &blocked, &ignored),
+        2);
     assert_int_equal(blocked, 0);
     assert_int_equal(ignored & 0x7fffffff, 0); /* 32 and 33 are glibc's own */
     shell_free(&shell);
