@@ -132,14 +132,16 @@ static int save(const struct layout *layout, const json_t *index, struct strake_
     return rc;
 }
 
-/** index.json, or an empty one where there is none yet. */
-static int load_or_new(const struct layout *layout, json_t **index, struct strake_err *err)
+/** index.json, or an empty one where there is none yet (*made). */
+static int load_or_new(const struct layout *layout, json_t **index, bool *made,
+                       struct strake_err *err)
 {
     struct strake_err *own = layout->host->err_new();
     if (!own)
         return plug_fail_nomem(layout->host, err);
     int rc = layout_index_load(layout, index, own);
-    if (rc == STRAKE_ENOTFOUND)
+    *made = rc == STRAKE_ENOTFOUND;
+    if (*made)
         rc = parse(layout, empty_index, strlen(empty_index), index, err);
     else if (rc < 0)
         layout->host->fail(err, rc, "%s", layout->host->err_message(own));
@@ -157,10 +159,11 @@ int layout_index_change(const struct layout *layout, struct strake_job *job, lay
     int fd = lock(layout, job, err);
     if (fd < 0)
         return fd;
-    rc = load_or_new(layout, &index, err);
-    if (rc == 0)
+    bool made = false;
+    rc = load_or_new(layout, &index, &made, err);
+    if (rc == 0 && change)
         rc = change(layout, json_object_get(index, "manifests"), ctx, err);
-    if (rc == 0)
+    if (rc == 0 && (change || made))
         rc = save(layout, index, err);
     json_decref(index);
     close(fd);

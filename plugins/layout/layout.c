@@ -13,7 +13,7 @@ static const struct plug_option option_table[] = {
     { .key = NULL },
 };
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /** The entry for a tag or digest; the latest one of a tag counts. NULL: none. */
 static const json_t *find_entry(const json_t *manifests, const char *reference)
@@ -161,7 +161,7 @@ static int layout_tags(void *self, struct strake_job *job, const char *repositor
     return rc;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /** What manifest_put does to index.json. */
 struct tagging {
@@ -232,10 +232,10 @@ static int layout_manifest_put(void *self, struct strake_job *job, const char *r
     strcpy(out->media_type, media_type);
     out->size_bytes = (int64_t)len;
     int rc = write_blob(layout, digest, data, len, err);
-    /* A manifest without a tag is one within an index: index.json does not name it. */
+    /* A manifest without a tag is one within an index: index.json does not name it, but is there. */
     struct tagging tagging = { reference, out };
-    if (rc == 0 && !by_digest)
-        rc = layout_index_change(layout, job, set_tag, &tagging, err);
+    if (rc == 0)
+        rc = layout_index_change(layout, job, by_digest ? NULL : set_tag, &tagging, err);
     return rc;
 }
 
@@ -281,7 +281,7 @@ static int layout_manifest_delete(void *self, struct strake_job *job, const char
     return rc;
 }
 
-/* ---- the plugin ------------------------------------------------------------------------------- */
+/* ---- the plugin ------------------------------------------------------------------------------ */
 
 static void layout_close(void *self)
 {

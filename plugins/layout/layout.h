@@ -27,7 +27,7 @@ struct layout {
     struct layout_options options;
 };
 
-/* ---- files.c ---------------------------------------------------------------------------------- */
+/* ---- files.c --------------------------------------------------------------------------------- */
 
 /** Open a plain file of the layout, "index.json". @return a descriptor, or STRAKE_ENOTFOUND,
  *  STRAKE_EIO, STRAKE_ENOMEM described. */
@@ -56,7 +56,7 @@ void layout_draft_drop(struct layout_draft *draft);
 /** Make the folder and what every layout has. */
 int layout_make_folder(const struct layout *layout, struct strake_err *err);
 
-/* ---- blobs.c ---------------------------------------------------------------------------------- */
+/* ---- blobs.c --------------------------------------------------------------------------------- */
 
 /** "sha256:" and 64 hexadecimal digits in lower case: what Strake works with. */
 bool layout_is_digest(const char *text);
@@ -71,7 +71,7 @@ int layout_blob_put(void *self, struct strake_job *job, const char *repository, 
                     int64_t size_bytes, int64_t (*source)(void *ctx, void *data, size_t cap),
                     int (*rewind)(void *ctx), void *ctx, struct strake_err *err);
 
-/* ---- index.c ---------------------------------------------------------------------------------- */
+/* ---- index.c --------------------------------------------------------------------------------- */
 
 /** index.json, checked: "manifests" is a list of objects with a digest, a type and a size.
  *  @return 0 with a new reference; STRAKE_ENOTFOUND: no layout there; STRAKE_EREGISTRY. */
@@ -84,7 +84,7 @@ const char *layout_entry_tag(const json_t *entry);
 typedef int layout_change(const struct layout *layout, json_t *manifests, void *ctx,
                           struct strake_err *err);
 /** Change index.json while nobody else does (flock on the folder): the change is on disk when this
- *  returns 0. The layout is made when it is not there. */
+ *  returns 0. The layout is made when it is not there; `change` NULL does no more than that. */
 int layout_index_change(const struct layout *layout, struct strake_job *job, layout_change *change,
                         void *ctx, struct strake_err *err);
 

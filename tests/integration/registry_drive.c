@@ -201,6 +201,9 @@ int main(int argc, char **argv)
         while (at + count < argc && strcmp(argv[at + count], "--") != 0)
             count++;
         rc = run(&drive, argv + at, count);
+        /* What was got over leaves its text behind; the core drops it too. */
+        if (rc == 0)
+            strake_err_dispose(&drive.err);
         at += count + 1;
     }
     plugin->close(drive.self);
