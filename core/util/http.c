@@ -167,32 +167,33 @@ static struct handle *handle_new(void)
     return handle;
 }
 
-/* The idle handle that was last used for this host, else the latest; none: a new one. */
-static int pool_take(const struct strake_url *url, struct handle **out, struct strake_err *err)
+/* The idle handle that was last used for this host, else the latest; none: a new one. NULL with
+ * `err` filled when there can be none. */
+static struct handle *pool_take(const struct strake_url *url, struct strake_err *err)
 {
     pthread_mutex_lock(&pool_lock);
     int rc = load(err);
     struct handle **best = &idle;
-    for (struct handle **at = &idle; rc == 0 && *at != NULL; at = &(*at)->next) {
+    for (struct handle **at = &idle; *at != NULL; at = &(*at)->next) {
         if ((*at)->last.host != NULL && (*at)->last.https == url->https &&
             strake_url_same_host(&(*at)->last, url)) {
             best = at;
             break;
         }
     }
-    struct handle *handle = rc == 0 ? *best : NULL;
+    struct handle *handle = *best;
     if (handle != NULL) {
         *best = handle->next;
         handle->next = NULL;
         idle_count--;
     }
     pthread_mutex_unlock(&pool_lock);
-    if (rc == 0 && handle == NULL) {
-        handle = handle_new();
-        rc = handle != NULL ? 0 : strake_fail_nomem(err);
-    }
-    *out = handle;
-    return rc;
+    if (rc < 0 || handle != NULL)
+        return handle;
+    handle = handle_new();
+    if (handle == NULL)
+        strake_fail_nomem(err);
+    return handle;
 }
 
 static void pool_give(struct handle *handle, const struct strake_url *url)
@@ -267,11 +268,13 @@ struct setup {
     char message[CURL_ERROR_SIZE];
 };
 
-#define SET(setup, option, value)                                                                  \
-    do {                                                                                           \
-        if ((setup)->code == CURLE_OK)                                                             \
-            (setup)->code = api.easy_setopt((setup)->easy, (option), (value));                     \
-    } while (0)
+static void note(struct setup *setup, CURLcode code)
+{
+    if (setup->code == CURLE_OK)
+        setup->code = code;
+}
+
+#define SET(setup, option, value) note((setup), api.easy_setopt((setup)->easy, (option), (value)))
 
 static void set_manners(struct setup *setup)
 {
@@ -635,15 +638,14 @@ static int transfer_with(struct strake_transfer *transfer, struct handle *handle
 
 int strake_http_exchange(struct strake_exchange *exchange, struct strake_err *err)
 {
-    struct handle *handle;
     struct strake_transfer transfer;
     struct strake_sigpipe sigpipe;
     strake_transfer_begin(&transfer, exchange, err);
-    int rc = pool_take(exchange->url, &handle, err);
-    if (rc < 0)
-        return rc;
+    struct handle *handle = pool_take(exchange->url, err);
+    if (handle == NULL)
+        return err->code;
     strake_sigpipe_hold(&sigpipe);
-    rc = transfer_with(&transfer, handle);
+    int rc = transfer_with(&transfer, handle);
     pool_give(handle, exchange->url);
     strake_sigpipe_release(&sigpipe);
     if (rc < 0)

@@ -38,9 +38,9 @@ static int64_t parse_date(const char *text, size_t len)
         text[7] != ' ' || text[11] != ' ' || text[16] != ' ' || text[19] != ':' || text[22] != ':')
         return -1;
     int month = -1;
-    for (int i = 0; i < 12; i++) {
+    for (size_t i = 0; i < 12; i++) {
         if (memcmp(text + 8, months + 3 * i, 3) == 0)
-            month = i;
+            month = (int)i;
     }
     int64_t day = digits(text + 5, 2, 2), year = digits(text + 12, 4, 4);
     int64_t hour = digits(text + 17, 2, 2), minute = digits(text + 20, 2, 2);

@@ -99,11 +99,10 @@ static void choose_sink(struct strake_transfer *transfer)
     const struct strake_http_request *request = transfer->exchange->request;
     int status = transfer->exchange->status;
     transfer->limit = request->max_bytes > 0 ? request->max_bytes : INT64_MAX;
-    if (transfer->exchange->drop_redirects && status >= 300 && status <= 399) {
-        transfer->sink = STRAKE_SINK_NONE;
-    } else if (is_success(status) && request->write != NULL) {
+    bool dropped = transfer->exchange->drop_redirects && status >= 300 && status <= 399;
+    if (is_success(status) && request->write != NULL) {
         transfer->sink = STRAKE_SINK_WRITE;
-    } else if (request->response != NULL) {
+    } else if (request->response != NULL && !dropped) {
         const struct strake_buf *into = request->response;
         size_t max = into->max != 0 ? into->max : STRAKE_BUF_MAX;
         size_t room = max > transfer->response_start ? max - transfer->response_start : 0;

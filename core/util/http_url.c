@@ -135,40 +135,45 @@ static int append_encoded(struct strake_buf *out, const char *text, size_t len)
     return rc;
 }
 
+/* Take the last segment away again, but nothing before `start`. */
+static void drop_segment(struct strake_buf *out, size_t start)
+{
+    while (out->len > start && out->data[out->len - 1] != '/')
+        out->len--;
+    out->len -= out->len > start;
+}
+
+static bool is_dots(const char *segment, size_t len)
+{
+    return (len == 1 || len == 2) && memcmp(segment, "..", len) == 0;
+}
+
 /* RFC 3986, 5.2.4: append the path without its "." and ".." segments. */
 static int append_path(struct strake_buf *out, const char *path, size_t len)
 {
     size_t start = out->len;
     int rc = 0;
     while (len > 0 && rc == 0) {
-        size_t skip = path[0] == '/';
-        size_t segment = skip;
-        while (segment < len && path[segment] != '/')
-            segment++;
-        const char *name = path + skip;
-        size_t name_len = segment - skip;
-        bool last = segment == len;
-        if (name_len == 1 && name[0] == '.') {
-            rc = last ? strake_buf_putc(out, '/') : 0;
-        } else if (name_len == 2 && name[0] == '.' && name[1] == '.') {
-            while (out->len > start && out->data[out->len - 1] != '/')
-                out->len--;
-            out->len -= out->len > start;
-            rc = last ? strake_buf_putc(out, '/') : 0;
-        } else {
+        size_t slash = path[0] == '/';
+        size_t end = slash;
+        while (end < len && path[end] != '/')
+            end++;
+        bool dots = is_dots(path + slash, end - slash);
+        if (dots && end - slash == 2)
+            drop_segment(out, start);
+        if (!dots || end == len)
             rc = strake_buf_putc(out, '/');
-            if (rc == 0)
-                rc = append_encoded(out, name, name_len);
-        }
-        path += segment;
-        len -= segment;
+        if (!dots && rc == 0)
+            rc = append_encoded(out, path + slash, end - slash);
+        path += end;
+        len -= end;
     }
     if (rc == 0 && out->len == start)
         rc = strake_buf_putc(out, '/');
     return rc;
 }
 
-/* `tail` is path, query and fragment; the fragment goes. */
+/* Path and query in the form that is sent. */
 static int set_target(struct strake_url *url, const char *path, size_t path_len, const char *query,
                       size_t query_len, struct strake_err *err)
 {
