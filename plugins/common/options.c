@@ -52,14 +52,13 @@ static int read_int(const struct reader *reader, const struct plug_option *optio
     int64_t max = option->max ? option->max : INT64_MAX;
     /* Lua has one kind of number for the eye: 30.0 is 30. */
     double real = json_is_real(value) ? json_real_value(value) : 0;
-    bool whole = json_is_real(value) && real >= -1e15 && real <= 1e15 &&
-                 (double)(int64_t)real == real;
+    bool whole =
+        json_is_real(value) && real >= -1e15 && real <= 1e15 && (double)(int64_t)real == real;
     int64_t number = whole ? (int64_t)real : (int64_t)json_integer_value(value);
     if ((!json_is_integer(value) && !whole) || number < option->min || number > max)
-        return reader->host->fail(reader->err, STRAKE_ECONFIG,
-                                  "%s: option '%s' must be a whole number from %lld to %lld",
-                                  reader->plugin, option->key, (long long)option->min,
-                                  (long long)max);
+        return reader->host->fail(
+            reader->err, STRAKE_ECONFIG, "%s: option '%s' must be a whole number from %lld to %lld",
+            reader->plugin, option->key, (long long)option->min, (long long)max);
     *out = number;
     return 0;
 }
@@ -145,7 +144,7 @@ static int read_pairs(const struct reader *reader, const char *key, json_t *valu
     size_t count = 0;
     const char *name;
     json_t *item;
-    json_object_foreach(value, name, item) {
+    json_object_foreach (value, name, item) {
         const char *text = json_string_value(item);
         if (!text || strlen(text) != json_string_length(item))
             return wrong(reader, key, "a table of name = text");
@@ -229,7 +228,7 @@ int plug_options_read(const struct strake_host *host, const char *plugin,
     }
     const char *key;
     json_t *value;
-    json_object_foreach(root, key, value) {
+    json_object_foreach (root, key, value) {
         const struct plug_option *option = find(table, key);
         rc = option ? read_one(&reader, option, value, into) : unknown(&reader, table, key);
         if (rc < 0)

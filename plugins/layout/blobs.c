@@ -34,8 +34,8 @@ static int open_blob(const struct layout *layout, const char *digest, int64_t *s
     return fd;
 }
 
-int layout_blob_stat(void *self, struct strake_job *job, const char *repository,
-                     const char *digest, int64_t *size_bytes, struct strake_err *err)
+int layout_blob_stat(void *self, struct strake_job *job, const char *repository, const char *digest,
+                     int64_t *size_bytes, struct strake_err *err)
 {
     (void)job;
     (void)repository;

@@ -132,8 +132,8 @@ int layout_draft_commit(const struct layout *layout, struct layout_draft *draft,
     int synced = rc == 0 ? fsync(draft->fd) : -1;
     int closed = close(draft->fd);
     draft->fd = -1;
-    if (rc == 0 && (synced < 0 || closed < 0 || rename(draft->path, path) < 0 ||
-                    sync_folder(path) < 0))
+    if (rc == 0 &&
+        (synced < 0 || closed < 0 || rename(draft->path, path) < 0 || sync_folder(path) < 0))
         rc = fail_errno(layout, err, "written", name);
     free(path);
     if (rc == 0) {

@@ -88,8 +88,7 @@ static int read_manifest(const struct layout *layout, const char *reference,
         return rc;
     const json_t *manifests = json_object_get(index, "manifests");
     const json_t *entry = find_entry(manifests, reference);
-    const char *digest =
-        entry ? json_string_value(json_object_get(entry, "digest")) : reference;
+    const char *digest = entry ? json_string_value(json_object_get(entry, "digest")) : reference;
     char *name = NULL;
     if (!layout_is_digest(digest)) {
         rc = fail_not_found(layout, manifests, reference, err);
@@ -169,7 +168,7 @@ struct tagging {
     const struct strake_descriptor *descriptor;
 };
 
-/** Remove the entries that stand for the tag, and those that name `digest` (or NULL) without one. */
+/** Remove the entries of the tag, and those that name `digest` (or NULL) without a tag. */
 static void take_tag(json_t *manifests, const char *tag, const char *digest)
 {
     for (size_t i = json_array_size(manifests); i > 0; i--) {
@@ -187,10 +186,10 @@ static int set_tag(const struct layout *layout, json_t *manifests, void *ctx,
     const struct tagging *tagging = ctx;
     const struct strake_descriptor *descriptor = tagging->descriptor;
     take_tag(manifests, tagging->tag, descriptor->digest);
-    json_t *entry = json_pack("{s:s, s:s, s:I, s:{s:s}}", "mediaType", descriptor->media_type,
-                              "digest", descriptor->digest, "size",
-                              (json_int_t)descriptor->size_bytes, "annotations", LAYOUT_TAG,
-                              tagging->tag);
+    json_t *entry =
+        json_pack("{s:s, s:s, s:I, s:{s:s}}", "mediaType", descriptor->media_type, "digest",
+                  descriptor->digest, "size", (json_int_t)descriptor->size_bytes, "annotations",
+                  LAYOUT_TAG, tagging->tag);
     return json_array_append_new(manifests, entry) < 0 ? plug_fail_nomem(layout->host, err) : 0;
 }
 
@@ -232,7 +231,7 @@ static int layout_manifest_put(void *self, struct strake_job *job, const char *r
     strcpy(out->media_type, media_type);
     out->size_bytes = (int64_t)len;
     int rc = write_blob(layout, digest, data, len, err);
-    /* A manifest without a tag is one within an index: index.json does not name it, but is there. */
+    /* A manifest without a tag is one within an index: index.json need not name it. */
     struct tagging tagging = { reference, out };
     if (rc == 0)
         rc = layout_index_change(layout, job, by_digest ? NULL : set_tag, &tagging, err);

@@ -5,7 +5,7 @@
  *   layout.c  the plugin, manifests and tags
  *   blobs.c   the files below blobs/
  *   index.c   index.json and its changes, one at a time
- *   files.c   reading whole files, writing them so that a crash leaves the old one or the new one */
+ *   files.c   reading whole files; writing them so that a crash leaves the old or the new one */
 #ifndef LAYOUT_LAYOUT_H
 #define LAYOUT_LAYOUT_H
 
@@ -62,8 +62,8 @@ int layout_make_folder(const struct layout *layout, struct strake_err *err);
 bool layout_is_digest(const char *text);
 /** "blobs/sha256/…", free it; NULL: out of memory. */
 char *layout_blob_name(const char *digest);
-int layout_blob_stat(void *self, struct strake_job *job, const char *repository,
-                     const char *digest, int64_t *size_bytes, struct strake_err *err);
+int layout_blob_stat(void *self, struct strake_job *job, const char *repository, const char *digest,
+                     int64_t *size_bytes, struct strake_err *err);
 int layout_blob_get(void *self, struct strake_job *job, const char *repository, const char *digest,
                     int64_t offset, int (*sink)(void *ctx, const char *data, size_t len), void *ctx,
                     struct strake_err *err);

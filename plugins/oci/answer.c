@@ -89,8 +89,7 @@ static int kind_of(const struct oci_call *call, const char *code)
     return STRAKE_EREGISTRY;
 }
 
-static void add_hint(struct oci *oci, const struct oci_call *call, int kind,
-                     struct strake_err *err)
+static void add_hint(struct oci *oci, const struct oci_call *call, int kind, struct strake_err *err)
 {
     const struct strake_host *host = oci->host;
     char *wait = plug_header_copy(oci_call_headers(oci, call), "retry-after");
@@ -116,11 +115,10 @@ int oci_answer_fail(struct oci *oci, const struct oci_call *call, struct strake_
         host->fail(err, kind, "%s: not found, or not visible with these credentials (%s: %d%s%s)",
                    call->what, oci_name(oci), call->status, code ? " " : "", code ? code : "");
     else
-        host->fail(err, kind, "%s: %s answered %d%s%s%s%s", call->what, oci_name(oci),
-                   call->status, code ? " " : "", code ? code : "",
-                   call->retries ? ", each time it was asked" : "",
-                   call->status >= 300 && call->status < 400 ? " (a redirect that is not followed)"
-                                                             : "");
+        host->fail(
+            err, kind, "%s: %s answered %d%s%s%s%s", call->what, oci_name(oci), call->status,
+            code ? " " : "", code ? code : "", call->retries ? ", each time it was asked" : "",
+            call->status >= 300 && call->status < 400 ? " (a redirect that is not followed)" : "");
     oci_answer_detail(oci, call, err);
     add_hint(oci, call, kind, err);
     free(code);

@@ -25,7 +25,7 @@ struct known_credentials {
 
 struct oci_auth {
     pthread_mutex_t lock;
-    bool basic; /**< the registry wants Basic */
+    bool basic;  /**< the registry wants Basic */
     char *realm; /**< or a token from here, checked already */
     char *service;
     struct grant *grants;
@@ -427,8 +427,9 @@ void oci_auth_hint(struct oci *oci, const char *repository, struct strake_err *e
         host->err_hint(err, "no credentials for %s could be read: %s", oci_name(oci),
                        credentials->trouble);
     else
-        host->err_hint(err,
-                       "there are no credentials for %s: `docker login %s` or `podman login %s`, or "
-                       "username and password in registry \"%s\" { … }",
-                       oci_name(oci), oci_name(oci), oci_name(oci), oci_name(oci));
+        host->err_hint(
+            err,
+            "there are no credentials for %s: `docker login %s` or `podman login %s`, or "
+            "username and password in registry \"%s\" { … }",
+            oci_name(oci), oci_name(oci), oci_name(oci), oci_name(oci));
 }

@@ -29,11 +29,10 @@ int oci_auth_credentials(struct oci *oci, struct strake_job *job, const char *re
 /** Say as the hint whose credentials were used and what to do about them. */
 void oci_auth_hint(struct oci *oci, const char *repository, struct strake_err *err);
 
-/** A token from the token server at `realm` (token.c). `scopes` space-separated. *lifetime_ms is how
- *  long it holds. Free *token with plug_wipe(). */
-int oci_token_fetch(struct oci *oci, struct strake_job *job, const char *realm,
-                    const char *service, const char *scopes,
-                    const struct oci_credentials *credentials, char **token, int64_t *lifetime_ms,
-                    struct strake_err *err);
+/** A token from the token server at `realm` (token.c). `scopes` space-separated. *lifetime_ms is
+ * how long it holds. Free *token with plug_wipe(). */
+int oci_token_fetch(struct oci *oci, struct strake_job *job, const char *realm, const char *service,
+                    const char *scopes, const struct oci_credentials *credentials, char **token,
+                    int64_t *lifetime_ms, struct strake_err *err);
 
 #endif

@@ -168,8 +168,8 @@ int oci_blob_get(void *self, struct strake_job *job, const char *repository, con
         stalls = progress ? 0 : stalls + 1;
         if (!broken || stream.refused || stream.given == 0 || stalls >= STALLS_MAX)
             break;
-        oci->host->log(STRAKE_LOG_INFO, "%s: broke off after %" PRId64 " bytes, going on",
-                       get.what, stream.given);
+        oci->host->log(STRAKE_LOG_INFO, "%s: broke off after %" PRId64 " bytes, going on", get.what,
+                       stream.given);
         rc = plug_wait_ms(oci->host, job, PAUSE_MS << stalls, err);
     }
     end(oci, &get);

@@ -1,10 +1,10 @@
-/* WWW-Authenticate (RFC 9110, 11.6.1) and Link (RFC 8288): what a registry says in headers. Pure. */
+/* WWW-Authenticate (RFC 9110, 11.6.1) and Link (RFC 8288): what registries say in headers. Pure. */
 #ifndef OCI_CHALLENGE_H
 #define OCI_CHALLENGE_H
 
 #include "common/http.h"
 
-/** How a registry wants to be asked: the first usable Bearer challenge, and whether Basic will do. */
+/** How a registry wants to be asked: the first usable Bearer challenge, and whether Basic does. */
 struct oci_challenge {
     bool basic;
     char *realm; /**< URL of the token server; NULL: no Bearer challenge */

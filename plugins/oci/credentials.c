@@ -78,7 +78,7 @@ static json_t *find_entry(const struct search *search, json_t *table)
     size_t best_rank = 0;
     const char *key;
     json_t *entry;
-    json_object_foreach(table, key, entry) {
+    json_object_foreach (table, key, entry) {
         char *name = normalise(key);
         size_t len = name ? strlen(name) : 0;
         size_t rank = 2 * len + (name && strcmp(name, key) == 0);
@@ -101,7 +101,8 @@ static const char *field(const json_t *entry, const char *name)
     return text && *text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-/** `auth`: base64 of user:password; trailing NULs are an old habit of docker's. False: malformed. */
+/** `auth`: base64 of user:password; NULs behind it are an old habit of docker's. False: malformed.
+ */
 static bool read_auth(struct search *search, const char *auth, bool *nomem)
 {
     struct plug_text plain = { 0 };
@@ -215,8 +216,8 @@ static int read_file(struct search *search, const char *path)
     struct plug_text text = { 0 };
     char chunk[4096];
     ssize_t got;
-    while (text.len <= FILE_MAX && ((got = read(fd, chunk, sizeof(chunk))) > 0 ||
-                                    (got < 0 && errno == EINTR)))
+    while (text.len <= FILE_MAX &&
+           ((got = read(fd, chunk, sizeof(chunk))) > 0 || (got < 0 && errno == EINTR)))
         if (got > 0)
             plug_text_add_len(&text, chunk, (size_t)got);
     int error = got < 0 ? errno : 0;

@@ -11,8 +11,7 @@
 #define DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
 #define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 
-static const char accepted[] =
-    OCI_INDEX ", " OCI_MANIFEST ", " DOCKER_LIST ", " DOCKER_MANIFEST;
+static const char accepted[] = OCI_INDEX ", " OCI_MANIFEST ", " DOCKER_LIST ", " DOCKER_MANIFEST;
 
 static bool is_known_type(const char *type)
 {
@@ -91,8 +90,8 @@ static void content_type(const char *headers, char *type, size_t size)
     const char *value = plug_header(headers, "content-type", &pos, &len);
     size_t used = 0;
     for (; used < len && used + 1 < size && !strchr("; \t", value[used]); used++)
-        type[used] = (char)(value[used] >= 'A' && value[used] <= 'Z' ? value[used] + 32
-                                                                      : value[used]);
+        type[used] =
+            (char)(value[used] >= 'A' && value[used] <= 'Z' ? value[used] + 32 : value[used]);
     type[used] = '\0';
 }
 
@@ -273,8 +272,8 @@ out:
 }
 
 int oci_manifest_get(void *self, struct strake_job *job, const char *repository,
-                     const char *reference, struct strake_buf *bytes,
-                     struct strake_descriptor *out, struct strake_err *err)
+                     const char *reference, struct strake_buf *bytes, struct strake_descriptor *out,
+                     struct strake_err *err)
 {
     return get(self, job, repository, reference, bytes, out, err);
 }

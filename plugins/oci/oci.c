@@ -20,7 +20,7 @@ static const struct plug_option option_table[] = {
     { .key = NULL },
 };
 
-/* ---- small things that every method needs ----------------------------------------------------- */
+/* ---- small things that every method needs ---------------------------------------------------- */
 
 bool oci_is_digest(const char *text)
 {
@@ -81,7 +81,7 @@ int64_t oci_header_number(const char *lines, const char *name)
     return strtoll(text, NULL, 10);
 }
 
-/* ---- open and close --------------------------------------------------------------------------- */
+/* ---- open and close -------------------------------------------------------------------------- */
 
 static int check_options(const struct strake_host *host, const struct oci_options *options,
                          struct strake_err *err)
@@ -113,9 +113,9 @@ static int find_base(struct oci *oci, struct strake_err *err)
         return host->fail(err, STRAKE_ECONFIG, "oci: option 'host' is not a host or host:port: %s",
                           options->host);
     }
-    bool plain = options->plain_http == PLUG_YES ||
-                 (options->plain_http == PLUG_UNSET && !options->ca && !options->cert &&
-                  oci_address_is_loopback(probe.host));
+    bool plain =
+        options->plain_http == PLUG_YES || (options->plain_http == PLUG_UNSET && !options->ca &&
+                                            !options->cert && oci_address_is_loopback(probe.host));
     plug_url_dispose(&probe);
     if (plain) {
         free(oci->base);
@@ -159,7 +159,7 @@ static int oci_open(const struct strake_host *host, const char *options, void **
     return rc;
 }
 
-/* ---- ping ------------------------------------------------------------------------------------- */
+/* ---- ping ------------------------------------------------------------------------------------ */
 
 /** GET /v2/: is it a registry, and do our credentials hold? */
 static int oci_ping(void *self, struct strake_job *job, struct strake_buf *detail,
@@ -201,7 +201,7 @@ static int oci_ping(void *self, struct strake_job *job, struct strake_buf *detai
     return rc;
 }
 
-/* ---- the plugin ------------------------------------------------------------------------------- */
+/* ---- the plugin ------------------------------------------------------------------------------ */
 
 static const struct strake_registry_v1 registry = {
     .size = sizeof(registry),

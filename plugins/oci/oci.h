@@ -53,31 +53,31 @@ struct oci_call {
     const char *repository; /**< whose credentials count; "" for none in particular */
     const char *scopes;     /**< "repository:o/app:pull", space-separated; "" for none */
     const char *method;
-    const char *url;        /**< without authorisation when it is of another origin */
-    const char *accept;     /**< NULL: whatever comes */
+    const char *url;    /**< without authorisation when it is of another origin */
+    const char *accept; /**< NULL: whatever comes */
     const char *content_type;
-    const char *range;      /**< "bytes=5-" */
+    const char *range; /**< "bytes=5-" */
     const void *body;
     size_t body_len;
     int64_t (*read)(void *ctx, void *data, size_t cap);
     int (*rewind)(void *ctx);
     int (*write)(void *ctx, const char *data, size_t len);
     void *ctx;
-    size_t max_bytes;       /**< of the answer; 0: OCI_ANSWER_MAX */
-    int64_t more_ms;        /**< beyond `timeout_ms`, for a body of that length */
-    int64_t limit_ms;       /**< instead of `timeout_ms`; 0: that */
+    size_t max_bytes; /**< of the answer; 0: OCI_ANSWER_MAX */
+    int64_t more_ms;  /**< beyond `timeout_ms`, for a body of that length */
+    int64_t limit_ms; /**< instead of `timeout_ms`; 0: that */
     int max_redirects;
     bool idempotent;
 
-    int status;             /**< the answer from here on */
+    int status; /**< the answer from here on */
     int retries;
     struct strake_buf *headers;
     struct strake_buf *answer;
 };
 
 /** Make the request; a 401 is answered with credentials and the request made again. Blocks.
- *  @return 0 with an answer of any status; STRAKE_EAUTH when a token was refused; as http_request().
- *          oci_call_dispose() in every case. */
+ *  @return 0 with an answer of any status; STRAKE_EAUTH when a token was refused; as
+ * http_request(). oci_call_dispose() in every case. */
 int oci_call_run(struct oci *oci, struct strake_job *job, struct oci_call *call,
                  struct strake_err *err);
 void oci_call_dispose(const struct oci *oci, struct oci_call *call);
@@ -98,7 +98,7 @@ char *oci_answer_code(const struct oci *oci, const struct oci_call *call);
 
 /** "BASE<repository>/<kind>/<rest>", or NULL. */
 char *oci_url(const struct oci *oci, const char *repository, const char *kind, const char *rest);
-/** Refuse what could lead a URL elsewhere; the core's parser is stricter. `reference` may be NULL. */
+/** Refuse what could lead a URL elsewhere; the core's parser is stricter. `reference`: or NULL. */
 int oci_check_name(const struct oci *oci, const char *repository, const char *reference,
                    struct strake_err *err);
 /** "repository:NAME:pull", free it; NULL: out of memory. `actions` "pull" or "pull,push". */
@@ -111,8 +111,8 @@ int64_t oci_header_number(const char *lines, const char *name);
 int oci_resolve(void *self, struct strake_job *job, const char *repository, const char *reference,
                 struct strake_descriptor *out, struct strake_err *err);
 int oci_manifest_get(void *self, struct strake_job *job, const char *repository,
-                     const char *reference, struct strake_buf *bytes,
-                     struct strake_descriptor *out, struct strake_err *err);
+                     const char *reference, struct strake_buf *bytes, struct strake_descriptor *out,
+                     struct strake_err *err);
 int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
                      const char *reference, const char *media_type, const void *data, size_t len,
                      struct strake_descriptor *out, struct strake_err *err);

@@ -87,8 +87,8 @@ const char *oci_realm_refusal(const struct plug_url *registry, const struct plug
         return "it speaks plain http, and the registry https";
     if (strcmp(registry->host, realm->host) == 0)
         return NULL;
-    /* A public registry has no business with our inner network; an internal one may well use a token
-     * server there. What cannot be told counts as public. */
+    /* A public registry has no business with our inner network; an internal one may well use a
+     * token server there. What cannot be told counts as public. */
     if (classify(realm->host) == OCI_ADDRESS_PRIVATE &&
         classify(registry->host) != OCI_ADDRESS_PRIVATE)
         return "it is on a private address, and the registry is not";

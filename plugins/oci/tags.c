@@ -59,8 +59,8 @@ static int find_next(struct listing *listing, const struct oci_call *call, char 
     char *url = plug_url_join(call->url, target);
     free(target);
     struct plug_url parts = { 0 };
-    bool ours = url && plug_url_split(url, &parts) == 0 &&
-                plug_url_same_origin(&parts, &oci->origin);
+    bool ours =
+        url && plug_url_split(url, &parts) == 0 && plug_url_same_origin(&parts, &oci->origin);
     plug_url_dispose(&parts);
     int rc = 0;
     if (!ours)

@@ -143,8 +143,8 @@ static int parse(struct token_request *request, char **token, int64_t *lifetime_
         rc = *token ? 0 : plug_fail_nomem(host, request->err);
     }
     const json_t *expires = json_object_get(root, "expires_in");
-    int64_t seconds = json_is_number(expires) ? (int64_t)json_number_value(expires)
-                                              : DEFAULT_LIFETIME_S;
+    int64_t seconds =
+        json_is_number(expires) ? (int64_t)json_number_value(expires) : DEFAULT_LIFETIME_S;
     if (seconds <= 0)
         seconds = DEFAULT_LIFETIME_S;
     if (seconds > MAX_LIFETIME_S)
@@ -172,10 +172,9 @@ static int refused(struct token_request *request)
     return code;
 }
 
-int oci_token_fetch(struct oci *oci, struct strake_job *job, const char *realm,
-                    const char *service, const char *scopes,
-                    const struct oci_credentials *credentials, char **token, int64_t *lifetime_ms,
-                    struct strake_err *err)
+int oci_token_fetch(struct oci *oci, struct strake_job *job, const char *realm, const char *service,
+                    const char *scopes, const struct oci_credentials *credentials, char **token,
+                    int64_t *lifetime_ms, struct strake_err *err)
 {
     *token = NULL;
     struct token_request request = {

@@ -71,8 +71,8 @@ static int keep_session(struct upload *upload, const struct oci_call *call)
     if (!url || plug_url_split(url, &parts) < 0) {
         free(url);
         return oci->host->fail(upload->err, STRAKE_EREGISTRY,
-                               "%s: %s opened an upload without saying where it goes",
-                               upload->what, oci_name(oci));
+                               "%s: %s opened an upload without saying where it goes", upload->what,
+                               oci_name(oci));
     }
     bool downgraded = oci->origin.https && !parts.https;
     plug_url_dispose(&parts);
@@ -81,7 +81,8 @@ static int keep_session(struct upload *upload, const struct oci_call *call)
         oci->host->fail(upload->err, STRAKE_EREGISTRY,
                         "%s: %s, asked over https, wants the upload over plain http", upload->what,
                         oci_name(oci));
-        oci->host->err_hint(upload->err, "a proxy in front of it must set X-Forwarded-Proto: https");
+        oci->host->err_hint(upload->err,
+                            "a proxy in front of it must set X-Forwarded-Proto: https");
         return STRAKE_EREGISTRY;
     }
     free(upload->session);
@@ -132,8 +133,7 @@ static int open_session(struct upload *upload)
 static char *final_url(const struct upload *upload)
 {
     struct plug_text url = { 0 };
-    plug_text_addf(&url, "%s%cdigest=", upload->session,
-                   strchr(upload->session, '?') ? '&' : '?');
+    plug_text_addf(&url, "%s%cdigest=", upload->session, strchr(upload->session, '?') ? '&' : '?');
     plug_url_escape(&url, upload->digest);
     return plug_text_take(&url);
 }
@@ -179,8 +179,8 @@ static int send(struct upload *upload, struct source *source, int64_t size_bytes
     if (rc == 0 && call.status != 201 && call.status != 200 && call.status != 204) {
         rc = oci_answer_fail(oci, &call, upload->err);
         /* Bytes of a broken try may be in it, or it ended without our hearing of it. */
-        *lost = call.status == 404 || call.status == 416 ||
-                (call.status == 400 && call.retries > 0);
+        *lost =
+            call.status == 404 || call.status == 416 || (call.status == 400 && call.retries > 0);
     }
     oci_call_dispose(oci, &call);
     free(url);

@@ -1,10 +1,11 @@
-/* A host table for tests of the plugins' pure parts: no core behind it, so that they are shown to need
- * nothing but the public header. Failures, marked secrets and log lines are kept to be looked at. */
+/* A host table for tests of the plugins' pure parts: no core behind it, so that they are shown to
+ * need nothing but the public header. Failures, marked secrets and log lines are kept to be looked
+ * at. */
 #ifndef TEST_FAKE_HOST_H
 #define TEST_FAKE_HOST_H
 
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

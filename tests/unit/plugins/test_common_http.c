@@ -35,10 +35,25 @@ static void url_split_refuses_everything_else(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "",          "h",           "ftp://h/",    "https:/h",       "https://",
-        "https:///", "https://u@h", "https://h:",  "https://h:0/",   "https://h:65536/",
-        "https://h:x", "https://[::1", "https://[]/", "https://h /",  "https://h/\n",
-        "https://h\\x", "file:///etc/passwd", "https://h:80@evil/", "https://h,evil/",
+        "",
+        "h",
+        "ftp://h/",
+        "https:/h",
+        "https://",
+        "https:///",
+        "https://u@h",
+        "https://h:",
+        "https://h:0/",
+        "https://h:65536/",
+        "https://h:x",
+        "https://[::1",
+        "https://[]/",
+        "https://h /",
+        "https://h/\n",
+        "https://h\\x",
+        "file:///etc/passwd",
+        "https://h:80@evil/",
+        "https://h,evil/",
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct plug_url url;

@@ -165,9 +165,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, fake_reset)
     const struct CMUnitTest tests[] = {
-        TEST(options_read_fills_what_is_given),  TEST(options_read_keeps_the_defaults),
-        TEST(options_read_takes_forms_that_lua_gives), TEST(options_read_names_what_is_wrong),
-        TEST(options_read_tells_the_known_ones), TEST(options_read_wants_required_ones),
+        TEST(options_read_fills_what_is_given),
+        TEST(options_read_keeps_the_defaults),
+        TEST(options_read_takes_forms_that_lua_gives),
+        TEST(options_read_names_what_is_wrong),
+        TEST(options_read_tells_the_known_ones),
+        TEST(options_read_wants_required_ones),
         TEST(secret_read_gives_the_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
