@@ -118,6 +118,7 @@ void buildah_argv_bud(const struct buildah *self, const struct strake_build_requ
     buildah_argv_begin(self, argv);
     plug_list_add(argv, "bud");
     plug_list_add(argv, "--layers");
+    plug_list_add(argv, "--force-rm");             /* a failed build leaves no container behind */
     plug_list_add(argv, "--identity-label=false"); /* its own version is no part of an image */
     add_option(argv, "--format", "oci");
     add_option(argv, "--isolation", self->isolation);

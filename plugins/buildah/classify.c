@@ -131,7 +131,7 @@ static bool of_dockerfile(struct look *look)
     if (begins(reason, "stat ") && has(reason, ": no such file or directory"))
         return plug_failure_tell(
             look->out, STRAKE_EDOCKERFILE, "give its path with -f, or `dockerfile` in strake.lua",
-            "the Dockerfile %.*s does not exist", (int)strcspn(reason + 5, ":"), reason + 5);
+            "the Dockerfile is missing: %.*s", (int)strcspn(reason + 5, ":"), reason + 5);
     if (begins(reason, context))
         return plug_failure_tell(look->out, STRAKE_EBUILD,
                                  "give the folder that holds what COPY names",

@@ -10,11 +10,11 @@
 #define PROBE_MS 3000
 
 static const struct plug_option table[] = {
-    { "program", PLUG_STRING, offsetof(struct buildah, program), .required = false },
-    { "root", PLUG_STRING, offsetof(struct buildah, root), .required = false },
-    { "storage_driver", PLUG_STRING, offsetof(struct buildah, storage_driver), .required = false },
-    { "isolation", PLUG_STRING, offsetof(struct buildah, isolation), .required = false },
-    { "runtime", PLUG_STRING, offsetof(struct buildah, runtime), .required = false },
+    PLUG_OPTION(struct buildah, program, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildah, root, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildah, storage_driver, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildah, isolation, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildah, runtime, .kind = PLUG_STRING),
     { .key = NULL },
 };
 

@@ -188,7 +188,7 @@ static bool of_dockerfile(struct look *look)
     if (begins(text, read) && before(text + strlen(read), ": ", name, sizeof(name))) {
         return plug_failure_tell(look->out, STRAKE_EDOCKERFILE,
                                  "give its path with -f, or `dockerfile` in strake.lua",
-                                 "the Dockerfile %s does not exist", name);
+                                 "the Dockerfile is missing: %s", name);
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         if (begins(text, wrong[i])) {

@@ -6,13 +6,13 @@
 #include "common/options.h"
 
 static const struct plug_option table[] = {
-    { "address", PLUG_STRING, offsetof(struct buildctl, address), .required = false },
-    { "ca", PLUG_STRING, offsetof(struct buildctl, ca), .required = false },
-    { "cert", PLUG_STRING, offsetof(struct buildctl, cert), .required = false },
-    { "key", PLUG_STRING, offsetof(struct buildctl, key), .required = false },
-    { "server_name", PLUG_STRING, offsetof(struct buildctl, server_name), .required = false },
-    { "program", PLUG_STRING, offsetof(struct buildctl, program), .required = false },
-    { "timeout_ms", PLUG_INT, offsetof(struct buildctl, timeout_ms), .min = 1, .max = 3600000 },
+    PLUG_OPTION(struct buildctl, address, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildctl, ca, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildctl, cert, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildctl, key, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildctl, server_name, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildctl, program, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildctl, timeout_ms, .kind = PLUG_INT, .min = 1, .max = 3600000),
     { .key = NULL },
 };
 
