@@ -199,7 +199,7 @@ end
 
 -- `strake run`: a flow by its name, with its arguments checked.
 function way.run(args)
-  return core.flow(args.flow, args.args)
+  return core.run_flow(args.flow, args.args)
 end
 
 -- ---- small commands -------------------------------------------------------------------------------

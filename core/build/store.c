@@ -243,28 +243,28 @@ static int option_value(const json_t *options, const char *key, struct strake_bu
     return rc < 0 ? strake_fail_nomem(err) : 0;
 }
 
+/* `auth` is base64 of "user:password": the one form that every builder's client reads. */
 static int add_auth(const struct store *store, json_t *auths, struct strake_err *err)
 {
-    struct strake_buf username = { .secret = true }, password = { .secret = true };
+    struct strake_buf plain = { .secret = true }, encoded = { .secret = true };
     json_t *entry = json_object();
     const char *key =
         strcmp(store->key, "docker.io") == 0 ? "https://index.docker.io/v1/" : store->key;
-    int rc = entry ? 0 : strake_fail_nomem(err);
+    int rc = entry ? option_value(store->options, "username", &plain, err) : strake_fail_nomem(err);
 
-    if (rc == 0)
-        rc = option_value(store->options, "username", &username, err);
-    if (rc == 0)
-        rc = option_value(store->options, "password", &password, err);
-    if (rc < 0 || password.len == 0)
-        goto out;
-    if (strake_json_set_str(entry, "username", strake_buf_text(&username)) < 0 ||
-        strake_json_set_str(entry, "password", strake_buf_text(&password)) < 0 ||
-        json_object_set(auths, key, entry) < 0)
+    if (rc == 0 && strake_buf_putc(&plain, ':') < 0)
         rc = strake_fail_nomem(err);
-out:
+    if (rc == 0)
+        rc = option_value(store->options, "password", &plain, err);
+    if (rc == 0 && (strake_base64(strake_buf_text(&plain), plain.len, &encoded) < 0 ||
+                    strake_json_set_str(entry, "auth", strake_buf_text(&encoded)) < 0 ||
+                    json_object_set(auths, key, entry) < 0))
+        rc = strake_fail_nomem(err);
+    if (rc == 0)
+        strake_secret_mark(strake_buf_text(&encoded), encoded.len);
     json_decref(entry);
-    strake_buf_dispose(&username);
-    strake_buf_dispose(&password);
+    strake_buf_dispose(&plain);
+    strake_buf_dispose(&encoded);
     return rc;
 }
 

@@ -119,21 +119,29 @@ static int count_row(struct strake_record *record, sqlite3_stmt *stmt, void *ctx
     return 0;
 }
 
+bool strake_outbox_waiting(struct strake_record *record)
+{
+    struct strake_err ignored = { 0 };
+    int64_t count = 0;
+
+    pthread_mutex_lock(&record->lock);
+    strake_sql(record, "SELECT count(*) FROM outbox", STRAKE_NONE, count_row, &count, &ignored);
+    pthread_mutex_unlock(&record->lock);
+    strake_err_dispose(&ignored);
+    return count > 0;
+}
+
 int strake_outbox_claim(struct strake_record *record, struct strake_outgoing **messages,
                         size_t *count, size_t max, struct strake_err *err)
 {
     struct claiming claiming = { 0 };
-    int64_t waiting = 0;
     int rc;
 
     *messages = NULL;
     *count = 0;
     pthread_mutex_lock(&record->lock);
-    /* Most commands find it empty: a read takes no lock that another process could hold. */
-    rc = strake_sql(record, "SELECT count(*) FROM outbox", STRAKE_NONE, count_row, &waiting, err);
-    if (rc == 0 && waiting > 0)
-        rc = strake_sql_begin(record, false, err);
-    if (rc == 0 && waiting > 0) {
+    rc = strake_sql_begin(record, false, err);
+    if (rc == 0) {
         rc = claim_due(record, strake_time_now_us(), max, &claiming, err);
         if (rc < 0)
             strake_sql_rollback(record);

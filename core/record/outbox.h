@@ -22,6 +22,8 @@ struct strake_outgoing {
 /** Put a message in (synced with the next journal write or at close). `id` is set. */
 int strake_outbox_put(struct strake_record *record, struct strake_outgoing *message,
                       struct strake_err *err);
+/** Is anything in it, of whichever run? One quick read; false when it cannot be read. */
+bool strake_outbox_waiting(struct strake_record *record);
 /** Claim what is due, oldest first, at most `max`: claimed ones are not given to another process for
  *  two minutes. Expired ones are dropped and their ids put into the history as failed. */
 int strake_outbox_claim(struct strake_record *record, struct strake_outgoing **messages,

@@ -1,0 +1,110 @@
+/* What every command shares: its description, its open session, and how it tells results. */
+#ifndef STRAKE_CLI_CLI_H
+#define STRAKE_CLI_CLI_H
+
+#include "cli/options.h"
+#include "lua/engine.h"
+#include "project/session.h"
+
+struct cli;
+
+/** One command, in a file cmd_<name>.c of its own. */
+struct cli_command {
+    const char *name;
+    const char *summary; /**< one line */
+    const char *usage;   /**< "[OPTIONS] [TARGET…]" */
+    const char *help;    /**< what it does and an example; may be NULL */
+    const struct cli_option *options;
+    /** @return 0 or the code of the failure, described in cli->err. */
+    int (*run)(struct cli *cli);
+};
+
+/** Parts of a session that a command asks for. */
+enum cli_need {
+    CLI_NEED_PROJECT = 1 << 0, /**< engine, layers, stores */
+    CLI_NEED_RUN = 1 << 1,     /**< a run in the history; settles what a killed run left */
+    CLI_NEED_RECORD = 1 << 2,  /**< the history for reading */
+    CLI_NEED_STORES = 1 << 3   /**< registries without a project (it is read when there is one) */
+};
+
+struct cli_view; /* how progress is shown, view.c */
+
+struct cli {
+    const struct cli_command *command;
+    struct cli_args args;
+    int argc; /**< as given to the program */
+    char **argv;
+    bool json;
+    bool colour; /**< on stderr */
+    struct strake_session session;
+    struct strake_engine *engine;
+    struct strake_err err;
+    int exit; /**< 0: that of the failure's kind */
+    bool told; /**< the command has printed its document, error included */
+    uv_async_t wake;
+    uv_async_t signalled;
+    bool handles_open;
+    struct cli_view *view;
+    FILE *events;
+    int64_t started_ms;
+};
+
+extern const struct cli_command cli_build, cli_plan, cli_run, cli_publish, cli_tags, cli_image,
+    cli_history, cli_notify, cli_doctor, cli_plugin, cli_policy, cli_init;
+/** All commands, NULL at the end. */
+extern const struct cli_command *const cli_commands[];
+extern const struct cli_option cli_common_options[];
+
+/* ---- session.c ---- */
+
+/** Open what `needs` says. @return 0 or the failure in cli->err. */
+int cli_open(struct cli *cli, unsigned needs);
+/** End the run with the command's result, send what is due, close everything. Keeps the first failure. */
+void cli_close(struct cli *cli, int rc);
+/** Run blocking work on a thread while the loop turns (signals, progress). @return its result. */
+int cli_await(struct cli *cli, int (*run)(void *ctx, struct strake_job *job, struct strake_err *err),
+              void *ctx);
+/** Call a function of scripts/way.lua. Steals args. *result (may be NULL) is a new reference. */
+int cli_way(struct cli *cli, const char *function, json_t *args, json_t **result);
+
+/* ---- output.c ---- */
+
+/** Print a document on stdout, for --json. Steals it; NULL is out of memory. */
+int cli_print_json(struct cli *cli, json_t *document);
+/** The document of a failure: {"schema":"strake.error/1","error":…}. */
+void cli_print_error(struct cli *cli);
+/** The exit code of a command that ended with cli->err. */
+int cli_exit_code(const struct cli *cli);
+/** Describe a failure from the JSON that crossed from Lua. @return its code */
+int cli_fail_json(struct cli *cli, const json_t *error);
+/** Flush stdout and notice what went wrong with it: a full disk, a reader that is gone. */
+int cli_finish_stdout(struct cli *cli);
+
+/* ---- view.c ---- */
+
+/** Show progress on stderr as --progress and the terminal ask for. */
+int cli_view_open(struct cli *cli);
+void cli_view_close(struct cli *cli);
+
+/* ---- wish.c ---- */
+
+/** The options that choose and change targets, of build, plan and publish. */
+#define CLI_WISH_OPTIONS                                                                           \
+    { "file", 'f', CLI_TEXT, "FILE", "the Dockerfile" },                                           \
+    { "tag", 't', CLI_LIST, "REF", "name the image; instead of the target's tags" },               \
+    { "target", 0, CLI_TEXT, "STAGE", "build this stage of the Dockerfile" },                      \
+    { "platform", 0, CLI_LIST, "P[,P]", "platforms, such as linux/amd64,linux/arm64" },            \
+    { "build-arg", 0, CLI_LIST, "K=V", "a build argument; K alone takes it from the environment" }, \
+    { "label", 0, CLI_LIST, "K=V", "a label of the image" },                                       \
+    { "build-context", 0, CLI_LIST, "N=V", "a named context" },                                    \
+    { "secret", 0, CLI_LIST, "SPEC", "id=NAME[,src=FILE | ,env=VARIABLE]" },                       \
+    { "cache-from", 0, CLI_LIST, "SPEC", "import a build cache, as buildx writes it" },            \
+    { "cache-to", 0, CLI_LIST, "SPEC", "export a build cache" },                                   \
+    { "no-cache", 0, CLI_FLAG, NULL, "use no cached step" },                                       \
+    { "builder", 0, CLI_TEXT, "NAME", "use this builder" },                                        \
+    { "all", 0, CLI_FLAG, NULL, "every target of the project" }
+
+/** The wish that the command line makes; NULL with cli->err filled. */
+json_t *cli_wish(struct cli *cli);
+
+#endif

@@ -1,0 +1,89 @@
+/* Results on stdout, and how a command's end becomes an exit code. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/json.h"
+#include "util/secret.h"
+
+int cli_print_json(struct cli *cli, json_t *document)
+{
+    struct strake_buf text = { 0 };
+    int rc = document ? strake_json_dump(document, &text) : STRAKE_ENOMEM;
+
+    json_decref(document);
+    if (rc == 0)
+        rc = strake_secret_redact(&text);
+    if (rc == 0)
+        rc = strake_buf_putc(&text, '\n');
+    if (rc < 0)
+        rc = strake_fail_nomem(&cli->err);
+    else
+        fwrite(strake_buf_text(&text), 1, text.len, stdout);
+    strake_buf_dispose(&text);
+    if (rc == 0)
+        cli->told = true;
+    return rc < 0 ? rc : cli_finish_stdout(cli);
+}
+
+/* A build and what leads to one tells a Dockerfile's fault as a failed build (design §5, exit 5). */
+static int exit_of(const struct cli *cli, int code)
+{
+    if (cli->exit)
+        return cli->exit;
+    if (code == STRAKE_EDOCKERFILE)
+        return strake_code_exit(STRAKE_EBUILD);
+    return strake_code_exit(code);
+}
+
+int cli_exit_code(const struct cli *cli)
+{
+    return exit_of(cli, cli->err.code);
+}
+
+void cli_print_error(struct cli *cli)
+{
+    json_t *error = strake_err_json(&cli->err), *document = json_object();
+
+    if (!error || !document || strake_json_set_int(error, "exit", cli_exit_code(cli)) < 0 ||
+        strake_json_set_str(document, "schema", "strake.error/1") < 0 ||
+        json_object_set(document, "error", error) < 0) {
+        json_decref(document);
+        document = NULL;
+    }
+    json_decref(error);
+    cli_print_json(cli, document);
+}
+
+static int code_of(const char *kind)
+{
+    for (int code = STRAKE_EINTERNAL; kind && code >= STRAKE_ENETWORK; code--) {
+        if (strcmp(strake_code_kind(code), kind) == 0)
+            return code;
+    }
+    return STRAKE_EINTERNAL;
+}
+
+int cli_fail_json(struct cli *cli, const json_t *error)
+{
+    const char *message = strake_json_str(error, "message"), *hint = strake_json_str(error, "hint");
+    const char *file = strake_json_str(error, "file"), *detail = strake_json_str(error, "detail");
+
+    strake_fail(&cli->err, code_of(strake_json_str(error, "kind")), "%s", message ? message : "failed");
+    if (hint)
+        strake_err_hint(&cli->err, "%s", hint);
+    if (file)
+        strake_err_place(&cli->err, file, (int)strake_json_int(error, "line", 0));
+    if (detail)
+        strake_err_detail(&cli->err, detail, strlen(detail));
+    return cli->err.code;
+}
+
+int cli_finish_stdout(struct cli *cli)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    if (cli->err.code) /* the first failure is the one to tell */
+        return cli->err.code;
+    return strake_fail_errno(&cli->err, STRAKE_EINTERNAL, "stdout cannot be written");
+}
