@@ -7,6 +7,7 @@
 
 #include "challenge.h"
 #include "realm.h"
+#include "scope.h"
 
 /** An Authorization that holds for some scopes until a time. Their number is bounded by what the
  *  user asks for, not by what a registry answers. */
@@ -69,16 +70,6 @@ void oci_auth_free(struct oci_auth *auth)
     free(auth);
 }
 
-/** A token for "repository:x:pull,push" serves "repository:x:pull" too. */
-static bool serves(const char *granted, const char *wanted)
-{
-    size_t len = strlen(wanted);
-    if (strcmp(granted, wanted) == 0)
-        return true;
-    return len > 5 && strcmp(wanted + len - 5, ":pull") == 0 && !strchr(wanted, ' ') &&
-           strncmp(granted, wanted, len) == 0 && strcmp(granted + len, ",push") == 0;
-}
-
 /** A copy of what was granted for `key`, *found false when nothing was. */
 static char *recall(struct oci_auth *auth, const char *key, bool *found)
 {
@@ -86,7 +77,7 @@ static char *recall(struct oci_auth *auth, const char *key, bool *found)
     *found = false;
     int64_t now = plug_now_ms();
     for (const struct grant *grant = auth->grants; grant && !*found; grant = grant->next) {
-        if (serves(grant->key, key) && now < grant->expires_ms) {
+        if (oci_scope_serves(grant->key, key) && now < grant->expires_ms) {
             header = strdup(grant->header);
             *found = true;
         }
@@ -297,64 +288,6 @@ static int check_realm(struct oci *oci, const char *realm, struct strake_err *er
     return STRAKE_EAUTH;
 }
 
-/** Does the comma-separated list hold all of another one? "pull,push" covers "pull". */
-static bool covers(const char *list, size_t list_len, const char *part, size_t part_len)
-{
-    while (part_len > 0) {
-        size_t len = 0;
-        while (len < part_len && part[len] != ',')
-            len++;
-        bool found = false;
-        for (size_t at = 0; at < list_len && !found;) {
-            size_t end = at;
-            while (end < list_len && list[end] != ',')
-                end++;
-            found = end - at == len && strncmp(list + at, part, len) == 0;
-            at = end + 1;
-        }
-        if (!found)
-            return false;
-        size_t step = len < part_len ? len + 1 : len;
-        part += step;
-        part_len -= step;
-    }
-    return true;
-}
-
-/** Is one scope of the challenge among those we ask for anyway? */
-static bool has_scope(const char *scopes, const char *scope, size_t len)
-{
-    size_t name = len;
-    while (name > 0 && scope[name - 1] != ':')
-        name--;
-    while (*scopes) {
-        size_t own = strcspn(scopes, " ");
-        if (own >= name && strncmp(scopes, scope, name) == 0 &&
-            covers(scopes + name, own - name, scope + name, len - name))
-            return true;
-        scopes += own;
-        scopes += strspn(scopes, " ");
-    }
-    return false;
-}
-
-/** Our scopes, and what the challenge asks for beyond them. NULL: out of memory. */
-static char *join_scopes(const char *own, const char *challenge)
-{
-    struct plug_text text = { 0 };
-    plug_text_add(&text, own);
-    for (const char *scope = challenge ? challenge : ""; *scope;) {
-        size_t len = strcspn(scope, " ");
-        if (len > 0 && !has_scope(own, scope, len)) {
-            plug_text_add(&text, text.len ? " " : "");
-            plug_text_add_len(&text, scope, len);
-        }
-        scope += len;
-        scope += strspn(scope, " ");
-    }
-    return plug_text_take(&text);
-}
-
 static int learn_bearer(struct oci *oci, struct strake_job *job, const struct oci_call *call,
                         const struct oci_challenge *challenge, char **header,
                         struct strake_err *err)
@@ -365,7 +298,7 @@ static int learn_bearer(struct oci *oci, struct strake_job *job, const struct oc
         return rc;
     char *realm = strdup(challenge->realm);
     char *service = challenge->service ? strdup(challenge->service) : NULL;
-    char *scopes = join_scopes(call->scopes, challenge->scope);
+    char *scopes = oci_scope_join(call->scopes, challenge->scope);
     if (!realm || !scopes || (challenge->service && !service)) {
         free(realm);
         free(service);

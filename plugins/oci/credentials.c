@@ -101,7 +101,7 @@ static const char *field(const json_t *entry, const char *name)
     return text && *text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-/** `auth`: base64 of user:password; NULs behind it are an old habit of docker's. False: malformed.
+/** `auth`: base64 of user:password; NULs behind it are an old habit of docker's. False: malformed
  */
 static bool read_auth(struct search *search, const char *auth, bool *nomem)
 {

@@ -2,7 +2,7 @@
  *
  *   oci.c          the instance: options, address, vtable, ping
  *   request.c      one request, authorised, and asked again after a challenge
- *   auth.c         which Authorization a request gets: tokens by scope, Basic
+ *   auth.c         which Authorization a request gets: tokens by scope, Basic; scope.c
  *   token.c        the token server
  *   credentials.c  where docker and podman keep credentials; helper.c asks their programs
  *   answer.c       a refused request in words

@@ -253,9 +253,12 @@ int oci_blob_mount(void *self, struct strake_job *job, const char *repository, c
         rc = keep_session(&upload, &call);
         drop_session(&upload);
     } else if (rc == 0 && status != 400 && status != 404 && status != 405) {
-        /* Those say that it knows of no mounting; the upload will show whether it is more. */
+        /* Those say that it knows of no mounting. */
         rc = oci_answer_fail(upload.oci, &call, err);
     }
+    /* It may be the other repository that is not ours to read: the upload will show. */
+    if (rc == STRAKE_EAUTH)
+        rc = 0;
     oci_call_dispose(upload.oci, &call);
     free(url);
     end(&upload);

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import socket
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -33,9 +34,10 @@ class Request:
 
 class FakeRegistry:
     """answer(request) gives (status, headers, body), or None to break the connection. headers may be
-    a dict or, for repeated ones, a list of pairs. Every request is kept in `requests`."""
+    a dict or, for repeated ones, a list of pairs. Every request is kept in `requests`. `tls` is the
+    files of certificate and key, `client_ca` the authority of the clients it lets in."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, tls=None, client_ca=None):
         self.answer = answer
         self.requests = []
         fake = self
@@ -86,6 +88,14 @@ class FakeRegistry:
                 """A client that goes away is part of the tests."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            if client_ca:
+                context.load_verify_locations(client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self.host = "127.0.0.1:%d" % self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
 

@@ -1,11 +1,12 @@
 /* Calls the methods of a registry plugin one by one, for tests that the command line is too coarse
  * for: registry_drive PLUGIN.so OPTIONS COMMAND ARG… [-- COMMAND ARG…]…
- * All commands go to one instance. A failure prints {"kind","message","hint","detail"} and ends it
- * with exit code 1. */
+ * `threads N COMMAND ARG…` does one on N threads at once. All commands go to one instance. A
+ * failure prints {"kind","message","hint","detail"} and ends it with exit code 1. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,42 @@ static int run(struct drive *drive, char **args, int count)
     return rc;
 }
 
+/** What one of several threads does. */
+struct thread {
+    struct drive drive;
+    char **args;
+    int count;
+    int rc;
+    pthread_t id;
+};
+
+static void *run_thread(void *ctx)
+{
+    struct thread *thread = ctx;
+    thread->rc = run(&thread->drive, thread->args, thread->count);
+    return NULL;
+}
+
+static int run_threads(struct drive *drive, char **args, int count)
+{
+    struct thread threads[32];
+    int number = atoi(args[1]);
+    int rc = 0;
+    for (int i = 0; i < number && i < 32; i++) {
+        threads[i] = (struct thread){ .drive = *drive, .args = args + 2, .count = count - 2 };
+        pthread_create(&threads[i].id, NULL, run_thread, &threads[i]);
+    }
+    for (int i = 0; i < number && i < 32; i++) {
+        pthread_join(threads[i].id, NULL);
+        if (threads[i].rc < 0 && rc == 0) {
+            rc = threads[i].rc;
+            strake_err_move(&drive->err, &threads[i].drive.err);
+        }
+        strake_err_dispose(&threads[i].drive.err);
+    }
+    return rc;
+}
+
 static int fail(struct strake_err *err)
 {
     json_t *text = strake_err_json(err);
@@ -200,7 +237,10 @@ int main(int argc, char **argv)
         int count = 0;
         while (at + count < argc && strcmp(argv[at + count], "--") != 0)
             count++;
-        rc = run(&drive, argv + at, count);
+        if (count > 2 && strcmp(argv[at], "threads") == 0)
+            rc = run_threads(&drive, argv + at, count);
+        else
+            rc = run(&drive, argv + at, count);
         /* What was got over leaves its text behind; the core drops it too. */
         if (rc == 0)
             strake_err_dispose(&drive.err);

@@ -279,6 +279,14 @@ def test_a_token_is_fetched_once_for_each_scope(drive, files):
     assert [one.authorization for one in others] == [None] + ["Bearer good"] * 5
 
 
+def test_several_threads_share_an_instance(drive):
+    with FakeRegistry(TokenRegistry(good_token)) as fake:
+        drive.docker_config({"auths": {fake.host: {"auth": auth_of("me", "pass word")}}})
+        out = drive.oci(fake.host, ("threads", 8, "tags", "app"), ("threads", 8, "tags", "app"))
+    assert out == b"v1\n" * 16
+    assert len(fake.asked("GET", "/token")) <= 8
+
+
 def test_a_token_that_ran_out_is_fetched_anew(drive):
     short = lambda request: (200, {}, b'{"access_token":"good","expires_in":1}')
     with FakeRegistry(TokenRegistry(short)) as fake:
@@ -770,6 +778,70 @@ def test_a_silent_registry_is_given_up(drive):
         with pytest.raises(Failed) as failed:
             drive.oci(host, ("resolve", "app", "v1"), timeout_ms=300)
     assert failed.value.code == -25
+
+
+# ---- TLS -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """An authority, and a certificate of it for 127.0.0.1."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem",
+            "-addext", "basicConstraints=critical,CA:TRUE")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-subj", "/CN=127.0.0.1", "-keyout", "key.pem", "-out", "request.pem")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
+            "-CAcreateserial", "-extfile", "names", "-out", "cert.pem")
+    return folder
+
+
+def pair(tls):
+    return tls / "cert.pem", tls / "key.pem"
+
+
+def test_a_named_authority_makes_loopback_https(drive, tls):
+    with FakeRegistry(lambda request: manifest_answer(IMAGE), pair(tls)) as fake:
+        assert drive.oci(fake.host, ("get", "app", "v1"), ca=str(tls / "ca.pem")) == IMAGE
+        with pytest.raises(Failed) as failed:
+            drive.oci(fake.host, ("get", "app", "v1"), plain_http=False)
+    assert failed.value.code == -27 and "ca" in failed.value.hint
+
+
+def test_a_client_shows_its_certificate(drive, tls):
+    answer = lambda request: manifest_answer(IMAGE)
+    with FakeRegistry(answer, pair(tls), tls / "ca.pem") as fake:
+        options = {"ca": str(tls / "ca.pem"), "cert": str(tls / "cert.pem"),
+                   "key": str(tls / "key.pem")}
+        assert drive.oci(fake.host, ("get", "app", "v1"), **options) == IMAGE
+        with pytest.raises(Failed) as failed:
+            drive.oci(fake.host, ("get", "app", "v1"), ca=str(tls / "ca.pem"))
+    assert failed.value.code == -27
+
+
+def test_credentials_do_not_go_from_https_to_http(drive, tls):
+    with FakeRegistry(good_token) as thief:
+        challenge = {"WWW-Authenticate": f'Bearer realm="http://{thief.host}/token"'}
+        with FakeRegistry(lambda request: (401, challenge, b""), pair(tls)) as fake:
+            drive.docker_config({"auths": {fake.host: {"auth": auth_of("me", "pass word")}}})
+            with pytest.raises(Failed) as failed:
+                drive.oci(fake.host, ("get", "app", "v1"), ca=str(tls / "ca.pem"))
+    assert failed.value.kind == "auth" and "plain http" in failed.value.text
+    assert not thief.requests
+
+
+def test_an_upload_does_not_go_from_https_to_http(drive, tls, files):
+    answer = lambda request: (202, {"Location": f"http://{request.headers['host']}/up"}, b"")
+    with FakeRegistry(answer, pair(tls)) as fake:
+        with pytest.raises(Failed) as failed:
+            drive.oci(fake.host, ("blob-put", "app", digest_of(CONFIG), files / "config"),
+                      ca=str(tls / "ca.pem"))
+    assert failed.value.kind == "registry" and "X-Forwarded-Proto" in failed.value.hint
 
 
 # ---- layouts -------------------------------------------------------------------------------------
