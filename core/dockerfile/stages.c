@@ -96,7 +96,8 @@ static int stage_number(const char *text, size_t count)
     return (size_t)number < count ? (int)number : -1;
 }
 
-/* The last of the first `count` stages that has this name: a later one hides an earlier one. */
+/* The last of the first `count` stages that has this name, in whatever case: a later one hides an
+ * earlier one. */
 static int stage_named(const struct strake_dockerfile *dockerfile, size_t count, const char *name)
 {
     for (size_t i = count; i > 0 && *name != '\0'; i--) {
@@ -323,11 +324,13 @@ static int need_base(struct bases *bases, int stage)
     struct strake_buf base = STRAKE_BUF(64 * 1024);
     int rc = expand(bases, from->base, from->line, &base);
     if (rc == 0 && !bases->missed) {
-        int other = stage_named(bases->dockerfile, (size_t)stage, strake_buf_text(&base));
-        if (other >= 0)
+        const char *name = strake_buf_text(&base);
+        int other = stage_named(bases->dockerfile, (size_t)stage, name);
+        /* Here alone case counts: BuildKit takes `FROM Build` for an image. */
+        if (other >= 0 && strcmp(bases->dockerfile->stages[other].name, name) == 0)
             need_stage(bases, other);
         else
-            rc = need_image(bases, strake_buf_text(&base));
+            rc = need_image(bases, name);
     }
     strake_buf_dispose(&base);
     return rc;

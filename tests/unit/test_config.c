@@ -120,6 +120,12 @@ static int parse_once(void *ctx)
     (void)ctx;
     int rc = parse(FULL, 2, &config, &err);
     assert_int_equal(err.code, rc);
+    if (rc == 0) { /* all of it, or nothing */
+        assert_int_equal(json_object_size(config.shown), 10);
+        assert_string_equal(strake_json_str(config.shown, "user"), "dev");
+        assert_int_equal(json_array_size(json_object_get(config.shown, "volumes")), 1);
+        assert_string_equal(config.created_by[0], "ADD");
+    }
     strake_config_dispose(&config);
     strake_err_dispose(&err);
     return rc;
