@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,7 +124,7 @@ static int check_one_owner(const char *path, const char *what, struct strake_err
     return 0;
 }
 
-int strake_elf_check_owner(const char *path, struct strake_err *err)
+static int check_with_folder(const char *path, struct strake_err *err)
 {
     char *folder = strake_strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
     int rc;
@@ -136,5 +137,22 @@ int strake_elf_check_owner(const char *path, struct strake_err *err)
     if (rc == 0)
         rc = check_one_owner(path, "the plugin", err);
     strake_free(folder);
+    return rc;
+}
+
+/* A link in a good folder may lead to a bad one: both count. */
+int strake_elf_check_owner(const char *path, struct strake_err *err)
+{
+    int rc = check_with_folder(path, err);
+    char *resolved;
+
+    if (rc < 0)
+        return rc;
+    resolved = realpath(path, NULL);
+    if (!resolved)
+        return strake_fail_errno(err, STRAKE_ECONFIG, "the plugin %s cannot be looked at", path);
+    if (strcmp(resolved, path) != 0)
+        rc = check_with_folder(resolved, err);
+    free(resolved); /* the C library's */
     return rc;
 }

@@ -2,7 +2,6 @@
 #include "plugin/instance.h"
 
 #include "plugin/instance_impl.h"
-#include "plugin/interfaces.h"
 #include "util/json.h"
 #include "util/mem.h"
 

@@ -5,21 +5,14 @@
 #include <stdatomic.h>
 
 #include "plugin/instance.h"
+#include "plugin/interfaces.h"
 
 struct strake_instance {
     char *name;
     const struct strake_loaded *plugin;
     void *self;
     atomic_int references;
-    union {
-        struct strake_builder_v1 builder;
-        struct strake_registry_v1 registry;
-        struct strake_cache_v1 cache;
-        struct strake_scanner_v1 scanner;
-        struct strake_notifier_v1 notifier;
-        struct strake_workflow_v1 workflow;
-        struct strake_deployer_v1 deployer;
-    } as; /**< the vtable of the interface that it was opened for, cut to our size */
+    union strake_vtable as; /**< of the interface that it was opened for, cut to our size */
 };
 
 /** What a method returned, made presentable: a failure without a description gets one, a positive

@@ -38,9 +38,24 @@ static const struct strake_interface_kind kinds[] = {
     { "deployer/1", sizeof(struct strake_deployer_v1), deployer_methods },
 };
 
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+bool strake_struct_size_valid(uint32_t size, size_t least)
+{
+    return size >= least && size <= 65536 && size % _Alignof(void *) == 0;
+}
+
+const char *const *strake_interface_names(void)
+{
+    static const char *const names[] = { "builder/1",  "registry/1", "cache/1",    "scanner/1",
+                                         "notifier/1", "workflow/1", "deployer/1", NULL };
+
+    return names;
+}
+
 const struct strake_interface_kind *strake_interface_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    for (size_t i = 0; i < KINDS; i++) {
         if (strcmp(kinds[i].name, name) == 0)
             return &kinds[i];
     }
@@ -53,7 +68,7 @@ const char *strake_interface_copy(const struct strake_interface_kind *kind, cons
     uint32_t size;
 
     memcpy(&size, vtable, sizeof(size));
-    if (size < sizeof(size) || size > 65536)
+    if (!strake_struct_size_valid(size, sizeof(void *)))
         return "size";
     memset(out, 0, kind->size);
     memcpy(out, vtable, size < kind->size ? size : kind->size);

@@ -1,10 +1,10 @@
-/* What is installed, and whether one file keeps every rule. */
+/* What is installed: the one place that lists folders. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "plugin/elf_check.h"
+#include "plugin/interfaces.h"
 #include "plugin/loader.h"
 #include "plugin/loader_impl.h"
 #include "util/json.h"
@@ -62,7 +62,7 @@ static json_t *interfaces_json(const struct strake_plugin *plugin)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; list && i < 64 && plugin->interfaces[i].name; i++) {
+    for (size_t i = 0; list && i < STRAKE_INTERFACES_MAX && plugin->interfaces[i].name; i++) {
         if (strake_json_append_str(list, plugin->interfaces[i].name) < 0) {
             json_decref(list);
             list = NULL;
@@ -152,119 +152,6 @@ json_t *strake_loader_list(struct strake_err *err)
                     json_object_set(doc, "plugins", list) < 0))
         rc = STRAKE_ENOMEM;
     json_decref(list);
-    if (rc < 0) {
-        json_decref(doc);
-        strake_fail_nomem(err);
-        return NULL;
-    }
-    return doc;
-}
-
-/* ---- plugin check ---- */
-
-static int add_check(json_t *checks, const char *name, const struct strake_err *failure, bool skip)
-{
-    json_t *entry = json_object();
-    const char *status = failure->code ? "fail" : skip ? "skip" : "ok";
-    int rc = 0;
-
-    if (!entry || strake_json_set_str(entry, "name", name) < 0 ||
-        strake_json_set_str(entry, "status", status) < 0 ||
-        strake_json_set_str(entry, "detail", failure->code ? strake_err_message(failure) : "") < 0 ||
-        strake_json_set_str(entry, "hint", failure->hint) < 0 ||
-        json_array_append(checks, entry) < 0)
-        rc = STRAKE_ENOMEM;
-    json_decref(entry);
-    return rc;
-}
-
-/* Rules in order; once one fails those behind it cannot be asked. */
-struct checking {
-    const char *path;
-    char *name;
-    const struct strake_plugin *given;
-    struct strake_plugin copy;
-};
-
-static int rule_owner(struct checking *c, struct strake_err *err)
-{
-    return strake_elf_check_owner(c->path, err);
-}
-
-static int rule_name(struct checking *c, struct strake_err *err)
-{
-    c->name = strake_loader_name_of(c->path);
-    return c->name ? 0 : strake_fail(err, STRAKE_ECONFIG, "%s is not named NAME.so", c->path);
-}
-
-static int rule_file(struct checking *c, struct strake_err *err)
-{
-    return strake_elf_check(c->path, err);
-}
-
-static int rule_export(struct checking *c, struct strake_err *err)
-{
-    return strake_loader_descriptor(c->path, &c->given, err);
-}
-
-static int rule_descriptor(struct checking *c, struct strake_err *err)
-{
-    return strake_loader_check_descriptor(c->path, c->name, c->given, &c->copy, err);
-}
-
-/* A plugin must refuse an option that it does not know, and say which. */
-static int rule_options(struct checking *c, struct strake_err *err)
-{
-    struct strake_err refusal = { 0 };
-    void *self = NULL;
-    int rc = c->copy.open(strake_host_table(), "{\"no-such-option\":true}", &self, &refusal);
-
-    if (rc == 0) {
-        c->copy.close(self);
-        rc = strake_fail(err, STRAKE_ECONFIG, "open() took an option that no plugin knows");
-    } else if (!strstr(strake_err_message(&refusal), "no-such-option")) {
-        rc = strake_fail(err, STRAKE_ECONFIG, "open() refused an unknown option without naming it: %s",
-                         strake_err_message(&refusal));
-    } else {
-        rc = 0;
-    }
-    strake_err_dispose(&refusal);
-    return rc;
-}
-
-json_t *strake_loader_check(const char *path, bool *ok, struct strake_err *err)
-{
-    static const struct {
-        const char *name;
-        int (*rule)(struct checking *c, struct strake_err *err);
-    } rules[] = {
-        { "named NAME.so", rule_name },
-        { "written to by nobody else", rule_owner },
-        { "a whole shared object for this machine", rule_file },
-        { "loads, and exports strake_plugin_main()", rule_export },
-        { "descriptor, ABI, interfaces and mandatory methods", rule_descriptor },
-        { "unknown options are refused by name", rule_options },
-    };
-    struct checking checking = { .path = path };
-    json_t *doc = json_object(), *checks = json_array();
-    int rc = doc && checks ? 0 : STRAKE_ENOMEM;
-
-    *ok = true;
-    for (size_t i = 0; rc == 0 && i < sizeof(rules) / sizeof(rules[0]); i++) {
-        struct strake_err failure = { 0 };
-        bool skip = !*ok;
-        if (!skip && rules[i].rule(&checking, &failure) < 0)
-            *ok = false;
-        rc = add_check(checks, rules[i].name, &failure, skip);
-        strake_err_dispose(&failure);
-    }
-    if (rc == 0 && (strake_json_set_str(doc, "schema", "strake.plugin-check/1") < 0 ||
-                    strake_json_set_str(doc, "path", path) < 0 ||
-                    strake_json_set_bool(doc, "ok", *ok) < 0 ||
-                    json_object_set(doc, "checks", checks) < 0))
-        rc = STRAKE_ENOMEM;
-    json_decref(checks);
-    strake_free(checking.name);
     if (rc < 0) {
         json_decref(doc);
         strake_fail_nomem(err);

@@ -100,111 +100,49 @@ char *strake_loader_name_of(const char *path)
     return len > 3 && strcmp(base + len - 3, ".so") == 0 ? strake_strndup(base, len - 3) : NULL;
 }
 
-static int open_library(const char *path, void **library, struct strake_err *err)
+/* The dynamic linker's words, in ours. */
+static int loading_failed(const char *path, const char *why, struct strake_err *err)
 {
-    *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (!*library) {
-        const char *why = dlerror();
-        const char *symbol = why ? strstr(why, "undefined symbol: ") : NULL;
-        if (symbol)
-            strake_fail(err, STRAKE_ECONFIG, "the plugin %s needs a symbol that nothing offers: %s",
-                        path, symbol + strlen("undefined symbol: "));
-        else
-            strake_fail(err, STRAKE_ECONFIG, "the plugin %s cannot be loaded", path);
-        strake_err_hint(err, symbol ? "link it with -Wl,-z,defs, which finds this when it is built"
-                                    : "see the loader's own words below");
-        if (why)
-            strake_err_detail(err, why, strlen(why));
-        return STRAKE_ECONFIG;
+    static const char undefined[] = "undefined symbol: ", missing[] = ": cannot open shared object file";
+    const char *symbol = strstr(why, undefined), *library = strstr(why, missing);
+
+    if (symbol) {
+        strake_fail(err, STRAKE_ECONFIG, "the plugin %s needs a symbol that nothing offers: %s", path,
+                    symbol + sizeof(undefined) - 1);
+        strake_err_hint(err, "link it with -Wl,-z,defs, which finds this when it is built");
+    } else if (library && strncmp(why, path, strlen(path)) != 0) {
+        strake_fail(err, STRAKE_ECONFIG, "the plugin %s needs the library %.*s, which is not there",
+                    path, (int)(library - why), why);
+        strake_err_hint(err, "install it, or build the plugin against what this system has");
+    } else {
+        strake_fail(err, STRAKE_ECONFIG, "the plugin %s cannot be loaded", path);
+        strake_err_hint(err, "the dynamic linker's own words are below");
     }
-    return 0;
-}
-
-static int refuse(struct strake_err *err, const char *path, const char *what)
-{
-    return strake_fail(err, STRAKE_ECONFIG, "the plugin %s breaks a rule: %s", path, what);
-}
-
-static int check_abi(const char *path, const struct strake_plugin *plugin, struct strake_err *err)
-{
-    if (plugin->abi == STRAKE_ABI)
-        return 0;
-    strake_fail(err, STRAKE_ECONFIG, "the plugin %s has ABI %u, this program has ABI %u", path,
-                plugin->abi, STRAKE_ABI);
-    strake_err_hint(err, plugin->abi < STRAKE_ABI
-                             ? "build the plugin again with this program's strake/plugin.h"
-                             : "install a newer strake, or build the plugin with an older header");
+    strake_err_detail(err, why, strlen(why));
     return STRAKE_ECONFIG;
 }
 
-static int check_interfaces(const char *path, const struct strake_plugin *plugin,
-                            struct strake_err *err)
+int strake_loader_open(const char *path, void **library, struct strake_err *err)
 {
-    char room[1024];
-    size_t known = 0;
+    const char *why;
 
-    for (size_t i = 0; i < 64 && plugin->interfaces[i].name; i++) {
-        const struct strake_interface *interface = &plugin->interfaces[i];
-        const struct strake_interface_kind *kind = strake_interface_find(interface->name);
-        const char *fault;
-        if (!kind)
-            continue; /* of a newer program: not for us */
-        if (!interface->vtable)
-            return strake_fail(err, STRAKE_ECONFIG, "the plugin %s offers %s without a vtable", path,
-                               interface->name);
-        fault = strake_interface_copy(kind, interface->vtable, room);
-        if (fault && strcmp(fault, "size") == 0)
-            return strake_fail(err, STRAKE_ECONFIG, "the plugin %s: the size of its %s makes no sense",
-                               path, interface->name);
-        if (fault)
-            return strake_fail(err, STRAKE_ECONFIG, "the plugin %s: %s: %s is NULL, and it is mandatory",
-                               path, interface->name, fault);
-        known++;
-    }
-    return known ? 0 : refuse(err, path, "it offers no interface that this program knows");
+    *library = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (*library)
+        return 0;
+    why = dlerror();
+    return loading_failed(path, why ? why : "it does not say why", err);
 }
 
-int strake_loader_check_descriptor(const char *path, const char *name,
-                                   const struct strake_plugin *given, struct strake_plugin *copy,
-                                   struct strake_err *err)
-{
-    int rc;
-
-    if (!given)
-        return refuse(err, path, "strake_plugin_main() returned NULL");
-    if (given->size < offsetof(struct strake_plugin, summary) || given->size > 65536)
-        return refuse(err, path, "the size of its descriptor makes no sense");
-    memset(copy, 0, sizeof(*copy));
-    memcpy(copy, given, given->size < sizeof(*copy) ? given->size : sizeof(*copy));
-    rc = check_abi(path, copy, err);
-    if (rc < 0)
-        return rc;
-    if (!copy->name || strcmp(copy->name, name) != 0)
-        return strake_fail(err, STRAKE_ECONFIG, "the plugin %s calls itself %s: name and file must "
-                           "agree", path, copy->name ? copy->name : "nothing");
-    if (!copy->version)
-        return refuse(err, path, "it has no version");
-    if (!copy->open || !copy->close)
-        return refuse(err, path, copy->open ? "close is NULL" : "open is NULL");
-    if (!copy->interfaces)
-        return refuse(err, path, "it lists no interfaces");
-    return check_interfaces(path, copy, err);
-}
-
-int strake_loader_descriptor(const char *path, const struct strake_plugin **out,
-                             struct strake_err *err)
+int strake_loader_main(const char *path, void *library, const struct strake_plugin **out,
+                       struct strake_err *err)
 {
     const struct strake_plugin *(*main_function)(void);
-    void *library, *symbol;
-    int rc = open_library(path, &library, err);
+    void *symbol = dlsym(library, "strake_plugin_main");
 
-    if (rc < 0)
-        return rc;
-    symbol = dlsym(library, "strake_plugin_main");
     if (!symbol) {
-        rc = refuse(err, path, "it does not export strake_plugin_main()");
-        strake_err_hint(err, "declare it with STRAKE_EXPORT");
-        return rc;
+        strake_fail(err, STRAKE_ECONFIG, "the plugin %s does not export strake_plugin_main()", path);
+        strake_err_hint(err, "declare it with STRAKE_EXPORT, and build it as C or inside extern \"C\"");
+        return STRAKE_ECONFIG;
     }
     memcpy(&main_function, &symbol, sizeof(main_function));
     *out = main_function();
@@ -215,18 +153,25 @@ static int load_file(const char *path, const char *name, struct entry **out, str
 {
     const struct strake_plugin *given;
     struct entry *entry;
+    void *library;
     int rc = strake_elf_check_owner(path, err);
 
     if (rc == 0)
         rc = strake_elf_check(path, err);
     if (rc == 0)
-        rc = strake_loader_descriptor(path, &given, err);
+        rc = strake_loader_open(path, &library, err);
+    if (rc == 0)
+        rc = strake_loader_main(path, library, &given, err);
     if (rc < 0)
         return rc;
     entry = strake_calloc(1, sizeof(*entry));
     if (!entry)
         return strake_fail_nomem(err);
-    rc = strake_loader_check_descriptor(path, name, given, &entry->copy, err);
+    rc = strake_loader_check_abi(path, given, err);
+    if (rc == 0)
+        rc = strake_loader_check_descriptor(path, name, given, &entry->copy, err);
+    if (rc == 0)
+        rc = strake_loader_check_interfaces(path, &entry->copy, err);
     entry->loaded.name = strake_strdup(name);
     entry->loaded.path = strake_strdup(path);
     entry->loaded.descriptor = &entry->copy;
@@ -244,7 +189,7 @@ static int load_file(const char *path, const char *name, struct entry **out, str
 
 /* ---- by name ---- */
 
-static bool name_valid(const char *name)
+bool strake_loader_name_valid(const char *name)
 {
     size_t len = strlen(name);
 
@@ -297,7 +242,7 @@ int strake_loader_load(const char *name, const struct strake_loaded **out, struc
     struct entry *entry;
     int rc = 0;
 
-    if (!name_valid(name))
+    if (!strake_loader_name_valid(name))
         return strake_fail(err, STRAKE_ECONFIG, "'%s' is not the name of a plugin", name);
     pthread_mutex_lock(&loader_lock);
     for (entry = entries; entry && strcmp(entry->loaded.name, name) != 0;)
@@ -320,7 +265,7 @@ int strake_loader_interface(const struct strake_loaded *plugin, const char *name
 {
     const struct strake_interface_kind *kind = strake_interface_find(name);
 
-    for (size_t i = 0; kind && kind->size == size && i < 64; i++) {
+    for (size_t i = 0; kind && kind->size == size && i < STRAKE_INTERFACES_MAX; i++) {
         const struct strake_interface *interface = &plugin->descriptor->interfaces[i];
         if (!interface->name)
             break;

@@ -1,0 +1,8 @@
+/* The public header can be included from C++. */
+#include "strake/plugin.h"
+
+int abi_header_probe(const struct strake_host *host);
+int abi_header_probe(const struct strake_host *host)
+{
+    return STRAKE_HAS(host, digest) ? 1 : 0;
+}
