@@ -73,6 +73,10 @@ static void serve(struct httpd_conn *conn, const struct httpd_request *request, 
     } else if (strcmp(path, "/ssh") == 0) {
         httpd_printf(conn, "SSH-2.0-OpenSSH_9.2\r\n\r\n");
         conn->close = true;
+    } else if (strncmp(path, "http://", 7) == 0) { /* as a proxy */
+        httpd_reply(conn, 200, "", path);
+    } else if (strcmp(request->method, "CONNECT") == 0) {
+        httpd_reply(conn, 403, "", "");
     } else if (strcmp(path, "/hang-in-body") == 0) {
         httpd_printf(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly some");
         httpd_hang(conn);
@@ -590,6 +594,40 @@ static void requests_run_on_many_threads(void **state)
     }
 }
 
+static void request_goes_through_the_proxy_of_the_environment(void **state)
+{
+    (void)state;
+    struct client client;
+    char proxy[64];
+    snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", server.port);
+    setenv("http_proxy", proxy, 1);
+    setenv("https_proxy", proxy, 1);
+    setenv("no_proxy", "127.0.0.1", 1);
+
+    client_init(&client, "GET", 1, "/");
+    client.request.url = "http://registry.example/v2/";
+    client.request.plain_http = true;
+    assert_int_equal(client_send(&client, NULL), 0);
+    assert_string_equal(strake_buf_text(&client.body), "http://registry.example/v2/");
+    client_free(&client);
+
+    client_init(&client, "GET", 1, "/");
+    client.request.url = "https://registry.example/v2/";
+    assert_int_equal(client_send(&client, NULL), STRAKE_ENETWORK);
+    assert_non_null(strstr(strake_err_message(&client.err), "proxy"));
+    assert_non_null(strstr(strake_err_message(&client.err), "403"));
+    client_free(&client);
+
+    client_init(&client, "GET", server.port, "/plain");
+    assert_int_equal(client_send(&client, NULL), 0);
+    assert_string_equal(strake_buf_text(&client.body), "hello");
+    client_free(&client);
+
+    unsetenv("http_proxy");
+    unsetenv("https_proxy");
+    unsetenv("no_proxy");
+}
+
 static void request_names_a_certificate_authority_that_cannot_be_read(void **state)
 {
     (void)state;
@@ -651,6 +689,7 @@ int main(void)
         cmocka_unit_test(requests_share_a_connection),
         cmocka_unit_test(request_survives_a_kept_connection_that_was_closed),
         cmocka_unit_test(requests_run_on_many_threads),
+        cmocka_unit_test(request_goes_through_the_proxy_of_the_environment),
         cmocka_unit_test(request_names_a_certificate_authority_that_cannot_be_read),
         cmocka_unit_test(request_survives_every_failing_allocation),
     };
