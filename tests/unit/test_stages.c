@@ -133,9 +133,9 @@ static void bases_are_what_a_stage_needs_from_outside(void **state)
         { "FROM a AS x\nFROM b AS y\n", "x", NULL, "a" },
         { "FROM a AS x\nFROM b\nCOPY --from=x / /\n", "", NULL, "b a" },
         { "FROM a AS x\nFROM b\nCOPY --from=X / /\n", "", NULL, "b a" },
-        { "FROM a\nFROM b\nCOPY --from=0 / /\nCOPY --from=c:1 / /\nCOPY --from=b / /\n", "", NULL, "b a c:1" },
+        { "FROM a\nFROM b\nCOPY --from=0 / /\nCOPY --from=c:1 / /\nCOPY --from=b / /\n", "", NULL, "b c:1 a" },
         { "FROM a AS x\nFROM b\nRUN --mount=type=bind,from=x,target=/x y\nRUN --mount=from=d y\n", "", NULL,
-          "b a d" },
+          "b d a" },
         { "FROM a AS x\nFROM b\nCOPY --from=$x / /\n", "", NULL, "b" },
         { "FROM a AS a\nFROM a\n", "", NULL, "a" },
         { "FROM a AS x\nFROM b AS x\nFROM x\n", "", NULL, "b" },
@@ -155,7 +155,7 @@ static void bases_are_what_a_stage_needs_from_outside(void **state)
         { "ARG A=${TARGETARCH:-x}\nFROM a-${A:-y}\n", "", NULL, "" },
         { "FROM a-$TARGETARCH\n", "", target, "a-arm64" },
         { "ARG V=a${\nFROM b\n", "", NULL, "Dockerfile:1: '${' is not closed" },
-        { "FROM ${V:?no version}\n", "", NULL, "Dockerfile:1: V: no version" },
+        { "FROM ${V:?none}\n", "", NULL, "Dockerfile:1: V: none" },
         { "# escape=`\nFROM a`$b\n", "", NULL, "a$b" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
