@@ -107,7 +107,7 @@ static struct copy_call *copy_new(struct strake_instance *from, const char *from
     return copy;
 }
 
-static int stream(struct copy_call *copy, struct strake_err *err)
+static int stream(struct copy_call *copy, struct strake_job *job, struct strake_err *err)
 {
     struct strake_err cause = { 0 };
     int64_t limit_ms = STRAKE_CALL_REGISTRY_LIMIT_MS + copy->size_bytes / SLOW_LINE;
@@ -120,7 +120,7 @@ static int stream(struct copy_call *copy, struct strake_err *err)
     pthread_mutex_unlock(&copy->lock);
     /* What the source did wrong is the cause; the destination only saw its bytes end. A destination
      * that found the blob in its own store all the same is none the worse for it. */
-    if (rc < 0 && source_rc < 0 && source_rc != STRAKE_ECANCELLED) {
+    if (rc < 0 && source_rc < 0 && !strake_job_cancelled(job)) {
         strake_err_move(err, &cause);
         rc = source_rc;
     }
@@ -185,7 +185,7 @@ int strake_registry_blob_copy(struct strake_instance *from, const char *from_rep
     copy = copy_new(from, from_repository, to, to_repository, job, digest, size_bytes, err);
     if (!copy)
         return err->code;
-    rc = stream(copy, err);
+    rc = stream(copy, job, err);
     strake_call_unref(&copy->call);
     return rc;
 }

@@ -27,6 +27,7 @@ struct strake_feed {
     int64_t pushed, taken; /* bytes since the start of the blob */
     bool ended;            /* the source is through; `rc` and `err` are its result */
     bool stopped;          /* nobody wants more */
+    bool starved;          /* the taker waits for the source */
     int rc;
     struct strake_err err;
 };
@@ -179,8 +180,10 @@ int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap)
     size_t n;
 
     pthread_mutex_lock(&feed->lock);
+    feed->starved = true;
     while (!feed->stopped && !feed->ended && takeable(feed) == 0)
         pthread_cond_wait(&feed->changed, &feed->lock);
+    feed->starved = false;
     n = takeable(feed);
     if (n > cap)
         n = cap;
@@ -210,6 +213,9 @@ int strake_feed_failure(struct strake_feed *feed, struct strake_err *err)
     if (feed->ended && feed->rc < 0) {
         rc = feed->rc;
         strake_err_copy(err, &feed->err);
+    } else if (feed->starved) {
+        rc = strake_fail(err, STRAKE_ETIMEOUT, "the plugin %s sent no more of the blob %s of %s",
+                         strake_instance_type(feed->from), feed->digest, feed->repository);
     }
     pthread_mutex_unlock(&feed->lock);
     return rc;
