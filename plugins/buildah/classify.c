@@ -136,7 +136,7 @@ static bool of_dockerfile(struct look *look)
         return plug_failure_tell(look->out, STRAKE_EBUILD,
                                  "give the folder that holds what COPY names",
                                  "the build context cannot be read: %s", reason + strlen(context));
-    if (begins(reason, "the target ") && has(reason, "was not found in the provided"))
+    if (begins(reason, "The target \"") && has(reason, "was not found in the provided"))
         return plug_failure_tell(look->out, STRAKE_EBUILD,
                                  "the name after AS in a FROM line is a stage's name", "%s",
                                  reason);

@@ -143,6 +143,11 @@ static void add_secrets(struct plug_list *argv, const struct strake_build_secret
 
 /* ---- what comes out of it -------------------------------------------------------------------- */
 
+static bool is_empty(const char *text)
+{
+    return text == NULL || text[0] == '\0';
+}
+
 static int add_output(const struct buildctl *self, const struct strake_build_request *request,
                       struct plug_list *argv, struct strake_err *err)
 {
@@ -152,8 +157,15 @@ static int add_output(const struct buildctl *self, const struct strake_build_req
     case STRAKE_OUTPUT_NONE:
         return 0;
     case STRAKE_OUTPUT_STAGE:
-        if (request->image == NULL || request->image[0] == '\0')
-            return self->host->fail(err, STRAKE_EUSAGE, "no repository to push to was named");
+        if (is_empty(request->image) && is_empty(request->layout_dir))
+            return self->host->fail(err, STRAKE_EUSAGE,
+                                    "neither a repository nor a folder to write to was named");
+        if (is_empty(request->image)) {
+            plug_csv_add(&record, "type", "oci");
+            plug_csv_add(&record, "tar", "false");
+            plug_csv_add(&record, "dest", request->layout_dir);
+            break;
+        }
         plug_csv_add(&record, "type", "image");
         plug_csv_add(&record, "name", request->image);
         plug_csv_add(&record, "push", "true");
@@ -175,6 +187,8 @@ static int add_output(const struct buildctl *self, const struct strake_build_req
                                     request->output_type);
         plug_csv_add(&record, "type", request->output_type);
         plug_csv_add(&record, "dest", request->output_dest);
+        if (!is_empty(request->image))
+            plug_csv_add(&record, "name", request->image);
         break;
     }
     default:

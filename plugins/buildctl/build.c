@@ -178,7 +178,7 @@ static int read_result(struct build *build, struct strake_build_result *result)
         return build->host->fail(build->err, STRAKE_EBUILDER,
                                  "the build is done, but %s names no digest of what it pushed",
                                  build->self->program);
-    result->pushed = true;
+    result->pushed = request->image != NULL && request->image[0] != '\0';
     return 0;
 }
 
