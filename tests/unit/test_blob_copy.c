@@ -176,7 +176,7 @@ static void copy_from_a_source_that_hangs_ends_with_the_job(void **state)
     struct fixture *fixture = *state;
     int rc;
 
-    strake_job_set_timeout(fixture->job, 50);
+    strake_job_set_timeout(fixture->job, 1000);
     rc = copy(fixture, 3000000, "stuck-get", "none");
     assert_failed(fixture, rc, STRAKE_ETIMEOUT, "the plugin store sent no more of the blob");
     strake_job_free(fixture->job);
@@ -191,7 +191,7 @@ static void copy_to_a_destination_that_hangs_ends_with_the_job(void **state)
     struct fixture *fixture = *state;
     int rc;
 
-    strake_job_set_timeout(fixture->job, 50);
+    strake_job_set_timeout(fixture->job, 1000);
     rc = copy(fixture, 3000000, "none", "stuck-put");
     assert_failed(fixture, rc, STRAKE_ETIMEOUT, "did not end blob_put()");
     strake_job_free(fixture->job);
