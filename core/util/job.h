@@ -13,8 +13,8 @@
 struct strake_job *strake_job_new(struct strake_job *parent, struct strake_bus *bus,
                                   const char *target);
 void strake_job_free(struct strake_job *job);
-/** Cancel it and cut it off from its family and its bus, which may end before it does: what it still
- *  reports is dropped. For work that is left behind. It has no children. */
+/** Cancel it and cut it off from its family and its bus, which may end before it does: what
+ *  it still reports is dropped. For work that is left behind. It has no children. */
 void strake_job_detach(struct strake_job *job);
 
 /** Ask it and all its children to stop. Safe from any thread, any number of times. */

@@ -20,7 +20,7 @@ void strake_job_event(struct strake_job *job, enum strake_event_type type, json_
     pthread_rwlock_unlock(&job->bus_lock);
 }
 
-/* ---- building --------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------- */
 
 /* Fields of an event; the first failure is kept, so that a row of sets needs one check. */
 struct fields {
@@ -72,13 +72,14 @@ static void post(struct strake_job *job, enum strake_event_type type, struct fie
 {
     if (fields->rc < 0) {
         json_decref(fields->data);
-        strake_log(STRAKE_LOG_ERROR, "an event %s was lost: out of memory", strake_event_name(type));
+        strake_log(STRAKE_LOG_ERROR, "an event %s was lost: out of memory",
+                   strake_event_name(type));
         return;
     }
     strake_job_event(job, type, fields->data);
 }
 
-/* ---- what is known of the steps ---------------------------------------------------------------- */
+/* ---- what is known of the steps ------------------------------------------------------------- */
 
 static size_t bucket_of(const char *id)
 {
@@ -114,7 +115,7 @@ static struct strake_job_step_state *state_of(struct strake_job *job, const char
     return state;
 }
 
-/* ---- output ----------------------------------------------------------------------------------- */
+/* ---- output --------------------------------------------------------------------------------- */
 
 /* Length without a character at the end that has only begun. */
 static size_t whole_characters(const char *data, size_t len)
@@ -235,7 +236,7 @@ void strake_job_steps_dispose(struct strake_job *job)
     job->step_count = 0;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------ */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 /* What is new in a step that was told. */
 struct change {

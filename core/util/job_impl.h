@@ -20,7 +20,7 @@ struct strake_job_step_state {
     int64_t completed_us; /**< of the last step.done; 0 while it runs */
     bool cached;          /**< as the last step.done said */
     bool failed;
-    bool instruction; /**< counts as one in strake_job_steps_count() */
+    bool instruction;          /**< counts as one in strake_job_steps_count() */
     struct strake_buf held[2]; /**< what of stdout and stderr waits for its rest */
     struct strake_job_step_state *next;
 };

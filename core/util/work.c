@@ -38,7 +38,7 @@ struct strake_work {
     bool closed;
 };
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ---------------------------------------------------------------------------------- */
 
 static void line_init(struct line *line)
 {
@@ -74,7 +74,7 @@ static void line_clear(struct line *line)
         strake_free(piece);
 }
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads -------------------------------------------------------------------------------- */
 
 static void work_destroy(struct strake_work *work)
 {
@@ -119,7 +119,7 @@ static void *thread_main(void *ctx)
     return NULL;
 }
 
-/* ---- the loop's side -------------------------------------------------------------------------- */
+/* ---- the loop's side ------------------------------------------------------------------------ */
 
 static void on_finished(uv_async_t *async)
 {

@@ -18,7 +18,7 @@
 
 #include "torture.h"
 
-/* ---- the tree --------------------------------------------------------------------------------- */
+/* ---- the tree ------------------------------------------------------------------------------- */
 
 static bool readable(const struct strake_job *job)
 {
@@ -122,7 +122,7 @@ static void cancel_while_children_come_and_go(void **state)
     }
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 #define SEEN_MAX 32
 
@@ -192,7 +192,8 @@ static void step_is_told_once_for_each_change(void **state)
     strake_job_step(watch.job, &step);
     strake_bus_drain(watch.bus);
 
-    static const enum strake_event_type types[] = { STRAKE_EVENT_STEP_STARTED, STRAKE_EVENT_STEP_DONE,
+    static const enum strake_event_type types[] = { STRAKE_EVENT_STEP_STARTED,
+                                                    STRAKE_EVENT_STEP_DONE,
                                                     STRAKE_EVENT_STEP_STARTED,
                                                     STRAKE_EVENT_STEP_DONE };
     assert_int_equal(watch.count, 4);
@@ -274,7 +275,9 @@ static void log_does_not_cut_characters_and_replaces_what_is_none(void **state)
         { { "h\xC3", "\xA9!" }, "h\xC3\xA9!" },
         { { "\xE2", "\x82", "\xAC" }, "\xE2\x82\xAC" },
         { { "\xF0\x9F\x98", "\x80x" }, "\xF0\x9F\x98\x80x" },
-        { { "a\xFF", "b" }, "a\xEF\xBF\xBD" "b" },
+        { { "a\xFF", "b" },
+          "a\xEF\xBF\xBD"
+          "b" },
         { { "end \xE2" }, "end \xEF\xBF\xBD" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -351,11 +354,11 @@ static void progress_and_warnings_have_their_fields(void **state)
     strake_job_step_progress(watch.job, &progress);
     progress.total_bytes = 0;
     strake_job_step_progress(watch.job, &progress);
-    strake_job_warning(watch.job, &(struct strake_step_warning){
-                                      .size = sizeof(struct strake_step_warning),
-                                      .text = "no",
-                                      .file = "Dockerfile",
-                                      .line = 4 });
+    strake_job_warning(watch.job,
+                       &(struct strake_step_warning){ .size = sizeof(struct strake_step_warning),
+                                                      .text = "no",
+                                                      .file = "Dockerfile",
+                                                      .line = 4 });
     strake_job_event(watch.job, STRAKE_EVENT_CACHE_EXPORTED, NULL);
     strake_bus_drain(watch.bus);
     static const char *const expected[] = {

@@ -174,7 +174,7 @@ static void threads_leave_signals_to_the_main_thread(void **state)
     fixture_end(&fixture);
 }
 
-/* ---- what is still out ------------------------------------------------------------------------ */
+/* ---- what is still out ---------------------------------------------------------------------- */
 
 struct gate {
     sem_t begun;
@@ -257,7 +257,7 @@ static void free_from_within_done_is_allowed(void **state)
     fixture_end(&fixture); /* frees NULL */
 }
 
-/* ---- calls with a limit ------------------------------------------------------------------------ */
+/* ---- calls with a limit --------------------------------------------------------------------- */
 
 static void drop_gate(void *ctx)
 {
@@ -278,7 +278,8 @@ static void call_leaves_a_late_one_behind_and_drops_it_later(void **state)
     (void)state;
     struct gate gate;
     gate_init(&gate);
-    assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, NULL, 20, 0), STRAKE_ETIMEOUT);
+    assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, NULL, 20, 0),
+                     STRAKE_ETIMEOUT);
     sem_post(&gate.open);
     sem_wait(&gate.left); /* by run */
     sem_wait(&gate.left); /* by drop */
@@ -294,7 +295,8 @@ static void call_waits_only_a_grace_once_its_job_is_cancelled(void **state)
     struct strake_job *job = strake_job_new(NULL, NULL, NULL);
     strake_job_cancel(job);
     unsigned left = strake_work_calls_left();
-    assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, job, -1, 20), STRAKE_ETIMEOUT);
+    assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, job, -1, 20),
+                     STRAKE_ETIMEOUT);
     assert_int_equal(strake_work_calls_left(), left + 1);
     sem_post(&gate.open);
     sem_wait(&gate.left); /* by run */
