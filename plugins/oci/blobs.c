@@ -170,7 +170,7 @@ int oci_blob_get(void *self, struct strake_job *job, const char *repository, con
             break;
         oci->host->log(STRAKE_LOG_INFO, "%s: broke off after %" PRId64 " bytes, going on", get.what,
                        stream.given);
-        rc = plug_wait_ms(oci->host, job, PAUSE_MS << stalls, err);
+        rc = plug_wait_ms(oci->host, job, (int64_t)PAUSE_MS << stalls, err);
     }
     end(oci, &get);
     return rc;

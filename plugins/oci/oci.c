@@ -16,7 +16,7 @@ static const struct plug_option option_table[] = {
     PLUG_OPTION(struct oci_options, ca, .kind = PLUG_STRING),
     PLUG_OPTION(struct oci_options, cert, .kind = PLUG_STRING),
     PLUG_OPTION(struct oci_options, key, .kind = PLUG_STRING),
-    PLUG_OPTION(struct oci_options, timeout_ms, .kind = PLUG_INT, .max = 24 * 3600 * 1000),
+    PLUG_OPTION(struct oci_options, timeout_ms, .kind = PLUG_INT, .max = INT64_C(24) * 3600 * 1000),
     { .key = NULL },
 };
 

@@ -6,7 +6,7 @@
 #include "auth.h"
 
 #define DEFAULT_LIFETIME_S 60
-#define MAX_LIFETIME_S (24 * 60 * 60)
+#define MAX_LIFETIME_S 86400
 #define CLIENT_ID "strake"
 
 /** One request to the token server. */
@@ -143,14 +143,13 @@ static int parse(struct token_request *request, char **token, int64_t *lifetime_
         rc = *token ? 0 : plug_fail_nomem(host, request->err);
     }
     const json_t *expires = json_object_get(root, "expires_in");
-    int64_t seconds =
-        json_is_number(expires) ? (int64_t)json_number_value(expires) : DEFAULT_LIFETIME_S;
+    double seconds = json_is_number(expires) ? json_number_value(expires) : 0;
     if (seconds <= 0)
         seconds = DEFAULT_LIFETIME_S;
     if (seconds > MAX_LIFETIME_S)
         seconds = MAX_LIFETIME_S;
     /* A fifth less than it holds: a long upload begins with it. */
-    *lifetime_ms = seconds * 800;
+    *lifetime_ms = (int64_t)(seconds * 800);
     json_decref(root);
     return rc;
 }

@@ -294,10 +294,12 @@ def test_a_token_that_ran_out_is_fetched_anew(drive):
     assert len(fake.asked("GET", "/token")) == 2
 
 
-def test_a_token_without_a_time_holds_a_minute(drive):
-    timeless = lambda request: (200, {}, b'{"token":"good"}')
+@pytest.mark.parametrize("time", ["", ',"expires_in":0', ',"expires_in":-9', ',"expires_in":1e300',
+                                  ',"expires_in":"soon"', ',"expires_in":null'])
+def test_a_token_without_a_good_time_holds_a_minute(drive, time):
+    timeless = lambda request: (200, {}, b'{"token":"good"%s}' % time.encode())
     with FakeRegistry(TokenRegistry(timeless)) as fake:
-        drive.oci(fake.host, ("tags", "app"), ("sleep", 1100), ("tags", "app"))
+        drive.oci(fake.host, ("tags", "app"), ("sleep", 50), ("tags", "app"))
     assert len(fake.asked("GET", "/token")) == 1
 
 
