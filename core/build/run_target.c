@@ -198,6 +198,7 @@ static int build(struct building *b, const struct strake_plan *plan)
 {
     const bool stage = b->options->output == STRAKE_OUTPUT_STAGE || is_base(b, plan);
     struct strake_build_result built = { .size = sizeof(built) };
+    struct strake_strings refs = { 0 };
     struct strake_request made;
     int rc = strake_request_make(&made, b->target, &b->contexts,
                                  stage ? STRAKE_OUTPUT_STAGE : b->options->output, b->stores, b->err);
@@ -210,10 +211,14 @@ static int build(struct building *b, const struct strake_plan *plan)
     } else if (b->options->output == STRAKE_OUTPUT_FILE) {
         made.request.output_type = b->options->output_type;
         made.request.output_dest = b->options->output_dest;
+        rc = strake_plan_refs(b->target, &refs);
+        if (rc == 0 && refs.count)
+            made.request.image = refs.items[0];
     }
     if (rc == 0)
         rc = strake_builder_build(b->builder, &made.request, b->job, &built, b->err);
     strake_request_dispose(&made);
+    strake_strings_dispose(&refs);
     if (rc < 0 || !stage)
         return rc;
     if (!built.digest[0])

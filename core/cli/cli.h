@@ -22,9 +22,9 @@ struct cli_command {
 /** Parts of a session that a command asks for. */
 enum cli_need {
     CLI_NEED_PROJECT = 1 << 0, /**< engine, layers, stores */
-    CLI_NEED_RUN = 1 << 1,     /**< a run in the history; settles what a killed run left */
+    CLI_NEED_RUN = 1 << 1,     /**< a run in the history, told by events */
     CLI_NEED_RECORD = 1 << 2,  /**< the history for reading */
-    CLI_NEED_STORES = 1 << 3   /**< registries without a project (it is read when there is one) */
+    CLI_NEED_SETTLE = 1 << 3   /**< the command publishes: what a killed run left is settled first */
 };
 
 struct cli_view; /* how progress is shown, view.c */
@@ -79,6 +79,11 @@ int cli_exit_code(const struct cli *cli);
 int cli_fail_json(struct cli *cli, const json_t *error);
 /** Flush stdout and notice what went wrong with it: a full disk, a reader that is gone. */
 int cli_finish_stdout(struct cli *cli);
+
+/* ---- cmd_publish.c ---- */
+
+/** What became of each tag, for people. */
+void cli_print_moves(const json_t *moves);
 
 /* ---- view.c ---- */
 

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "lua/lua_api.h"
 #include "plugin/loader.h"
+#include "record/journal.h"
 #include "util/fs.h"
 #include "util/http.h"
 #include "util/json.h"
@@ -304,6 +305,31 @@ static int add_sinks(struct cli *cli)
     return cli_view_open(cli);
 }
 
+/* What a killed run left behind, before this one moves a tag. */
+static int settle_first(struct cli *cli)
+{
+    json_t *report = NULL, *unit;
+    size_t i;
+    int rc;
+
+    if (!cli->session.record || !strake_journal_waits(cli->session.record))
+        return 0;
+    rc = cli_way(cli, "settle", json_object(), &report);
+    json_array_foreach(report, i, unit)
+        strake_log(STRAKE_LOG_WARN, "the publish of run %s was settled: %s",
+                   strake_json_str(unit, "run"), strake_json_str(unit, "outcome"));
+    json_decref(report);
+    return rc;
+}
+
+/* A command that moves no tag only says that something waits. */
+static void report_waiting(struct cli *cli)
+{
+    if (cli->session.record && strake_journal_waits(cli->session.record))
+        strake_log(STRAKE_LOG_WARN, "a killed run left tags half moved: `strake publish --settle` "
+                                    "settles it");
+}
+
 int cli_open(struct cli *cli, unsigned needs)
 {
     struct strake_session *session = &cli->session;
@@ -326,6 +352,10 @@ int cli_open(struct cli *cli, unsigned needs)
         rc = open_run(cli);
     if (rc == 0 && (needs & CLI_NEED_RECORD))
         rc = open_history(cli);
+    if (rc == 0 && (needs & CLI_NEED_SETTLE))
+        rc = settle_first(cli);
+    else if (rc == 0)
+        report_waiting(cli);
     return rc;
 }
 

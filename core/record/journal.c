@@ -162,6 +162,18 @@ int strake_journal_pending(struct strake_record *record, struct strake_unit **un
     return 0;
 }
 
+bool strake_journal_waits(struct strake_record *record)
+{
+    struct strake_err ignored = { 0 };
+    struct strake_unit *units = NULL;
+    size_t count = 0;
+    int rc = strake_journal_pending(record, &units, &count, &ignored);
+
+    strake_units_free(units, count);
+    strake_err_dispose(&ignored);
+    return rc == 0 && count > 0;
+}
+
 void strake_units_free(struct strake_unit *units, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

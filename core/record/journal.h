@@ -37,6 +37,8 @@ int strake_journal_end(struct strake_record *record, int64_t id, const char *out
 /** Units that were begun, not ended, and whose run nobody holds any more. `count` 0: none. */
 int strake_journal_pending(struct strake_record *record, struct strake_unit **units, size_t *count,
                            struct strake_err *err);
+/** Is there any such unit? One quick read; false when it cannot be read. */
+bool strake_journal_waits(struct strake_record *record);
 void strake_units_free(struct strake_unit *units, size_t count);
 
 #endif

@@ -319,7 +319,7 @@ struct strake_build_request {
     const struct strake_build_secret *const *secrets;
     bool no_cache;
     enum strake_output output;
-    const char *image;                         /**< repository, for STRAKE_OUTPUT_STAGE */
+    const char *image; /**< STAGE: repository, or "" for layout_dir; FILE: the name in it, or "" */
     bool plain_http;                           /**< that repository's registry speaks http */
     const char *layout_dir;                    /**< empty folder for a builder without PUSH */
     const char *output_type;                   /**< "oci", "docker", "local", "tar" */

@@ -1,0 +1,320 @@
+/* strake image show, list, tag, copy: images in registries and layouts, without pulling a layer. */
+#include <string.h>
+
+#include "build/copy.h"
+#include "build/inspect.h"
+#include "cli/cli.h"
+#include "image/platform.h"
+#include "util/json.h"
+#include "util/time.h"
+
+static const struct cli_option options[] = {
+    { "platform", 0, CLI_TEXT, "P", "copy: one platform out of an index" },
+    { "force", 0, CLI_FLAG, NULL, "tag: move a tag even if somebody else moved it meanwhile" },
+    { NULL, 0, CLI_FLAG, NULL, NULL },
+};
+
+static int want_words(struct cli *cli, size_t least, size_t most, const char *usage)
+{
+    const size_t count = cli->args.rest.count - 1;
+
+    if (count >= least && count <= most)
+        return 0;
+    strake_fail(&cli->err, STRAKE_EUSAGE, "usage: strake image %s", usage);
+    return STRAKE_EUSAGE;
+}
+
+/* ---- show ---- */
+
+struct showing {
+    struct cli *cli;
+    const char *ref;
+    json_t *document;
+};
+
+static int show_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct showing *showing = ctx;
+
+    return strake_inspect(showing->cli->session.stores, showing->ref, job, &showing->document, err);
+}
+
+static void print_platform(const json_t *platform)
+{
+    const json_t *config = json_object_get(platform, "config");
+    const json_t *layers = json_object_get(platform, "layers"), *layer;
+    const char *user = strake_json_str(config, "user");
+    char size[32];
+    size_t i;
+
+    strake_size_format(strake_json_int(platform, "size_bytes", 0), size, sizeof(size));
+    printf("\n%s  %s  %s\n", strake_json_str(platform, "platform"),
+           strake_json_str(platform, "digest"), size);
+    if (user && *user)
+        printf("  user %s\n", user);
+    json_array_foreach(layers, i, layer) {
+        const char *by = strake_json_str(layer, "created_by");
+        strake_size_format(strake_json_int(layer, "size_bytes", 0), size, sizeof(size));
+        printf("  %10s  %.19s  %.100s\n", size, strake_json_str(layer, "digest"), by ? by : "");
+    }
+}
+
+static int show(struct cli *cli)
+{
+    struct showing showing = { .cli = cli };
+    const json_t *platform;
+    char size[32];
+    size_t i;
+    int rc = want_words(cli, 1, 1, "show REF");
+
+    if (rc < 0)
+        return rc;
+    showing.ref = cli->args.rest.items[1];
+    rc = cli_await(cli, show_run, &showing);
+    if (rc < 0)
+        return rc;
+    if (cli->json)
+        return cli_print_json(cli, showing.document);
+    strake_size_format(strake_json_int(showing.document, "size_bytes", 0), size, sizeof(size));
+    printf("%s\n%s  %s\n%s\n", showing.ref, strake_json_str(showing.document, "digest"), size,
+           strake_json_str(showing.document, "media_type"));
+    json_array_foreach(json_object_get(showing.document, "platforms"), i, platform)
+        print_platform(platform);
+    json_decref(showing.document);
+    return cli_finish_stdout(cli);
+}
+
+/* ---- list ---- */
+
+struct listing {
+    struct cli *cli;
+    const char *repository;
+    struct strake_strings tags;
+};
+
+static int list_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct listing *listing = ctx;
+    struct strake_reference ref = { 0 };
+    struct strake_place_in_store place = { 0 };
+    int rc = strake_stores_open(listing->cli->session.stores, listing->repository, &ref, &place, err);
+
+    if (rc == 0)
+        rc = strake_registry_tags(place.instance, job, place.repository, &listing->tags, err);
+    strake_place_in_store_dispose(&place);
+    strake_reference_dispose(&ref);
+    return rc;
+}
+
+static int list(struct cli *cli)
+{
+    struct listing listing = { .cli = cli };
+    int rc = want_words(cli, 1, 1, "list REPOSITORY");
+
+    if (rc < 0)
+        return rc;
+    listing.repository = cli->args.rest.items[1];
+    rc = cli_await(cli, list_run, &listing);
+    if (rc == 0 && cli->json) {
+        json_t *doc = json_object();
+        if (!doc || strake_json_set_str(doc, "schema", "strake.list/1") < 0 ||
+            strake_json_set_str(doc, "repository", listing.repository) < 0 ||
+            strake_json_set(doc, "tags",
+                            strake_json_strings(strake_strings_view(&listing.tags))) < 0) {
+            json_decref(doc);
+            doc = NULL;
+        }
+        rc = cli_print_json(cli, doc);
+    } else if (rc == 0) {
+        for (size_t i = 0; i < listing.tags.count; i++)
+            puts(listing.tags.items[i]);
+        rc = cli_finish_stdout(cli);
+    }
+    strake_strings_dispose(&listing.tags);
+    return rc;
+}
+
+/* ---- tag ---- */
+
+/* A bare tag is one of the source's own repository. */
+static int destination(struct cli *cli, const char *text, json_t *refs)
+{
+    struct strake_reference source = { 0 };
+    char *full = NULL;
+    int rc = 0;
+
+    if (strpbrk(text, "/:") || !strake_tag_valid(text)) {
+        full = strake_strdup(text);
+    } else {
+        rc = strake_reference_parse(cli->args.rest.items[1], &source, &cli->err);
+        if (rc == 0)
+            full = strake_asprintf("%s:%s", source.name, text);
+        strake_reference_dispose(&source);
+    }
+    if (rc == 0 && (!full || strake_json_append_str(refs, full) < 0))
+        rc = strake_fail_nomem(&cli->err);
+    strake_free(full);
+    return rc;
+}
+
+static json_t *tag_document(const json_t *result)
+{
+    json_t *doc = json_object();
+
+    if (!doc || strake_json_set_str(doc, "schema", "strake.tag/1") < 0 ||
+        json_object_update_missing(doc, (json_t *)result) < 0) {
+        json_decref(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+static int tag(struct cli *cli)
+{
+    json_t *args = json_object(), *refs = json_array(), *result = NULL;
+    int rc = want_words(cli, 2, 100, "tag SOURCE TAG|REF…");
+
+    for (size_t i = 2; rc == 0 && i < cli->args.rest.count; i++)
+        rc = destination(cli, cli->args.rest.items[i], refs);
+    if (rc == 0 && (strake_json_set_str(args, "source", cli->args.rest.items[1]) < 0 ||
+                    json_object_set(args, "refs", refs) < 0 ||
+                    strake_json_set_bool(args, "force", cli_flag(&cli->args, "force")) < 0))
+        rc = strake_fail_nomem(&cli->err);
+    json_decref(refs);
+    if (rc < 0) {
+        json_decref(args);
+        return rc;
+    }
+    rc = cli_way(cli, "retag", args, &result);
+    if (rc == 0 && json_is_object(json_object_get(result, "error")))
+        rc = cli_fail_json(cli, json_object_get(result, "error"));
+    if (result && cli->json)
+        cli_print_json(cli, tag_document(result));
+    else if (result)
+        cli_print_moves(json_object_get(result, "moves"));
+    json_decref(result);
+    return rc < 0 ? rc : cli_finish_stdout(cli);
+}
+
+/* ---- copy ---- */
+
+struct copying {
+    struct cli *cli;
+    const char *source, *destination;
+    char platform[STRAKE_PLATFORM_TEXT];
+    struct strake_copy_report report;
+    int64_t duration_ms;
+};
+
+static int copy_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct copying *copying = ctx;
+    struct strake_stores *stores = copying->cli->session.stores;
+    struct strake_reference from_ref = { 0 }, to_ref = { 0 };
+    struct strake_place_in_store from = { 0 }, to = { 0 };
+    int64_t started = strake_time_mono_ms();
+    int rc = strake_stores_open(stores, copying->source, &from_ref, &from, err);
+
+    if (rc == 0)
+        rc = strake_stores_open(stores, copying->destination, &to_ref, &to, err);
+    if (rc == 0)
+        rc = strake_copy_image(&from, strake_reference_object(&from_ref), &to,
+                               to_ref.tag[0]      ? to_ref.tag
+                               : to_ref.digest[0] ? NULL
+                               : from_ref.tag[0]  ? from_ref.tag
+                                                  : "latest",
+                               copying->platform[0] ? copying->platform : NULL, job,
+                               &copying->report, err);
+    copying->duration_ms = strake_time_mono_ms() - started;
+    strake_place_in_store_dispose(&from);
+    strake_place_in_store_dispose(&to);
+    strake_reference_dispose(&from_ref);
+    strake_reference_dispose(&to_ref);
+    return rc;
+}
+
+static json_t *copy_document(const struct copying *copying)
+{
+    const struct strake_copy_report *report = &copying->report;
+    json_t *doc = json_object(), *blobs = json_object();
+
+    if (!doc || !blobs || strake_json_set_int(blobs, "copied", report->copied) < 0 ||
+        strake_json_set_int(blobs, "mounted", report->mounted) < 0 ||
+        strake_json_set_int(blobs, "present", report->present) < 0 ||
+        strake_json_set_str(doc, "schema", "strake.copy/1") < 0 ||
+        strake_json_set_str(doc, "source", copying->source) < 0 ||
+        strake_json_set_str(doc, "destination", copying->destination) < 0 ||
+        strake_json_set_str(doc, "digest", report->digest) < 0 ||
+        json_object_set(doc, "blobs", blobs) < 0 ||
+        strake_json_set_int(doc, "copied_bytes", report->copied_bytes) < 0 ||
+        strake_json_set_int(doc, "duration_ms", copying->duration_ms) < 0) {
+        json_decref(doc);
+        doc = NULL;
+    }
+    json_decref(blobs);
+    return doc;
+}
+
+static int copy(struct cli *cli)
+{
+    struct copying copying = { .cli = cli };
+    const char *platform = cli_text(&cli->args, "platform");
+    int rc = want_words(cli, 2, 2, "copy SOURCE DESTINATION");
+
+    if (rc == 0 && platform)
+        rc = strake_platform_parse(platform, copying.platform, &cli->err);
+    if (rc < 0)
+        return rc;
+    copying.source = cli->args.rest.items[1];
+    copying.destination = cli->args.rest.items[2];
+    rc = cli_await(cli, copy_run, &copying);
+    if (rc == 0 && cli->json) {
+        rc = cli_print_json(cli, copy_document(&copying));
+    } else if (rc == 0) {
+        char size[32];
+        strake_size_format(copying.report.copied_bytes, size, sizeof(size));
+        printf("%s  %s\n%d blobs copied (%s), %d mounted, %d there already\n", copying.destination,
+               copying.report.digest, copying.report.copied, size, copying.report.mounted,
+               copying.report.present);
+        rc = cli_finish_stdout(cli);
+    }
+    strake_copy_report_dispose(&copying.report);
+    return rc;
+}
+
+/* ---- the command ---- */
+
+static int run(struct cli *cli)
+{
+    static const struct {
+        const char *name;
+        unsigned needs;
+        int (*run)(struct cli *cli);
+    } verbs[] = {
+        { "show", CLI_NEED_PROJECT, show },
+        { "list", CLI_NEED_PROJECT, list },
+        { "tag", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, tag },
+        { "copy", CLI_NEED_PROJECT, copy },
+    };
+    const char *verb = cli->args.rest.count ? cli->args.rest.items[0] : "";
+
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        if (strcmp(verbs[i].name, verb) == 0) {
+            int rc = cli_open(cli, verbs[i].needs);
+            return rc < 0 ? rc : verbs[i].run(cli);
+        }
+    }
+    strake_fail(&cli->err, STRAKE_EUSAGE, *verb ? "image does not know '%s'"
+                                                : "image wants to know what to do%s", verb);
+    strake_err_hint(&cli->err, "show REF, list REPOSITORY, tag SOURCE REF…, copy SOURCE DESTINATION");
+    return STRAKE_EUSAGE;
+}
+
+const struct cli_command cli_image = {
+    .name = "image",
+    .summary = "show, list, tag and copy images in registries and layouts",
+    .usage = "show REF | list REPOSITORY | tag SOURCE REF… | copy SOURCE DESTINATION",
+    .help = "A REF is a registry reference, or oci:DIR[:TAG|@DIGEST] for an OCI layout.",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,103 @@
+/* strake tags: the tags, references and labels that a target would get now. */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/json.h"
+
+static const struct cli_option options[] = {
+    { NULL, 0, CLI_FLAG, NULL, NULL },
+};
+
+static const struct strake_target *choose(struct cli *cli)
+{
+    const struct strake_project *project = cli->session.project;
+    const char *name = cli->args.rest.count ? cli->args.rest.items[0] : NULL;
+    const struct strake_target *target = name ? strake_project_target(project, name) : NULL;
+
+    if (name && !target)
+        strake_project_no_target(project, name, &cli->err);
+    for (size_t i = 0; !name && !target && i < project->target_count; i++) {
+        if (project->targets[i]->is_default || project->target_count == 1)
+            target = project->targets[i];
+    }
+    if (!name && !target) {
+        strake_fail(&cli->err, STRAKE_EUSAGE, "no target is named, and none is the default");
+        strake_err_hint(&cli->err, "strake tags TARGET");
+    }
+    return target;
+}
+
+static json_t *refs_json(const struct strake_target *target)
+{
+    json_t *refs = json_array();
+
+    for (size_t i = 0; refs && i < target->images.count; i++) {
+        for (size_t k = 0; refs && k < target->tags.count; k++) {
+            char *ref = strake_asprintf("%s:%s", target->images.items[i], target->tags.items[k]);
+            if (!ref || strake_json_append_str(refs, ref) < 0) {
+                json_decref(refs);
+                refs = NULL;
+            }
+            strake_free(ref);
+        }
+    }
+    return refs;
+}
+
+static json_t *document(const struct strake_target *target)
+{
+    const char *version = target->version ? target->version : "";
+    json_t *labels = strake_json_pairs(strake_pairs_view(&target->labels));
+    json_t *doc = json_object();
+
+    if (*version && labels && !json_object_get(labels, "org.opencontainers.image.version"))
+        strake_json_set_str(labels, "org.opencontainers.image.version", version);
+    if (!doc || strake_json_set_str(doc, "schema", "strake.tags/1") < 0 ||
+        strake_json_set_str(doc, "target", target->name) < 0 ||
+        strake_json_set_str(doc, "image", target->images.count ? target->images.items[0] : "") < 0 ||
+        strake_json_set_str(doc, "version", version) < 0 ||
+        strake_json_set(doc, "tags", strake_json_strings(strake_strings_view(&target->tags))) < 0 ||
+        strake_json_set(doc, "refs", refs_json(target)) < 0 ||
+        !labels || json_object_set(doc, "labels", labels) < 0 ||
+        strake_json_set(doc, "annotations",
+                        strake_json_pairs(strake_pairs_view(&target->annotations))) < 0) {
+        json_decref(doc);
+        doc = NULL;
+    }
+    json_decref(labels);
+    return doc;
+}
+
+static int run(struct cli *cli)
+{
+    const struct strake_target *target;
+    json_t *doc, *ref;
+    size_t i;
+    int rc = cli_open(cli, CLI_NEED_PROJECT);
+
+    if (rc < 0)
+        return rc;
+    target = choose(cli);
+    if (!target)
+        return cli->err.code;
+    if (cli->json)
+        return cli_print_json(cli, document(target));
+    doc = refs_json(target);
+    if (!doc)
+        return strake_fail_nomem(&cli->err);
+    if (json_array_size(doc) == 0)
+        for (size_t k = 0; k < target->tags.count; k++)
+            puts(target->tags.items[k]);
+    json_array_foreach(doc, i, ref)
+        puts(json_string_value(ref));
+    json_decref(doc);
+    return cli_finish_stdout(cli);
+}
+
+const struct cli_command cli_tags = {
+    .name = "tags",
+    .summary = "show the tags that a target would get now",
+    .usage = "[OPTIONS] [TARGET]",
+    .options = options,
+    .run = run,
+};
