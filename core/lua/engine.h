@@ -27,6 +27,10 @@ void strake_engine_free(struct strake_engine *engine);
 uv_loop_t *strake_engine_loop(struct strake_engine *engine);
 struct strake_work *strake_engine_work(struct strake_engine *engine);
 
+/** For a signal handler: a busy loop in Lua starves the loop's own signal watcher, so the next look at
+ *  the clock cancels the job. Async-signal-safe. */
+void strake_engine_interrupt(struct strake_engine *engine);
+
 /** Run the layers: the organisation's files in order of name, the user's, the project's. Missing files
  *  are no error. The project belongs to the engine. @return 0; STRAKE_ECONFIG with file:line. */
 int strake_engine_load(struct strake_engine *engine, struct strake_project **project,
