@@ -114,7 +114,7 @@ static bool next_chunk(struct strake_span *rest, struct strake_span *chunk)
         else if (rest->at[len] == ']')
             in_class = false;
     }
-    *chunk = (struct strake_span){rest->at, len};
+    *chunk = (struct strake_span){ rest->at, len };
     *rest = strake_span_skip(*rest, len);
     return star;
 }
@@ -124,7 +124,7 @@ static bool next_chunk(struct strake_span *rest, struct strake_span *chunk)
  */
 static int check_syntax(struct strake_span rest, struct strake_err *err)
 {
-    struct strake_span name = {".", 1};
+    struct strake_span name = { ".", 1 };
     while (rest.len > 0) {
         struct strake_span chunk;
         bool valid;
@@ -205,6 +205,8 @@ static int make_piece(struct making *making)
     }
     if (rune < 0x80 && rune != 0 && strchr(".+()$", (int)rune) != NULL)
         return strake_buf_printf(&making->regex, "\\%c", (char)rune);
+    if (rune == '\\' && making->rest.len == 0)
+        return strake_buf_putc(&making->regex, '\\'); /* it will escape the `$` behind it */
     if (rune == '\\') {
         making->kind = REGEX;
         rune = strake_rune(making->rest, &width);
@@ -229,7 +231,7 @@ static int make_regex(struct making *making, struct strake_err *err)
 
 int strake_glob_new(struct strake_span pattern, struct strake_glob **out, struct strake_err *err)
 {
-    struct making making = {.rest = pattern, .kind = EXACT, .first = true};
+    struct making making = { .rest = pattern, .kind = EXACT, .first = true };
     *out = NULL;
     if (pattern.len > STRAKE_GLOB_MAX)
         return bad(err, "it is longer than a path can be");
@@ -243,7 +245,7 @@ int strake_glob_new(struct strake_span pattern, struct strake_glob **out, struct
     rc = make_regex(&making, err);
     glob->kind = making.kind;
     if (rc == 0 && glob->kind == REGEX)
-        rc = strake_regex_new((struct strake_span){making.regex.data, making.regex.len},
+        rc = strake_regex_new((struct strake_span){ making.regex.data, making.regex.len },
                               &glob->regex, err);
     if (glob->kind == PREFIX)
         pattern.len -= 2; /* the `**` */

@@ -54,6 +54,7 @@ static void ignore_matches_as_buildkit_does(void **state)
         { "{a,b}*", "{a,b} {a,b}c", "a" },
         { "a|b*", "a ax bx xb", "x" }, /* beside a wildcard | is an alternative in BuildKit */
         { "x{2,3}y*", "xxy xxxyz", "xy xxxxy" },
+        { "b*a\\", "ba$ bxa$y", "ba ba\\" }, /* the last \ escapes what ends the expression */
         { "[?]", "[] ^]", "? ] ?]" }, /* the ? becomes [^/] in BuildKit, in a class too */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
