@@ -31,6 +31,7 @@ struct httpd_conn {
     struct httpd *server;
     int fd;
     bool close; /* after this request */
+    int served; /* requests that came before on this connection */
 };
 
 struct httpd {
@@ -168,6 +169,7 @@ static inline void *httpd_serve(void *ctx)
     struct httpd_request *request = calloc(1, sizeof(*request));
     while (!conn.close && httpd_read_request(&conn, request)) {
         server->handle(&conn, request, server->ctx);
+        conn.served++;
         free(request->body);
     }
     free(request);

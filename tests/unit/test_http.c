@@ -37,6 +37,10 @@ static void serve(struct httpd_conn *conn, const struct httpd_request *request, 
         httpd_printf(conn, "HTTP/1.1 201 Created\r\nContent-Length: %zu\r\nX-Method: %s\r\n\r\n",
                      request->body_len, request->method);
         httpd_raw(conn, request->body, request->body_len);
+    } else if (strcmp(path, "/first-only") == 0) { /* and then closed without a word */
+        conn->close = conn->served > 0;
+        if (!conn->close)
+            httpd_reply(conn, 201, "", "first");
     } else if (strcmp(path, "/missing") == 0) {
         httpd_reply(conn, 404, "", "{\"errors\":[]}");
     } else if (strncmp(path, "/bytes/", 7) == 0 || strncmp(path, "/error/", 7) == 0) {
@@ -90,6 +94,11 @@ static struct httpd server;
 static int start_server(void **state)
 {
     (void)state;
+    struct strake_err err = { 0 };
+    if (strake_http_warm(&err) < 0) {
+        fprintf(stderr, "%s\n", strake_err_message(&err));
+        return -1;
+    }
     httpd_start(&server, serve, NULL);
     return 0;
 }
@@ -567,6 +576,25 @@ static void request_survives_a_kept_connection_that_was_closed(void **state)
     }
 }
 
+/* The request is out already when the connection turns out to be dead: it is sent once more on a
+ * new one, its body from the start. Without a way back the body must not meet a kept connection. */
+static void request_is_repeated_when_a_kept_connection_dies_under_it(void **state)
+{
+    (void)state;
+    strake_http_reset();
+    for (int i = 0; i < 3; i++) {
+        struct client client;
+        client_init(&client, "PUT", server.port, "/first-only");
+        client_upload(&client, 50000);
+        if (i == 2)
+            client.request.rewind = NULL;
+        assert_int_equal(client_send(&client, NULL), 0);
+        assert_string_equal(strake_buf_text(&client.body), "first");
+        assert_int_equal(client.rewinds, i == 1 ? 1 : 0);
+        client_free(&client);
+    }
+}
+
 static void *send_several(void *unused)
 {
     (void)unused;
@@ -621,6 +649,14 @@ static void request_goes_through_the_proxy_of_the_environment(void **state)
     client_init(&client, "GET", server.port, "/plain");
     assert_int_equal(client_send(&client, NULL), 0);
     assert_string_equal(strake_buf_text(&client.body), "hello");
+    client_free(&client);
+
+    setenv("http_proxy", "http://127.0.0.1:1", 1); /* nobody is there */
+    client_init(&client, "GET", 1, "/");
+    client.request.url = "http://registry.example/v2/";
+    client.request.plain_http = true;
+    assert_int_equal(client_send(&client, NULL), STRAKE_ENETWORK);
+    assert_non_null(strstr(client.err.hint, "http_proxy"));
     client_free(&client);
 
     unsetenv("http_proxy");
@@ -688,6 +724,7 @@ int main(void)
         cmocka_unit_test(request_is_cancelled_with_its_job),
         cmocka_unit_test(requests_share_a_connection),
         cmocka_unit_test(request_survives_a_kept_connection_that_was_closed),
+        cmocka_unit_test(request_is_repeated_when_a_kept_connection_dies_under_it),
         cmocka_unit_test(requests_run_on_many_threads),
         cmocka_unit_test(request_goes_through_the_proxy_of_the_environment),
         cmocka_unit_test(request_names_a_certificate_authority_that_cannot_be_read),

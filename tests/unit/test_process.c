@@ -5,9 +5,11 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -248,6 +250,32 @@ static void run_says_which_program_is_missing(void **state)
     }
 }
 
+static void run_says_when_the_system_refuses(void **state)
+{
+    (void)state;
+    struct shell shell;
+    size_t len = 4 * 1024 * 1024;
+    char *huge = malloc(len + 1);
+    memset(huge, 'x', len);
+    huge[len] = '\0';
+    shell_init(&shell, huge);
+    assert_int_equal(shell_run(&shell, NULL), STRAKE_EIO);
+    assert_non_null(strstr(strake_err_message(&shell.err), strerror(E2BIG)));
+    shell_free(&shell);
+    free(huge);
+
+    struct rlimit before, few;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 20; /* no room for what a child is given */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    shell_init(&shell, "exit 0");
+    int rc = shell_run(&shell, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(rc, STRAKE_EIO);
+    shell_free(&shell);
+}
+
 static void run_refuses_a_marked_secret_in_argv(void **state)
 {
     (void)state;
@@ -306,10 +334,10 @@ static void run_ends_a_program_at_its_time_limit(void **state)
     (void)state;
     struct shell shell;
     shell_init(&shell, "echo begun; sleep 600");
-    shell.process.timeout_ms = 100;
+    shell.process.timeout_ms = 500;
     assert_int_equal(shell_run(&shell, NULL), STRAKE_ETIMEOUT);
     assert_string_equal(strake_buf_text(&shell.out.text), "begun\n");
-    assert_non_null(strstr(strake_err_message(&shell.err), "100 ms"));
+    assert_non_null(strstr(strake_err_message(&shell.err), "500 ms"));
     shell_free(&shell);
 }
 
@@ -318,7 +346,7 @@ static void run_kills_a_program_that_ignores_sigterm_and_its_children(void **sta
     (void)state;
     struct shell shell;
     shell_init(&shell, "trap '' TERM; sh -c 'echo $$; exec sleep 600' & sleep 600; sleep 600");
-    shell.process.timeout_ms = 200;
+    shell.process.timeout_ms = 1000;
     shell.process.grace_ms = 100;
     assert_int_equal(shell_run(&shell, NULL), STRAKE_ETIMEOUT);
     assert_int_equal(shell.result.exit_code, -1);
@@ -348,7 +376,7 @@ static void run_ends_a_stopped_program(void **state)
     (void)state;
     struct shell shell;
     shell_init(&shell, "trap 'exit 9' TERM; kill -STOP $$; sleep 0.01");
-    shell.process.timeout_ms = 200;
+    shell.process.timeout_ms = 1000;
     shell.process.grace_ms = 30000;
     assert_int_equal(shell_run(&shell, NULL), STRAKE_ETIMEOUT);
     assert_int_equal(shell.result.exit_code, 9);
@@ -371,7 +399,7 @@ static void run_does_not_wait_for_a_grandchild_that_keeps_a_pipe(void **state)
 
 static void *cancel_soon(void *job)
 {
-    usleep(100000);
+    usleep(500000);
     strake_job_cancel(job);
     return NULL;
 }
@@ -422,18 +450,14 @@ static void run_ends_a_program_whose_output_is_refused(void **state)
     shell_free(&shell);
 }
 
-static void *kill_all_soon(void *unused)
-{
-    (void)unused;
-    usleep(200000);
-    strake_process_kill_all(SIGKILL);
-    return NULL;
-}
+/* Children of other threads: how many are still waited for. */
+static atomic_int sleeping;
 
 static void *sleep_long(void *ctx)
 {
     struct shell *shell = ctx;
     shell_run(shell, NULL);
+    atomic_fetch_sub(&sleeping, 1);
     return NULL;
 }
 
@@ -441,19 +465,21 @@ static void kill_all_ends_every_running_child(void **state)
 {
     (void)state;
     struct shell shells[3];
-    pthread_t threads[3], killer;
+    pthread_t threads[3];
+    atomic_store(&sleeping, 3);
     for (size_t i = 0; i < 3; i++) {
         shell_init(&shells[i], "sleep 600");
         pthread_create(&threads[i], NULL, sleep_long, &shells[i]);
     }
-    pthread_create(&killer, NULL, kill_all_soon, NULL);
-    pthread_join(killer, NULL);
+    while (atomic_load(&sleeping) > 0) { /* the first time some may not have begun */
+        usleep(50000);
+        strake_process_kill_all(SIGKILL);
+    }
     for (size_t i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(shells[i].result.signal, SIGKILL);
         shell_free(&shells[i]);
     }
-    strake_process_kill_all(SIGKILL); /* and reaches nobody now */
 }
 
 static void run_reads_only_the_fields_that_a_caller_has(void **state)
@@ -552,6 +578,7 @@ int main(void)
         cmocka_unit_test(run_sets_and_unsets_variables),
         cmocka_unit_test(run_starts_in_the_folder_asked_for),
         cmocka_unit_test(run_says_which_program_is_missing),
+        cmocka_unit_test(run_says_when_the_system_refuses),
         cmocka_unit_test(run_refuses_a_marked_secret_in_argv),
         cmocka_unit_test(run_refuses_descriptors_that_cannot_be),
         cmocka_unit_test(run_starts_children_with_default_signals_and_an_empty_mask),

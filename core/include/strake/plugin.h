@@ -263,7 +263,10 @@ struct strake_host {
 
     /** Make a request and wait for its answer. An answer of any status is a result.
      *  @return 0; STRAKE_ENETWORK: no connection or it broke; STRAKE_ETOOBIG; STRAKE_ETIMEOUT;
-     *          STRAKE_ECANCELLED; or what a callback returned. */
+     *          STRAKE_ECANCELLED; STRAKE_EREGISTRY: a redirect that is refused; STRAKE_ECONFIG: plain
+     *          http to another machine, an authority that cannot be read; STRAKE_ECORRUPT: an answer
+     *          in a coding that nobody asked for; STRAKE_EUSAGE: no usable URL or header; or what a
+     *          callback returned. */
     int (*http_request)(struct strake_job *job, const struct strake_http_request *request,
                         struct strake_http_response *response, struct strake_err *err);
 
