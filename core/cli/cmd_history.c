@@ -117,7 +117,7 @@ static void print_rest(const json_t *run)
 static int show(struct cli *cli)
 {
     const json_t *run, *error;
-    const char *id;
+    const char *id = NULL;
     json_t *doc = NULL;
     int rc = wanted(cli, &id);
 
@@ -167,7 +167,7 @@ static int print_log(void *ctx, const char *target, const char *step, const char
 static int logs(struct cli *cli)
 {
     struct printing printing = { .at_start = true };
-    const char *id;
+    const char *id = NULL;
     int rc = wanted(cli, &id);
 
     if (rc == 0 && cli->json) {

@@ -1,0 +1,78 @@
+"""Fixtures: servers live as long as the whole run, projects and homes as long as one test."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.images import push_busybox
+from harness.program import Strake, make_project
+from harness.servers import BuildKit, Ntfy, Registry, register_emulation
+
+
+def _served(server):
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def registry(servers):
+    """Debian's docker-registry 2.8: it cannot delete a tag."""
+    yield from _served(Registry(servers / "registry2", 2))
+
+
+@pytest.fixture(scope="session")
+def registry3(servers):
+    """distribution v3."""
+    yield from _served(Registry(servers / "registry3", 3))
+
+
+@pytest.fixture(scope="session")
+def private_registry(servers):
+    """A registry that wants user `dev` with password `s3cret-password`."""
+    yield from _served(Registry(servers / "private", 2, users={"dev": "s3cret-password"}))
+
+
+@pytest.fixture(scope="session")
+def buildkit(servers, registry, registry3, private_registry):
+    """BuildKit that offers amd64 and, emulated, arm64."""
+    register_emulation()
+    yield from _served(BuildKit(servers / "buildkit", [registry, registry3, private_registry]))
+
+
+@pytest.fixture(scope="session")
+def ntfy(servers):
+    yield from _served(Ntfy(servers / "ntfy"))
+
+
+@pytest.fixture(scope="session")
+def closed_ntfy(servers):
+    """ntfy that denies everything but to user `dev` with password `topsecret`."""
+    yield from _served(Ntfy(servers / "closed-ntfy", users={"dev": "topsecret"}))
+
+
+@pytest.fixture(scope="session")
+def base(registry) -> str:
+    """A busybox image for amd64 and arm64 in the registry, as FROM names it."""
+    return push_busybox(registry)
+
+
+@pytest.fixture
+def strake(tmp_path) -> Strake:
+    return Strake(tmp_path / "home")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """project({name: text, …}) makes a committed folder."""
+    made = []
+
+    def make(files: dict, **more) -> Path:
+        made.append(None)
+        return make_project(tmp_path / f"project{len(made)}", files, **more)
+
+    return make

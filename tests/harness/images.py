@@ -1,0 +1,91 @@
+"""A small base image for two platforms, made here: the tests reach no registry but their own."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from harness.process import tool
+from harness.servers import Registry, http
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _layer(busybox: Path) -> tuple:
+    """A tar with /bin/busybox and its applets, and the same compressed."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for folder in ("bin", "etc", "tmp", "root", "usr"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        program = tarfile.TarInfo("bin/busybox")
+        program.size, program.mode = busybox.stat().st_size, 0o755
+        with open(busybox, "rb") as data:
+            tar.addfile(program, data)
+        for applet in ("sh", "cat", "echo", "ls", "sleep", "uname", "touch", "true", "false", "test", "id", "seq", "mkdir",
+                       "dd", "which", "printf", "date", "head", "wc", "env", "grep"):
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+        passwd = b"root:x:0:0:root:/root:/bin/sh\ndev:x:1000:1000:dev:/tmp:/bin/sh\n"
+        users = tarfile.TarInfo("etc/passwd")
+        users.size = len(passwd)
+        tar.addfile(users, io.BytesIO(passwd))
+    return raw.getvalue(), gzip.compress(raw.getvalue(), 6, mtime=0)
+
+
+def _upload(registry: Registry, repository: str, data: bytes) -> str:
+    base = f"{registry.scheme}://{registry.host}"
+    status, headers, _ = http("POST", f"{base}/v2/{repository}/blobs/uploads/", b"")
+    assert status == 202, status
+    place = headers["Location"]
+    if place.startswith("/"):
+        place = base + place
+    status, _, body = http("PUT", f"{place}{'&' if '?' in place else '?'}digest={_digest(data)}", data,
+                           {"Content-Type": "application/octet-stream"})
+    assert status == 201, body
+    return _digest(data)
+
+
+def _put(registry: Registry, repository: str, reference: str, media_type: str, document: dict) -> tuple:
+    data = json.dumps(document).encode()
+    status, _, body = http("PUT", f"{registry.scheme}://{registry.host}/v2/{repository}/manifests/{reference}", data,
+                           {"Content-Type": media_type})
+    assert status == 201, body
+    return _digest(data), len(data)
+
+
+def _platform(registry: Registry, repository: str, busybox: Path, arch: str) -> dict:
+    raw, packed = _layer(busybox)
+    config = json.dumps({
+        "architecture": arch, "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["/bin/sh"]},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(raw)]},
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "busybox"}],
+    }).encode()
+    manifest = {
+        "schemaVersion": 2, "mediaType": MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": _upload(registry, repository, config),
+                   "size": len(config)},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                    "digest": _upload(registry, repository, packed), "size": len(packed)}],
+    }
+    digest, size = _put(registry, repository, _digest(json.dumps(manifest).encode()), MANIFEST, manifest)
+    return {"mediaType": MANIFEST, "digest": digest, "size": size, "platform": {"os": "linux", "architecture": arch}}
+
+
+def push_busybox(registry: Registry, repository: str = "base/busybox", tag: str = "1") -> str:
+    """Push the image for amd64 and arm64; the reference that a FROM names."""
+    entries = [
+        _platform(registry, repository, Path("/bin/busybox"), "amd64"),
+        _platform(registry, repository, tool("busybox", "busybox-arm64/bin/busybox", "busybox-arm64/usr/bin/busybox"), "arm64"),
+    ]
+    _put(registry, repository, tag, INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+    return f"{registry.host}/{repository}:{tag}"

@@ -1,0 +1,70 @@
+"""Servers as child processes: started on a free port, awaited, ended by their own pid."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Server:
+    """A program that runs until stop(); its output goes to a file that failures show."""
+
+    def __init__(self, name: str, argv: list, log: Path, env: dict | None = None, cwd: Path | None = None):
+        self.name = name
+        self.log = log
+        self.output = open(log, "wb")
+        self.child = subprocess.Popen(
+            [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=True)
+
+    def wait_until(self, ready, seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.child.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.name} is not ready:\n{self.log.read_text(errors='replace')[-4000:]}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """As a crash would: at once, with all its children."""
+        if self.child.poll() is None:
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+        self.output.close()
+
+    def stop(self) -> None:
+        if self.child.poll() is None:
+            os.killpg(self.child.pid, signal.SIGTERM)
+            try:
+                self.child.wait(5)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.child.pid, signal.SIGKILL)
+                self.child.wait()
+        self.output.close()
+
+
+def tool(name: str, *places: str) -> Path:
+    """A program that ./dev setup made or installed."""
+    cache = Path(os.environ.get("STRAKE_TEST_CACHE", Path.home() / ".cache/strake-tests")) / "current"
+    for place in places:
+        if (cache / place).exists():
+            return cache / place
+    for folder in os.environ["PATH"].split(":"):
+        if (Path(folder) / name).exists():
+            return Path(folder) / name
+    raise RuntimeError(f"{name} is not there: run ./dev setup")

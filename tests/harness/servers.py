@@ -1,0 +1,167 @@
+"""The real servers: BuildKit, two registries, ntfy."""
+
+import json
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from harness.process import Server, accepts, free_port, tool
+
+
+def http(method: str, url: str, body: bytes | None = None, headers: dict | None = None):
+    """Status, headers and body of a request; an error status is an answer too."""
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+class Registry:
+    """Debian's docker-registry 2.8, or distribution v3."""
+
+    def __init__(self, folder: Path, version: int, users: dict | None = None, delete: bool = True,
+                 tls: tuple | None = None):
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.scheme = "https" if tls else "http"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.data = folder / "data"
+        config = {
+            "version": 0.1,
+            "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": str(self.data)}, "delete": {"enabled": delete}},
+            "http": {"addr": self.host},
+        }
+        if tls:
+            config["http"]["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}
+        if users:
+            passwords = folder / "htpasswd"
+            passwords.write_text("".join(_htpasswd(name, word) for name, word in users.items()))
+            config["auth"] = {"htpasswd": {"realm": "tests", "path": str(passwords)}}
+        path = folder / "config.json"  # JSON is YAML
+        path.write_text(json.dumps(config))
+        program = tool("docker-registry") if version == 2 else tool("registry", "distribution/registry")
+        self.server = Server(f"registry v{version}", [program, "serve", path], folder / "log",
+                             {"OTEL_TRACES_EXPORTER": "none"})
+        self.server.wait_until(lambda: accepts(self.port))
+
+    def get(self, path: str, accept: str = "*/*"):
+        return http("GET", f"{self.scheme}://{self.host}{path}", headers={"Accept": accept})
+
+    def digest(self, repository: str, tag: str) -> str:
+        """What a tag points to, or "" when it is not there."""
+        accept = ", ".join(["application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
+                            "application/vnd.docker.distribution.manifest.list.v2+json",
+                            "application/vnd.docker.distribution.manifest.v2+json"])
+        status, headers, _ = http("HEAD", f"{self.scheme}://{self.host}/v2/{repository}/manifests/{tag}",
+                                  headers={"Accept": accept})
+        return headers["Docker-Content-Digest"] if status == 200 else ""
+
+    def tags(self, repository: str) -> list:
+        status, _, body = self.get(f"/v2/{repository}/tags/list")
+        return sorted(json.loads(body)["tags"] or []) if status == 200 else []
+
+    def put(self, repository: str, tag: str, source: str) -> None:
+        """Put what `source` (tag or digest) names under another tag, as somebody else would."""
+        accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
+        _, headers, body = self.get(f"/v2/{repository}/manifests/{source}", accept)
+        status, _, _ = http("PUT", f"{self.scheme}://{self.host}/v2/{repository}/manifests/{tag}", body,
+                            {"Content-Type": headers["Content-Type"]})
+        assert status == 201
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+def _htpasswd(user: str, password: str) -> str:
+    return subprocess.run(["htpasswd", "-Bbn", user, password], check=True, capture_output=True, text=True).stdout
+
+
+class BuildKit:
+    """buildkitd on a loopback port, without a network of its own for builds."""
+
+    def __init__(self, folder: Path, registries: list, tls: dict | None = None, platforms: list | None = None):
+        self.port = free_port()
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.root = Path(tempfile.mkdtemp(prefix="bk-"))  # short: socket paths are
+        folder.mkdir(parents=True, exist_ok=True)
+        config = [f'root = "{self.root}"', "[grpc]", f'address = ["{self.address}"]']
+        if tls:
+            config += ["[grpc.tls]"] + [f'{key} = "{value}"' for key, value in tls.items()]
+        config += ["[worker.oci]", "enabled = true", 'snapshotter = "overlayfs"', 'binary = "runc"']
+        if platforms:
+            config += [f"platforms = {json.dumps(platforms)}"]
+        config += ["[worker.containerd]", "enabled = false"]
+        for registry in registries:
+            config += [f'[registry."{registry.host}"]', "http = true"]
+        path = folder / "buildkitd.toml"
+        path.write_text("\n".join(config) + "\n")
+        self.buildctl = tool("buildctl", "buildkit/buildctl")
+        self.server = Server("buildkitd", [tool("buildkitd", "buildkit/buildkitd"), "--config", path],
+                             folder / "log", {"PATH": f"{self.buildctl.parent}:/usr/sbin:/usr/bin:/sbin:/bin"})
+        self.server.wait_until(lambda: accepts(self.port), 30)
+
+    def stop(self) -> None:
+        self.server.stop()
+        subprocess.run(["rm", "-rf", str(self.root)], check=False)
+
+
+class Ntfy:
+    """ntfy; with `users` everything is denied to others."""
+
+    def __init__(self, folder: Path, users: dict | None = None):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.program = tool("ntfy", "ntfy/usr/bin/ntfy")
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f'base-url: "{self.url}"', f'listen-http: "127.0.0.1:{self.port}"', f'cache-file: "{folder}/cache.db"']
+        if users:
+            lines += [f'auth-file: "{folder}/auth.db"', 'auth-default-access: "deny-all"']
+        self.config = folder / "server.yml"
+        self.config.write_text("\n".join(lines) + "\n")
+        self.server = Server("ntfy", [self.program, "serve", "--config", self.config], folder / "log")
+        self.server.wait_until(lambda: accepts(self.port))
+        for name, password in (users or {}).items():
+            self.admin("user", "add", "--role=admin", name, env={"NTFY_PASSWORD": password})
+
+    def admin(self, *words: str, env: dict | None = None) -> str:
+        import os
+        done = subprocess.run([str(self.program), words[0], "--config", str(self.config), *words[1:]], check=True,
+                              capture_output=True, text=True, env={**os.environ, **(env or {})})
+        return done.stdout + done.stderr
+
+    def messages(self, topic: str, headers: dict | None = None, seconds: float = 5, count: int = 1) -> list:
+        """What subscribers of the topic got, once there are `count`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            _, _, body = http("GET", f"{self.url}/{topic}/json?poll=1&since=all", headers=headers)
+            found = [json.loads(line) for line in body.splitlines()]
+            if len(found) >= count or time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+# ---- other architectures -------------------------------------------------------------------------------
+
+_AARCH64 = (r":qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+            r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+            r":/usr/bin/qemu-aarch64-static:OCF")
+
+
+def register_emulation() -> None:
+    """arm64 programs run through qemu from now on, also within containers."""
+    binfmt = Path("/proc/sys/fs/binfmt_misc")
+    if not (binfmt / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "none", str(binfmt)], check=True)
+    if not (binfmt / "qemu-aarch64").exists():
+        (binfmt / "register").write_text(_AARCH64)
