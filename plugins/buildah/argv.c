@@ -28,11 +28,11 @@ static size_t count_of(const char *const *list)
 static int check_file_output(const struct buildah *self, const struct strake_build_request *request,
                              struct strake_err *err)
 {
-    const char *type = request->output_type != NULL ? request->output_type : "";
+    const char *type = request->output_type;
     bool archive = strcmp(type, "oci") == 0 || strcmp(type, "docker") == 0;
     if (!archive && strcmp(type, "local") != 0 && strcmp(type, "tar") != 0)
         return self->host->fail(err, STRAKE_EUNSUPPORTED, "buildah cannot write type=%s", type);
-    if (request->output_dest == NULL || request->output_dest[0] == '\0')
+    if (request->output_dest[0] == '\0')
         return self->host->fail(err, STRAKE_EUSAGE, "type=%s needs a dest", type);
     if (strcmp(type, "oci") != 0 && count_of(request->platforms) > 1)
         return self->host->fail(err, STRAKE_EUNSUPPORTED,
@@ -68,7 +68,7 @@ int buildah_request_check(const struct buildah *self, const struct strake_build_
     case STRAKE_OUTPUT_NONE:
         return 0;
     case STRAKE_OUTPUT_STAGE:
-        if (request->layout_dir != NULL && strchr(request->layout_dir, ':') != NULL)
+        if (strchr(request->layout_dir, ':') != NULL)
             return host->fail(err, STRAKE_EUNSUPPORTED, "buildah cannot write to the path %s",
                               request->layout_dir);
         return 0;
@@ -139,7 +139,7 @@ void buildah_argv_bud(const struct buildah *self, const struct strake_build_requ
     add_context_options(request, argv);
     if (no_cache)
         plug_list_add(argv, "--no-cache");
-    if (request->output == STRAKE_OUTPUT_FILE && request->output_type != NULL &&
+    if (request->output == STRAKE_OUTPUT_FILE &&
         (strcmp(request->output_type, "local") == 0 || strcmp(request->output_type, "tar") == 0)) {
         plug_list_add(argv, "--output");
         plug_list_addf(argv, "type=%s,dest=%s", request->output_type, request->output_dest);

@@ -312,8 +312,7 @@ int buildah_build(void *instance, const struct strake_build_request *given, stru
     };
     struct strake_build_result made = { .size = sizeof(made) };
     int rc = buildah_request_check(self, &request, err);
-    if (rc == 0 && request.output == STRAKE_OUTPUT_STAGE &&
-        (request.layout_dir == NULL || request.layout_dir[0] == '\0'))
+    if (rc == 0 && request.output == STRAKE_OUTPUT_STAGE && request.layout_dir[0] == '\0')
         rc = self->host->fail(
             err, STRAKE_EUNSUPPORTED,
             "buildah does not push by digest, and no folder to write to was given");

@@ -55,9 +55,10 @@ void buildah_argv_bud(const struct buildah *self, const struct strake_build_requ
 /** Write what the calls read and append the changes to their environment.
  *  @return 0, STRAKE_ECONFIG, STRAKE_EUNSUPPORTED, STRAKE_EIO, STRAKE_ENOMEM. */
 int buildah_config_make(struct buildah_build *build);
-/** The text of a registries.conf: that of the user, `base`, and after it that loopback hosts and
- *  `plain_host` (may be NULL) are spoken to without TLS, unless `base` speaks of them itself. */
-void buildah_registries(const char *base, const char *plain_host, struct plug_text *out);
+/** The text of a registries.conf: that of the user, `base`, and behind it that these hosts are
+ *  spoken to without TLS, unless `base` speaks of them itself. */
+void buildah_registries(const char *base, const struct plug_list *plain_hosts,
+                        struct plug_text *out);
 
 /* ---- build.c --------------------------------------------------------------------------------- */
 

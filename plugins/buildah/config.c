@@ -30,19 +30,41 @@ static bool is_plain_text(const char *host)
     return true;
 }
 
-void buildah_registries(const char *base, const char *plain_host, struct plug_text *out)
+void buildah_registries(const char *base, const struct plug_list *plain_hosts,
+                        struct plug_text *out)
 {
-    const char *const hosts[] = { "127.0.0.1", "localhost", "[::1]", plain_host };
     plug_text_addf(out, "%s\n", base);
     /* The form of long ago has other tables, and both in one file are refused. */
     if (strstr(base, "[registries.") != NULL)
         return;
-    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-        if (hosts[i] != NULL && is_plain_text(hosts[i]) && !names(plug_text_view(out), hosts[i]))
+    for (size_t i = 0; i < plain_hosts->count; i++) {
+        const char *host = plain_hosts->items[i];
+        if (is_plain_text(host) && !names(plug_text_view(out), host))
             plug_text_addf(out,
                            "[[registry]]\nprefix = \"%s\"\nlocation = \"%s\"\n"
                            "insecure = true\n",
-                           hosts[i], hosts[i]);
+                           host, host);
+    }
+}
+
+/* Loopback hosts, and that of an image or of the images that the build begins with, when the
+ * request says that its registry speaks plain http. */
+static void list_plain_hosts(const struct strake_build_request *request, struct plug_list *hosts)
+{
+    static const char scheme[] = "docker-image://";
+    static const char *const loopback[] = { "127.0.0.1", "localhost", "[::1]" };
+    for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
+        plug_list_add(hosts, loopback[i]);
+    if (!request->plain_http)
+        return;
+    if (request->image[0] != '\0')
+        plug_list_addf(hosts, "%.*s", (int)strcspn(request->image, "/"), request->image);
+    for (size_t i = 0; request->contexts[i] != NULL; i++) {
+        const char *value = request->contexts[i]->value;
+        if (strncmp(value, scheme, strlen(scheme)) == 0 && strchr(value, '@') != NULL) {
+            value += strlen(scheme);
+            plug_list_addf(hosts, "%.*s", (int)strcspn(value, "/"), value);
+        }
     }
 }
 
@@ -77,22 +99,22 @@ static int read_registries(const struct buildah_build *build, char **text)
 
 static int make_registries(struct buildah_build *build)
 {
-    const struct strake_build_request *request = build->request;
-    char host[256] = "";
-    if (request->plain_http && request->image != NULL)
-        snprintf(host, sizeof(host), "%.*s", (int)strcspn(request->image, "/"), request->image);
     char *base = NULL;
     int rc = read_registries(build, &base);
     if (rc < 0)
         return rc;
+    struct plug_list hosts = { 0 };
     struct plug_text text = { 0 };
-    buildah_registries(base, host[0] != '\0' ? host : NULL, &text);
-    rc = text.failed ? plug_fail_nomem(build->host, build->err)
-                     : plug_tempdir_write(build->host, &build->dir, "registries.conf", text.data,
-                                          text.len, build->err);
+    list_plain_hosts(build->request, &hosts);
+    buildah_registries(base, &hosts, &text);
+    rc = text.failed || hosts.failed
+             ? plug_fail_nomem(build->host, build->err)
+             : plug_tempdir_write(build->host, &build->dir, "registries.conf", text.data, text.len,
+                                  build->err);
     if (rc == 0)
         plug_list_addf(&build->env, "CONTAINERS_REGISTRIES_CONF=%s/registries.conf",
                        build->dir.path);
+    plug_list_dispose(&hosts);
     plug_text_dispose(&text);
     free(base);
     return rc;
@@ -103,7 +125,7 @@ static int make_registries(struct buildah_build *build)
 static int make_auth(struct buildah_build *build)
 {
     const char *auth = build->request->auth_json;
-    if (auth == NULL || auth[0] == '\0')
+    if (auth[0] == '\0')
         return 0;
     plug_list_addf(&build->env, "REGISTRY_AUTH_FILE=%s/auth.json", build->dir.path);
     return plug_tempdir_write(build->host, &build->dir, "auth.json", auth, strlen(auth),

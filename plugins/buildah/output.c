@@ -111,8 +111,10 @@ static int write_archive(struct buildah_build *build)
 {
     const struct strake_host *host = build->host;
     const char *dest = build->request->output_dest;
+    const char *name = build->request->image;
     char *part = plug_format("%s.part", dest);
-    char *target = plug_format("%s-archive:%s.part", build->request->output_type, dest);
+    char *target = plug_format("%s-archive:%s.part%s%s", build->request->output_type, dest,
+                               name[0] != '\0' ? ":" : "", name);
     int rc = part != NULL && target != NULL ? 0 : plug_fail_nomem(host, build->err);
     if (rc == 0 && unlink(part) < 0 && errno != ENOENT)
         rc = host->fail(build->err, STRAKE_EIO, "%s cannot be written: %s", part, strerror(errno));

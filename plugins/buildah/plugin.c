@@ -8,6 +8,9 @@
 #include "common/options.h"
 
 #define PROBE_MS 3000
+/* It pushes nothing by digest, and knows neither here-documents nor COPY --link, source policies or
+ * caches that travel. */
+#define BUILDAH_FEATURES 0
 
 static const struct plug_option table[] = {
     PLUG_OPTION(struct buildah, program, .kind = PLUG_STRING),
@@ -163,8 +166,7 @@ static int probe(void *instance, struct strake_job *job, struct strake_builder_i
         host->err_hint(err, "install buildah, or give its path as the builder's option program");
         return STRAKE_EBUILDER;
     }
-    /* No bit of features: it pushes nothing by digest, and knows neither here-documents nor
-     * COPY --link, source policies or caches that travel. */
+    found.features = BUILDAH_FEATURES;
     add_platforms(&found);
     memcpy(info, &found, info->size < sizeof(found) ? info->size : sizeof(found));
     return 0;
@@ -195,6 +197,7 @@ static const struct strake_builder_v1 builder = {
     .probe = probe,
     .command = command,
     .build = buildah_build,
+    .features = BUILDAH_FEATURES,
 };
 
 static const struct strake_interface interfaces[] = { { "builder/1", &builder }, { NULL, NULL } };

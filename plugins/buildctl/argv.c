@@ -143,58 +143,61 @@ static void add_secrets(struct plug_list *argv, const struct strake_build_secret
 
 /* ---- what comes out of it -------------------------------------------------------------------- */
 
-static bool is_empty(const char *text)
+/* Pushed by digest, or written to a folder as an OCI layout. */
+static void stage_record(const struct strake_build_request *request, struct plug_text *record)
 {
-    return text == NULL || text[0] == '\0';
+    if (request->image[0] == '\0') {
+        const char *dir = request->layout_dir;
+        plug_csv_add(record, "type", "oci");
+        plug_csv_add(record, "dest", dir[0] != '\0' ? dir : BUILDCTL_LAYOUT);
+        plug_csv_add(record, "tar", "false");
+        return;
+    }
+    plug_csv_add(record, "type", "image");
+    plug_csv_add(record, "name", request->image);
+    plug_csv_add(record, "push", "true");
+    plug_csv_add(record, "push-by-digest", "true");
+    plug_csv_add(record, "oci-mediatypes", "true");
+    if (request->plain_http)
+        plug_csv_add(record, "registry.insecure", "true");
+}
+
+static int file_record(const struct buildctl *self, const struct strake_build_request *request,
+                       struct plug_text *record, struct strake_err *err)
+{
+    const char *type = request->output_type;
+    bool archive = strcmp(type, "oci") == 0 || strcmp(type, "docker") == 0;
+    if (!archive && strcmp(type, "local") != 0 && strcmp(type, "tar") != 0)
+        return self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl cannot write type=%s", type);
+    if (request->output_dest[0] == '\0')
+        return self->host->fail(err, STRAKE_EUSAGE, "type=%s needs a dest", type);
+    plug_csv_add(record, "type", type);
+    plug_csv_add(record, "dest", request->output_dest);
+    if (archive && request->image[0] != '\0')
+        plug_csv_add(record, "name", request->image);
+    return 0;
 }
 
 static int add_output(const struct buildctl *self, const struct strake_build_request *request,
                       struct plug_list *argv, struct strake_err *err)
 {
-    static const char *const types[] = { "oci", "docker", "local", "tar", NULL };
     struct plug_text record = { 0 };
+    int rc = 0;
     switch (request->output) {
     case STRAKE_OUTPUT_NONE:
         return 0;
     case STRAKE_OUTPUT_STAGE:
-        if (is_empty(request->image) && is_empty(request->layout_dir))
-            return self->host->fail(err, STRAKE_EUSAGE,
-                                    "neither a repository nor a folder to write to was named");
-        if (is_empty(request->image)) {
-            plug_csv_add(&record, "type", "oci");
-            plug_csv_add(&record, "tar", "false");
-            plug_csv_add(&record, "dest", request->layout_dir);
-            break;
-        }
-        plug_csv_add(&record, "type", "image");
-        plug_csv_add(&record, "name", request->image);
-        plug_csv_add(&record, "push", "true");
-        plug_csv_add(&record, "push-by-digest", "true");
-        plug_csv_add(&record, "oci-mediatypes", "true");
-        if (request->plain_http)
-            plug_csv_add(&record, "registry.insecure", "true");
+        stage_record(request, &record);
         break;
-    case STRAKE_OUTPUT_FILE: {
-        size_t i = 0;
-        while (types[i] != NULL && request->output_type != NULL &&
-               strcmp(types[i], request->output_type) != 0)
-            i++;
-        if (request->output_type == NULL || types[i] == NULL)
-            return self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl cannot write type=%s",
-                                    request->output_type != NULL ? request->output_type : "");
-        if (request->output_dest == NULL || request->output_dest[0] == '\0')
-            return self->host->fail(err, STRAKE_EUSAGE, "type=%s needs a dest",
-                                    request->output_type);
-        plug_csv_add(&record, "type", request->output_type);
-        plug_csv_add(&record, "dest", request->output_dest);
-        if (!is_empty(request->image))
-            plug_csv_add(&record, "name", request->image);
+    case STRAKE_OUTPUT_FILE:
+        rc = file_record(self, request, &record, err);
         break;
-    }
     default:
-        return self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl does not know output %d",
-                                (int)request->output);
+        rc = self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl does not know output %d",
+                              (int)request->output);
     }
+    if (rc < 0)
+        return rc;
     plug_list_add(argv, "--output");
     plug_list_take(argv, plug_text_take(&record));
     return 0;
@@ -266,7 +269,7 @@ int buildctl_env_build(const struct buildctl *self, const struct strake_build_re
 {
     /* buildctl makes this a build argument by itself; who wants it names it as one. */
     plug_list_add(env, "SOURCE_DATE_EPOCH");
-    if (request->auth_json != NULL && request->auth_json[0] != '\0') {
+    if (request->auth_json[0] != '\0') {
         if (strlen(request->auth_json) > VARIABLE_MAX)
             return self->host->fail(err, STRAKE_EUNSUPPORTED,
                                     "the registry credentials are longer than %zu bytes",

@@ -176,9 +176,9 @@ static int read_result(struct build *build, struct strake_build_result *result)
         return 0; /* a folder or a plain tar has no digest */
     if (!named)
         return build->host->fail(build->err, STRAKE_EBUILDER,
-                                 "the build is done, but %s names no digest of what it pushed",
+                                 "the build is done, but %s names no digest of what it made",
                                  build->self->program);
-    result->pushed = request->image != NULL && request->image[0] != '\0';
+    result->pushed = request->image[0] != '\0';
     return 0;
 }
 
@@ -242,7 +242,12 @@ int buildctl_build(void *instance, const struct strake_build_request *given, str
     build.events.dockerfile = dockerfile_name(&request);
     build.lines.ctx = &build;
     struct strake_build_result made = { .size = sizeof(made) };
-    int rc = buildctl_reach(self, job, err);
+    int rc = 0;
+    if (request.output == STRAKE_OUTPUT_STAGE && request.image[0] == '\0' &&
+        request.layout_dir[0] == '\0')
+        rc = self->host->fail(err, STRAKE_EUSAGE, "neither a repository nor a folder was named");
+    if (rc == 0)
+        rc = buildctl_reach(self, job, err);
     if (rc == 0)
         rc = prepare(&build);
     if (rc == 0)

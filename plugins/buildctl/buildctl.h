@@ -42,6 +42,9 @@ int buildctl_reach(const struct buildctl *self, struct strake_job *job, struct s
 
 /* ---- argv.c ---------------------------------------------------------------------------------- */
 
+/** Stands in a command line for the folder that a build is given later. */
+#define BUILDCTL_LAYOUT "LAYOUT"
+
 /** Append program, address and TLS options: how every call of buildctl begins. */
 void buildctl_argv_begin(const struct buildctl *self, struct plug_list *argv);
 /** Append the command line of a build; `metadata_file` takes what it says of the result.

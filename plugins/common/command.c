@@ -84,6 +84,11 @@ void plug_request_read(const struct strake_build_request *request, struct strake
     out->contexts = out->contexts != NULL ? out->contexts : no_pairs;
     out->cache_import = out->cache_import != NULL ? out->cache_import : no_texts;
     out->cache_export = out->cache_export != NULL ? out->cache_export : no_texts;
+    out->image = text_or_empty(out->image);
+    out->layout_dir = text_or_empty(out->layout_dir);
+    out->output_type = text_or_empty(out->output_type);
+    out->output_dest = text_or_empty(out->output_dest);
+    out->auth_json = text_or_empty(out->auth_json);
     out->secrets = out->secrets != NULL ? out->secrets : no_secrets;
 }
 

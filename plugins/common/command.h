@@ -13,8 +13,7 @@ int plug_list_json(const struct plug_list *list, const struct strake_host *host,
                    struct strake_buf *buf);
 
 /** A request as this plugin knows it: what a smaller caller left out is zero, and no list or text
- *  is NULL but those that may be: `image`, `layout_dir`, `output_type`, `output_dest`,
- *  `auth_json`. `out` borrows from `request`. */
+ *  is NULL. `out` borrows from `request`. */
 void plug_request_read(const struct strake_build_request *request,
                        struct strake_build_request *out);
 

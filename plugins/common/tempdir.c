@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 int plug_tempdir_make(const struct strake_host *host, struct plug_tempdir *dir,
-                        struct strake_err *err)
+                      struct strake_err *err)
 {
     const char *base = getenv("TMPDIR");
     if (base == NULL || base[0] != '/')
@@ -47,7 +47,7 @@ static int write_all(int fd, const char *data, size_t len)
 }
 
 int plug_tempdir_write(const struct strake_host *host, const struct plug_tempdir *dir,
-                         const char *name, const void *data, size_t len, struct strake_err *err)
+                       const char *name, const void *data, size_t len, struct strake_err *err)
 {
     char path[PATH_MAX];
     int path_len = snprintf(path, sizeof(path), "%s/%s", dir->path, name);

@@ -13,10 +13,10 @@ struct plug_tempdir {
 
 /** Make the folder, mode 0700, under $TMPDIR or /tmp. @return 0 or STRAKE_EIO. */
 int plug_tempdir_make(const struct strake_host *host, struct plug_tempdir *dir,
-                        struct strake_err *err);
+                      struct strake_err *err);
 /** A file in it, mode 0600, with these bytes. @return 0 or STRAKE_EIO. */
 int plug_tempdir_write(const struct strake_host *host, const struct plug_tempdir *dir,
-                         const char *name, const void *data, size_t len, struct strake_err *err);
+                       const char *name, const void *data, size_t len, struct strake_err *err);
 /** Read a whole file of at most `max` bytes as a string of the caller's (free()); `len` may
  *  be NULL.
  *  @return 0, STRAKE_EIO, STRAKE_ETOOBIG, STRAKE_ENOMEM; nothing is described. */

@@ -135,6 +135,31 @@ static void argv_writes_files(void **state)
     assert_string_equal(words_of(&lab, &request), BEGIN FOLDER "--output|type=local,dest=/o|" END);
 }
 
+static void argv_names_the_image_in_an_archive(void **state)
+{
+    (void)state;
+    struct strake_build_request request = { REQUEST, .output = STRAKE_OUTPUT_FILE,
+                                            .output_type = "docker", .output_dest = "/a.tar",
+                                            .image = "h:5000/app:1" };
+    assert_string_equal(words_of(&lab, &request),
+                        BEGIN FOLDER "--output|type=docker,dest=/a.tar,name=h:5000/app:1|" END);
+    request.output_type = "tar";
+    assert_string_equal(words_of(&lab, &request),
+                        BEGIN FOLDER "--output|type=tar,dest=/a.tar|" END);
+}
+
+static void argv_stages_in_a_folder_without_a_repository(void **state)
+{
+    (void)state;
+    struct strake_build_request request = { REQUEST, .output = STRAKE_OUTPUT_STAGE, .image = "",
+                                            .layout_dir = "/l" };
+    assert_string_equal(words_of(&lab, &request),
+                        BEGIN FOLDER "--output|type=oci,dest=/l,tar=false|" END);
+    request.layout_dir = ""; /* a plan does not know it yet */
+    assert_string_equal(words_of(&lab, &request),
+                        BEGIN FOLDER "--output|type=oci,dest=LAYOUT,tar=false|" END);
+}
+
 static void argv_refuses_what_buildctl_cannot_do(void **state)
 {
     (void)state;
@@ -149,7 +174,6 @@ static void argv_refuses_what_buildctl_cannot_do(void **state)
           "zip" },
         { { REQUEST, .output = STRAKE_OUTPUT_FILE, .output_type = "oci" }, STRAKE_EUSAGE, "dest" },
         { { REQUEST, .output = STRAKE_OUTPUT_FILE }, STRAKE_EUNSUPPORTED, "type=" },
-        { { REQUEST, .output = STRAKE_OUTPUT_STAGE }, STRAKE_EUSAGE, "repository" },
         { { REQUEST, .output = (enum strake_output)9 }, STRAKE_EUNSUPPORTED, "9" },
         { { REQUEST, .contexts = (const struct strake_pair *const[]){ &tagged, NULL } },
           STRAKE_EUNSUPPORTED,
@@ -316,6 +340,8 @@ int main(void)
         cmocka_unit_test_setup(argv_reads_no_more_than_a_smaller_caller_gave, fake_reset),
         cmocka_unit_test_setup(argv_finds_the_dockerfile_wherever_it_is, fake_reset),
         cmocka_unit_test_setup(argv_writes_files, fake_reset),
+        cmocka_unit_test_setup(argv_names_the_image_in_an_archive, fake_reset),
+        cmocka_unit_test_setup(argv_stages_in_a_folder_without_a_repository, fake_reset),
         cmocka_unit_test_setup(argv_refuses_what_buildctl_cannot_do, fake_reset),
         cmocka_unit_test_setup(argv_has_the_tls_options_before_the_command, fake_reset),
         cmocka_unit_test_setup(secrets_go_by_the_environment_alone, fake_reset),
