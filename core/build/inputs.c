@@ -125,6 +125,8 @@ static int collect_bases(struct strake_plan_target *target,
     rc = strake_dockerfile_bases(dockerfile, stage, &target->args, &names, err);
     for (size_t i = 0; rc == 0 && i < names.count; i++) {
         char digest[STRAKE_DIGEST_TEXT];
+        if (strake_pairs_get(&target->contexts, names.items[i]) != NULL)
+            continue; /* the name stands for that context, not for an image */
         rc = look_up(stores, names.items[i], bases, job, digest, err);
         if (rc == 0 && strake_pairs_set(&target->inputs.bases, names.items[i], digest) < 0)
             rc = strake_fail_nomem(err);
