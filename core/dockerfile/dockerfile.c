@@ -60,7 +60,7 @@ static int read_all(struct strake_parse *parse, struct strake_lines *lines,
                     struct strake_dockerfile *out)
 {
     struct strake_buf logical = STRAKE_BUF(STRAKE_DOCKERFILE_MAX);
-    struct strake_instruction *instruction;
+    struct strake_instruction *instruction = NULL;
     size_t cap = 0;
     int rc;
 

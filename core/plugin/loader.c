@@ -151,7 +151,7 @@ int strake_loader_main(const char *path, void *library, const struct strake_plug
 
 static int load_file(const char *path, const char *name, struct entry **out, struct strake_err *err)
 {
-    const struct strake_plugin *given;
+    const struct strake_plugin *given = NULL;
     struct entry *entry;
     void *library;
     int rc = strake_elf_check_owner(path, err);
