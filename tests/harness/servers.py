@@ -113,9 +113,9 @@ class BuildKit:
 
 
 class Ntfy:
-    """ntfy; with `users` everything is denied to others."""
+    """ntfy; with `users` everything is denied to others. `settings` go into its configuration."""
 
-    def __init__(self, folder: Path, users: dict | None = None):
+    def __init__(self, folder: Path, users: dict | None = None, settings: dict | None = None):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.program = tool("ntfy", "ntfy/usr/bin/ntfy")
@@ -124,6 +124,7 @@ class Ntfy:
         lines = [f'base-url: "{self.url}"', f'listen-http: "127.0.0.1:{self.port}"', f'cache-file: "{folder}/cache.db"']
         if users:
             lines += [f'auth-file: "{folder}/auth.db"', 'auth-default-access: "deny-all"']
+        lines += [f"{name}: {value}" for name, value in (settings or {}).items()]
         self.config = folder / "server.yml"
         self.config.write_text("\n".join(lines) + "\n")
         self.server = Server("ntfy", [self.program, "serve", "--config", self.config], folder / "log")

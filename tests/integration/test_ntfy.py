@@ -3,19 +3,18 @@
 import base64
 import json
 import os
-import shutil
-import socket
 import subprocess
 import threading
 import time
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("STRAKE_BUILD", ROOT / "build" / "dev"))
+from harness.process import free_port
+from harness.program import ROOT
+from harness.servers import Ntfy
+
+BUILD = ROOT / "build" / os.environ.get("STRAKE_TEST_PRESET", "dev")
 DRIVE = BUILD / "tests" / "notifier_drive"
 PLUGINS = BUILD / "lib" / "strake" / "plugins"
 SECRET = {"secret": "PASSWORD"}
@@ -52,65 +51,25 @@ def send(options, password="correct horse", **message):
 # ---- a real server -------------------------------------------------------------------------------
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Fleet(Ntfy):
+    """alice may do all, bob may only write to `builds`; nobody else anything."""
 
+    def __init__(self, folder):
+        super().__init__(folder, users={"alice": "correct horse"})
+        self.admin("user", "add", "bob", env={"NTFY_PASSWORD": "correct horse"})
+        self.admin("access", "bob", "builds", "write-only")
+        self.token = next(word for word in self.admin("token", "add", "alice").split()
+                          if word.startswith("tk_"))
 
-class Ntfy:
-    """The ntfy server: alice may do all, bob may only write to `builds`; nobody else anything."""
-
-    def __init__(self, folder, **settings):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.config = folder / "server.yml"
-        self.config.write_text(json.dumps({
-            "listen-http": f"127.0.0.1:{self.port}", "base-url": self.url,
-            "cache-file": str(folder / "cache.db"), "auth-file": str(folder / "user.db"),
-            "auth-default-access": "deny-all", **settings}))
-        with open(folder / "log", "wb") as log:
-            self.process = subprocess.Popen(["ntfy", "serve", "-c", self.config], stdout=log,
-                                            stderr=log)
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    break
-            time.sleep(0.05)
-        else:
-            self.stop()
-            raise RuntimeError("ntfy does not answer")
-        for user in ("alice", "bob"):
-            self.admin("user", "-c", self.config, "add", user)
-        self.admin("access", "-c", self.config, "alice", "*", "read-write")
-        self.admin("access", "-c", self.config, "bob", "builds", "write-only")
-        told = self.admin("token", "-c", self.config, "add", "alice")
-        self.token = next(word for word in told.split() if word.startswith("tk_"))
-
-    def admin(self, *arguments):
-        env = {"PATH": os.environ["PATH"], "NTFY_PASSWORD": "correct horse"}
-        done = subprocess.run(["ntfy", *arguments], env=env, capture_output=True, timeout=30,
-                              check=True)
-        return (done.stdout + done.stderr).decode()
-
-    def messages(self, topic="builds"):
+    def seen(self, topic):
         """What a subscriber sees, oldest first."""
         login = base64.b64encode(b"alice:correct horse").decode()
-        request = urllib.request.Request(f"{self.url}/{topic}/json?poll=1",
-                                         headers={"Authorization": f"Basic {login}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return [json.loads(line) for line in answer.read().splitlines()]
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
+        return self.messages(topic, {"Authorization": f"Basic {login}"}, count=0)
 
 
 @pytest.fixture(scope="module")
 def ntfy(tmp_path_factory):
-    if not shutil.which("ntfy"):
-        pytest.skip("ntfy is not installed: ./dev setup")
-    server = Ntfy(tmp_path_factory.mktemp("ntfy"))
+    server = Fleet(tmp_path_factory.mktemp("fleet"))
     yield server
     server.stop()
 
@@ -123,7 +82,7 @@ def test_a_message_arrives_with_all_that_it_has(ntfy):
     receipt = send(alice(ntfy, "whole", tags=["whale"]), id="m-1", title="Gebaut: k8s-tmux 🚢",
                    text="v1.2.3 in 41 s\nzweite Zeile", click="https://example.org/run/1",
                    priority=5, tags=["tada", "ci"])
-    (message,) = ntfy.messages("whole")
+    (message,) = ntfy.seen("whole")
     assert message["id"] == receipt
     assert message["title"] == "Gebaut: k8s-tmux 🚢"
     assert message["message"] == "v1.2.3 in 41 s\nzweite Zeile"
@@ -134,30 +93,30 @@ def test_a_message_arrives_with_all_that_it_has(ntfy):
 
 def test_the_topic_may_be_the_end_of_the_url(ntfy):
     send({"url": f"{ntfy.url}/tail/", "username": "alice", "password": SECRET}, text="hello")
-    assert [m["message"] for m in ntfy.messages("tail")] == ["hello"]
+    assert [m["message"] for m in ntfy.seen("tail")] == ["hello"]
 
 
 def test_a_token_is_enough(ntfy):
     send({"url": ntfy.url, "topic": "token", "token": SECRET}, password=ntfy.token, text="hello")
-    assert [m["message"] for m in ntfy.messages("token")] == ["hello"]
+    assert [m["message"] for m in ntfy.seen("token")] == ["hello"]
 
 
 def test_a_title_alone_is_the_message(ntfy):
     send(alice(ntfy, "title"), title="done", text="")
-    (message,) = ntfy.messages("title")
+    (message,) = ntfy.seen("title")
     assert message["message"] == "done" and "title" not in message
 
 
 def test_the_priority_of_the_notifier_wins(ntfy):
     send(alice(ntfy, "loud", priority=4), text="hello", priority=1)
-    assert ntfy.messages("loud")[0]["priority"] == 4
+    assert ntfy.seen("loud")[0]["priority"] == 4
 
 
 @pytest.mark.parametrize("character", ["x", "ü", "€", "🚢"])
 def test_a_long_message_is_cut_between_characters_and_is_no_attachment(ntfy, character):
     topic = f"long-{len(character.encode())}"
     send(alice(ntfy, topic), text="." + character * 5000)
-    (message,) = ntfy.messages(topic)
+    (message,) = ntfy.seen(topic)
     assert "attachment" not in message
     assert len(message["message"].encode()) in range(4092, 4096)
     assert message["message"].strip(".…") == character * (len(message["message"]) - 2)
@@ -166,7 +125,7 @@ def test_a_long_message_is_cut_between_characters_and_is_no_attachment(ntfy, cha
 
 def test_a_message_of_the_full_length_is_not_cut(ntfy):
     send(alice(ntfy, "full"), text="x" * 4095)
-    assert ntfy.messages("full")[0]["message"] == "x" * 4095
+    assert ntfy.seen("full")[0]["message"] == "x" * 4095
 
 
 def test_a_wrong_password_is_final_and_stays_secret(ntfy):
@@ -196,7 +155,7 @@ def test_a_user_without_the_right_to_publish_is_told_so(ntfy):
 
 def test_ping_sends_nothing(ntfy):
     assert drive(alice(ntfy, "quiet"), "ping") == f"{ntfy.url} answers"
-    assert ntfy.messages("quiet") == []
+    assert ntfy.seen("quiet") == []
 
 
 def test_ping_of_a_user_that_only_writes_is_no_failure(ntfy):
@@ -210,15 +169,10 @@ def test_ping_finds_a_wrong_password(ntfy):
     assert failed.value.kind == "auth"
 
 
-def test_limits_that_pass_are_tried_again_and_others_are_not(tmp_path, ntfy):
-    (tmp_path / "requests").mkdir()
-    (tmp_path / "messages").mkdir()
-    # The address is limited as long as it is not logged in.
-    hasty = Ntfy(tmp_path / "requests", **{"visitor-request-limit-burst": 2,
-                                           "visitor-request-limit-replenish": "1h",
-                                           "auth-default-access": "read-write"})
-    daily = Ntfy(tmp_path / "messages", **{"visitor-message-daily-limit": 2,
-                                           "auth-default-access": "read-write"})
+def test_limits_that_pass_are_tried_again_and_others_are_not(tmp_path):
+    hasty = Ntfy(tmp_path / "requests", settings={"visitor-request-limit-burst": 2,
+                                                  "visitor-request-limit-replenish": "1h"})
+    daily = Ntfy(tmp_path / "messages", settings={"visitor-message-daily-limit": 2})
     try:
         for _ in range(2):
             send({"url": hasty.url, "topic": "x"}, text="hello")
