@@ -4,17 +4,16 @@ lies (fake_registry.py)."""
 import base64
 import json
 import os
-import shutil
 import socket
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 from fake_registry import INDEX, MANIFEST, FakeRegistry, digest_of, error, manifest_answer
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("STRAKE_BUILD", ROOT / "build" / "dev"))
+from harness.process import free_port
+from harness.program import ROOT
+
+BUILD = ROOT / "build" / os.environ.get("STRAKE_TEST_PRESET", "dev")
 DRIVE = BUILD / "tests" / "registry_drive"
 PLUGINS = BUILD / "lib" / "strake" / "plugins"
 
@@ -81,45 +80,10 @@ def auth_of(user, password):
 # ---- real registries ----------------------------------------------------------------------------
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class RealRegistry:
-    """Debian's docker-registry on a free port."""
-
-    def __init__(self, folder, auth=""):
-        port = free_port()
-        self.host = f"127.0.0.1:{port}"
-        config = folder / "registry.yml"
-        config.write_text(f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
-                          f"storage: {{filesystem: {{rootdirectory: {folder}/data}},"
-                          f" delete: {{enabled: true}}}}\nhttp: {{addr: \"{self.host}\"}}\n{auth}")
-        with open(folder / "log", "wb") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log,
-                                            stderr=log)
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            time.sleep(0.05)
-        self.stop()
-        raise RuntimeError("docker-registry does not answer")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    if not shutil.which("docker-registry"):
-        pytest.skip("docker-registry is not installed: ./dev setup")
-    server = RealRegistry(tmp_path_factory.mktemp("registry"))
-    yield server
-    server.stop()
+@pytest.fixture(params=["registry", "registry3"])
+def real(request):
+    """Each of the real registries."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -136,52 +100,52 @@ def put_image(files, repository, *tags):
             *[("put", repository, tag, MANIFEST, files / "image") for tag in tags]]
 
 
-def test_an_image_goes_up_and_comes_down_with_the_same_bytes(drive, registry, files):
-    drive.oci(registry.host, *put_image(files, "round/trip", "v1", "v2"))
-    assert drive.oci(registry.host, ("get", "round/trip", "v1")) == IMAGE
-    assert drive.oci(registry.host, ("get", "round/trip", digest_of(IMAGE))) == IMAGE
-    assert drive.oci(registry.host, ("resolve", "round/trip", "v2")).decode().split() == [
+def test_an_image_goes_up_and_comes_down_with_the_same_bytes(drive, real, files):
+    drive.oci(real.host, *put_image(files, "round/trip", "v1", "v2"))
+    assert drive.oci(real.host, ("get", "round/trip", "v1")) == IMAGE
+    assert drive.oci(real.host, ("get", "round/trip", digest_of(IMAGE))) == IMAGE
+    assert drive.oci(real.host, ("resolve", "round/trip", "v2")).decode().split() == [
         digest_of(IMAGE), MANIFEST, str(len(IMAGE))]
-    assert drive.oci(registry.host, ("tags", "round/trip")).split() == [b"v1", b"v2"]
+    assert drive.oci(real.host, ("tags", "round/trip")).split() == [b"v1", b"v2"]
 
 
-def test_other_clients_see_the_same_image(drive, registry, files):
-    drive.oci(registry.host, *put_image(files, "seen/by-others", "v1"))
+def test_other_clients_see_the_same_image(drive, real, files):
+    drive.oci(real.host, *put_image(files, "seen/by-others", "v1"))
     seen = subprocess.run(["skopeo", "inspect", "--raw", "--tls-verify=false",
-                           f"docker://{registry.host}/seen/by-others:v1"],
+                           f"docker://{real.host}/seen/by-others:v1"],
                           capture_output=True, check=True)
     assert seen.stdout == IMAGE
 
 
-def test_a_blob_comes_down_from_any_place(drive, registry, files):
+def test_a_blob_comes_down_from_any_place(drive, real, files):
     layer = (files / "layer").read_bytes()
-    drive.oci(registry.host, ("blob-put", "blobs", digest_of(layer), files / "layer"))
-    assert drive.oci(registry.host, ("stat", "blobs", digest_of(layer))) == b"700000\n"
+    drive.oci(real.host, ("blob-put", "blobs", digest_of(layer), files / "layer"))
+    assert drive.oci(real.host, ("stat", "blobs", digest_of(layer))) == b"700000\n"
     for offset in (0, 1, 699_999, 700_000):
         if offset < len(layer):
-            got = drive.oci(registry.host, ("blob-get", "blobs", digest_of(layer), offset))
+            got = drive.oci(real.host, ("blob-get", "blobs", digest_of(layer), offset))
             assert got == layer[offset:]
 
 
-def test_an_empty_blob_goes_up(drive, registry, tmp_path):
+def test_an_empty_blob_goes_up(drive, real, tmp_path):
     (tmp_path / "empty").write_bytes(b"")
-    drive.oci(registry.host, ("blob-put", "empty", digest_of(b""), tmp_path / "empty"))
-    assert drive.oci(registry.host, ("stat", "empty", digest_of(b""))) == b"0\n"
+    drive.oci(real.host, ("blob-put", "empty", digest_of(b""), tmp_path / "empty"))
+    assert drive.oci(real.host, ("stat", "empty", digest_of(b""))) == b"0\n"
 
 
-def test_a_blob_is_mounted_from_another_repository(drive, registry, files):
+def test_a_blob_is_mounted_from_another_repository(drive, real, files):
     layer = digest_of((files / "layer").read_bytes())
     absent = digest_of(b"never seen")
-    out = drive.oci(registry.host, ("blob-put", "mount/from", layer, files / "layer"),
+    out = drive.oci(real.host, ("blob-put", "mount/from", layer, files / "layer"),
                     ("mount", "mount/to", layer, "mount/from"),
                     ("stat", "mount/to", layer),
                     ("mount", "mount/to", absent, "mount/from"))
     assert out.split() == [b"mounted", b"700000", b"not", b"mounted"]
 
 
-def test_wrong_bytes_under_a_digest_are_refused(drive, registry, files):
+def test_wrong_bytes_under_a_digest_are_refused(drive, real, files):
     with pytest.raises(Failed) as failed:
-        drive.oci(registry.host, ("blob-put", "wrong", digest_of(CONFIG), files / "layer"))
+        drive.oci(real.host, ("blob-put", "wrong", digest_of(CONFIG), files / "layer"))
     assert "DIGEST_INVALID" in failed.value.text
     assert failed.value.code == -23
 
@@ -189,51 +153,49 @@ def test_wrong_bytes_under_a_digest_are_refused(drive, registry, files):
 @pytest.mark.parametrize("command", [("get", "round/trip", "nope"), ("resolve", "nope", "v1"),
                                      ("tags", "nope"), ("stat", "nope", digest_of(b"x")),
                                      ("blob-get", "nope", digest_of(b"x"), 0)])
-def test_what_is_absent_is_not_called_absent_for_certain(drive, registry, command):
+def test_what_is_absent_is_not_called_absent_for_certain(drive, real, command):
     with pytest.raises(Failed) as failed:
-        drive.oci(registry.host, command)
+        drive.oci(real.host, command)
     assert failed.value.code == -22
     assert "not found, or not visible with these credentials" in failed.value.text
-    assert registry.host in failed.value.text
+    assert real.host in failed.value.text
 
 
-def test_a_manifest_is_deleted_by_digest_and_not_by_tag(drive, registry, files):
-    drive.oci(registry.host, *put_image(files, "deleted", "v1"))
+def test_a_tag_is_deleted_where_the_registry_can(drive, registry, registry3, files):
+    commands = put_image(files, "deleted", "v1", "v2")
+    drive.oci(registry.host, *commands)
     with pytest.raises(Failed) as failed:
         drive.oci(registry.host, ("delete", "deleted", "v1"))
-    assert failed.value.code == -24  # registry 2.8 knows no deletion of a tag
-    drive.oci(registry.host, ("delete", "deleted", digest_of(IMAGE)))
+    assert failed.value.code == -24 and registry.tags("deleted") == ["v1", "v2"]
+    drive.oci(registry3.host, *commands, ("delete", "deleted", "v1"))
+    assert registry3.tags("deleted") == ["v2"]
+
+
+def test_a_manifest_is_deleted_by_digest(drive, real, files):
+    drive.oci(real.host, *put_image(files, "gone", "v1"), ("delete", "gone", digest_of(IMAGE)))
     with pytest.raises(Failed):
-        drive.oci(registry.host, ("resolve", "deleted", "v1"))
+        drive.oci(real.host, ("resolve", "gone", "v1"))
 
 
-def test_basic_authorisation_from_each_place(drive, tmp_path, files):
-    if not shutil.which("docker-registry"):
-        pytest.skip("docker-registry is not installed: ./dev setup")
-    # The password is "captain's log".
-    (tmp_path / "htpasswd").write_text(
-        "mate:$2b$04$VuQTynHg42kWOkdfzOPED.5l1VGKY2C9./7ntXRtu/HILTJU7W8BC\n")
-    server = RealRegistry(tmp_path, f"auth: {{htpasswd: {{realm: r, path: {tmp_path}/htpasswd}}}}\n")
-    try:
-        with pytest.raises(Failed) as failed:
-            drive.oci(server.host, ("tags", "app"))
-        assert failed.value.kind == "auth"
-        assert "no credentials" in failed.value.hint
-        drive.docker_config({"auths": {server.host: {"auth": auth_of("mate", "wrong word")}}})
-        with pytest.raises(Failed) as failed:
-            drive.oci(server.host, ("tags", "app"))
-        assert failed.value.kind == "auth"
-        assert ".docker/config.json" in failed.value.hint
-        assert "wrong word" not in failed.value.whole
-        drive.docker_config({"auths": {server.host: {"auth": auth_of("mate", "captain's log")}}})
-        drive.oci(server.host, *put_image(files, "app", "v1"))
-        (drive.home / ".docker" / "config.json").unlink()
-        drive.env["PASSWORD"] = "captain's log"
-        out = drive.oci(server.host, ("tags", "app"), ("ping",), username="mate",
-                        password={"secret": "PASSWORD"})
-        assert out.startswith(b"v1\nhttp, credentials from registry")
-    finally:
-        server.stop()
+def test_basic_authorisation_from_each_place(drive, private_registry, files):
+    host, password = private_registry.host, "s3cret-password"
+    with pytest.raises(Failed) as failed:
+        drive.oci(host, ("tags", "app"))
+    assert failed.value.kind == "auth"
+    assert "no credentials" in failed.value.hint
+    drive.docker_config({"auths": {host: {"auth": auth_of("dev", "wrong word")}}})
+    with pytest.raises(Failed) as failed:
+        drive.oci(host, ("tags", "app"))
+    assert failed.value.kind == "auth"
+    assert ".docker/config.json" in failed.value.hint
+    assert "wrong word" not in failed.value.whole
+    drive.docker_config({"auths": {host: {"auth": auth_of("dev", password)}}})
+    drive.oci(host, *put_image(files, "app", "v1"))
+    (drive.home / ".docker" / "config.json").unlink()
+    drive.env["PASSWORD"] = password
+    out = drive.oci(host, ("tags", "app"), ("ping",), username="dev",
+                    password={"secret": "PASSWORD"})
+    assert out.startswith(b"v1\nhttp, credentials from registry")
 
 
 # ---- tokens --------------------------------------------------------------------------------------
@@ -876,7 +838,7 @@ def test_a_layout_keeps_an_image(layout, files):
     assert layout(("stat", "", digest_of(CONFIG))) == b"2\n"
 
 
-def test_other_clients_read_a_layout_and_write_one(layout, files, registry, drive, tmp_path):
+def test_other_clients_read_a_layout_and_write_one(layout, files, drive, tmp_path):
     layout(*put_image(files, "", "v1"))
     seen = subprocess.run(["skopeo", "inspect", "--raw", f"oci:{layout.path}:v1"],
                           capture_output=True, check=True)
