@@ -141,12 +141,12 @@ static int enter_folder(struct walk *walk, struct level *above, const char *name
                         const struct stat *st, bool ignored, const bool *matched)
 {
     size_t count = strake_ignore_count(walk->ignore);
-    struct strake_span path = {walk->path.data, walk->path.len};
-    struct level level = {.above = above,
-                          .path_len = walk->path.len,
-                          .mode = st->st_mode,
-                          .written = false,
-                          .depth = above->depth + 1};
+    struct strake_span path = { walk->path.data, walk->path.len };
+    struct level level = { .above = above,
+                           .path_len = walk->path.len,
+                           .mode = st->st_mode,
+                           .written = false,
+                           .depth = above->depth + 1 };
     int rc = 0;
     if (ignored && !strake_ignore_reaches(walk->ignore, path))
         return 0;
@@ -176,7 +176,7 @@ static int enter_folder(struct walk *walk, struct level *above, const char *name
 static int visit(struct walk *walk, struct level *level, const char *name, bool *matched)
 {
     struct stat st;
-    struct strake_span path = {walk->path.data, walk->path.len};
+    struct strake_span path = { walk->path.data, walk->path.len };
     bool ignored =
         walk->ignore != NULL && strake_ignore_step(walk->ignore, path, level->matched, matched);
     int rc = walk->job != NULL ? strake_job_check(walk->job, walk->err) : 0;
@@ -232,7 +232,7 @@ static int read_names(struct walk *walk, const struct level *level, struct strak
 
 static int walk_folder(struct walk *walk, struct level *level)
 {
-    struct strake_strings names = {0};
+    struct strake_strings names = { 0 };
     size_t count = strake_ignore_count(walk->ignore);
     bool *matched = strake_malloc(count * sizeof(*matched));
     int rc = matched != NULL ? read_names(walk, level, &names) : strake_fail_nomem(walk->err);
@@ -251,8 +251,8 @@ static int walk_folder(struct walk *walk, struct level *level)
 
 static int walk_context(struct walk *walk, char *out)
 {
-    struct level top = {.fd = open(walk->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-                        .written = true};
+    struct level top = { .fd = open(walk->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+                         .written = true };
     if (top.fd < 0) {
         int code = errno == ENOENT || errno == ENOTDIR ? STRAKE_ENOTFOUND : STRAKE_EIO;
         return strake_fail_errno(walk->err, code, "the context %s cannot be opened", walk->context);
@@ -273,7 +273,8 @@ int strake_context_digest(struct strake_job *job, const char *context, const cha
 {
     struct strake_ignore *ignore;
     struct walk walk = {
-        .job = job, .context = context, .path = STRAKE_BUF(1024 * 1024), .err = err};
+        .job = job, .context = context, .path = STRAKE_BUF(1024 * 1024), .err = err
+    };
     int rc = strake_ignore_load(context, dockerfile, &ignore, err);
     if (rc < 0)
         return rc;

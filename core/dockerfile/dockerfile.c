@@ -10,7 +10,7 @@
  * instruction in it, one level deep. */
 static struct strake_instruction *heredoc_owner(struct strake_instruction *instruction)
 {
-    static const char *const owners[] = {"RUN", "COPY", "ADD"};
+    static const char *const owners[] = { "RUN", "COPY", "ADD" };
     if (instruction->onbuild != NULL)
         instruction = instruction->onbuild;
     for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
@@ -36,14 +36,14 @@ static int add_instruction(struct strake_parse *parse, struct strake_dockerfile 
         *cap = grown_cap;
     }
     *added = &out->instructions[out->count++];
-    **added = (struct strake_instruction){0};
+    **added = (struct strake_instruction){ 0 };
     return 0;
 }
 
 static int read_instruction(struct strake_parse *parse, struct strake_lines *lines,
                             const struct strake_buf *logical, struct strake_instruction *out)
 {
-    struct strake_span line = {strake_buf_text(logical), logical->len};
+    struct strake_span line = { strake_buf_text(logical), logical->len };
     int start = parse->line;
     int rc = strake_instruction_parse(parse, line, 0, out);
     struct strake_instruction *owner = rc == 0 ? heredoc_owner(out) : NULL;
@@ -93,11 +93,11 @@ static int refuse_nul(struct strake_parse *parse, const char *data, size_t len)
 int strake_dockerfile_parse(const char *data, size_t len, const char *file,
                             struct strake_dockerfile *out, struct strake_err *err)
 {
-    struct strake_parse parse = {.file = file, .escape = '\\', .err = err};
-    struct strake_lines lines = {.rest = {data, len}};
+    struct strake_parse parse = { .file = file, .escape = '\\', .err = err };
+    struct strake_lines lines = { .rest = { data, len } };
     int rc;
 
-    *out = (struct strake_dockerfile){0};
+    *out = (struct strake_dockerfile){ 0 };
     if (len > STRAKE_DOCKERFILE_MAX)
         return strake_parse_fail(&parse, "a Dockerfile has at most %zu bytes",
                                  STRAKE_DOCKERFILE_MAX);
@@ -135,5 +135,5 @@ void strake_dockerfile_dispose(struct strake_dockerfile *dockerfile)
     strake_free(dockerfile->stages);
     strake_free(dockerfile->syntax);
     strake_free(dockerfile->file);
-    *dockerfile = (struct strake_dockerfile){0};
+    *dockerfile = (struct strake_dockerfile){ 0 };
 }

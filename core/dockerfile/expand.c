@@ -98,7 +98,7 @@ static int sink_char(struct lexer *lex, struct sink *sink, uint32_t rune)
 /* A variable's value: white space in it ends words. */
 static int sink_value(struct lexer *lex, struct sink *sink, const struct strake_buf *text)
 {
-    struct strake_span rest = {strake_buf_text(text), text->len};
+    struct strake_span rest = { strake_buf_text(text), text->len };
     int rc = 0;
     while (rest.len > 0 && rc == 0) {
         size_t width;
@@ -185,11 +185,11 @@ static int apply_pattern(struct lexer *lex, const struct substitution *sub, stru
     const char *text = sub->value != NULL ? sub->value : "";
     if (sub->value == NULL && lex->shell->missed != NULL)
         *lex->shell->missed = true;
-    struct strake_span value = {text, strlen(text)};
-    struct strake_span pattern = {strake_buf_text(&sub->word), sub->word.len};
+    struct strake_span value = { text, strlen(text) };
+    struct strake_span pattern = { strake_buf_text(&sub->word), sub->word.len };
 
     if (sub->op == '/') {
-        struct strake_span second = {strake_buf_text(&sub->second), sub->second.len};
+        struct strake_span second = { strake_buf_text(&sub->second), sub->second.len };
         return strake_shell_replace(value, pattern, second, sub->twice, lex->shell->work, out,
                                     lex->err);
     }
@@ -236,7 +236,7 @@ static int apply(struct lexer *lex, struct substitution *sub, struct strake_buf 
 /* The text up to `stop`, read as a level of its own. */
 static int lex_nested(struct lexer *lex, uint32_t stop, bool raw_escapes, struct strake_buf *out)
 {
-    struct sink sink = {0};
+    struct sink sink = { 0 };
     bool outer = lex->raw_escapes;
     if (++lex->depth > NEST_MAX)
         return strake_fail(lex->err, STRAKE_ETOOBIG, "${…} is nested too deeply");
@@ -281,9 +281,9 @@ static int lex_operator(struct lexer *lex, struct substitution *sub)
 
 static int lex_braces(struct lexer *lex, struct strake_buf *out)
 {
-    struct substitution sub = {.name = STRAKE_BUF(RESULT_MAX),
-                               .word = STRAKE_BUF(RESULT_MAX),
-                               .second = STRAKE_BUF(RESULT_MAX)};
+    struct substitution sub = { .name = STRAKE_BUF(RESULT_MAX),
+                                .word = STRAKE_BUF(RESULT_MAX),
+                                .second = STRAKE_BUF(RESULT_MAX) };
     uint32_t rune = peek(lex);
     if (rune == END)
         return syntax_error(lex, "'${' is not closed");
@@ -432,12 +432,12 @@ static int lex_stop(struct lexer *lex, uint32_t stop, struct sink *sink, struct 
 static int lex_all(const struct strake_shell *shell, struct strake_span text,
                    struct strake_strings *words, struct strake_buf *out, struct strake_err *err)
 {
-    struct lexer lex = {.shell = shell,
-                        .rest = text,
-                        .word = STRAKE_BUF(RESULT_MAX),
-                        .raw_escapes = shell->raw_escapes,
-                        .err = err};
-    struct sink sink = {.words = words};
+    struct lexer lex = { .shell = shell,
+                         .rest = text,
+                         .word = STRAKE_BUF(RESULT_MAX),
+                         .raw_escapes = shell->raw_escapes,
+                         .err = err };
+    struct sink sink = { .words = words };
     if (text.len >= 3 && memcmp(text.at, "\xEF\xBB\xBF", 3) == 0)
         lex.rest = strake_span_skip(text, 3);
     int rc = lex_stop(&lex, END, &sink, out);

@@ -89,7 +89,7 @@ static void spread(const struct pattern *pattern, bool *live)
 static int64_t match(const struct pattern *pattern, const struct text *text, size_t from,
                      bool longest, size_t *work)
 {
-    bool live[PATTERN_MAX + 1] = {true};
+    bool live[PATTERN_MAX + 1] = { true };
     bool then[PATTERN_MAX + 1];
     int64_t found = -1;
 

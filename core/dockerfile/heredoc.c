@@ -17,11 +17,11 @@ static const char *nothing_set(void *ctx, const char *name)
 static int split(const struct strake_parse *parse, struct strake_span text, bool raw_quotes,
                  bool raw_escapes, struct strake_strings *words)
 {
-    const struct strake_shell shell = {.escape = '\\',
-                                       .raw_quotes = raw_quotes,
-                                       .raw_escapes = raw_escapes,
-                                       .keep_unset = true,
-                                       .get = nothing_set};
+    const struct strake_shell shell = { .escape = '\\',
+                                        .raw_quotes = raw_quotes,
+                                        .raw_escapes = raw_escapes,
+                                        .keep_unset = true,
+                                        .get = nothing_set };
     int rc = strake_shell_words(&shell, text, words, parse->err);
     if (rc == STRAKE_ETOOBIG) {
         strake_err_recode(parse->err, STRAKE_EDOCKERFILE);
@@ -48,7 +48,7 @@ static bool split_word(const char *word, bool *strip_tabs, struct strake_span *d
     *strip_tabs = *word == '-';
     word += *strip_tabs ? 1 : 0;
     word += strspn(word, "\t\n\f\r ");
-    *delimiter = (struct strake_span){word, strlen(word)};
+    *delimiter = (struct strake_span){ word, strlen(word) };
     return delimiter->len > 0 && strchr(word, '<') == NULL;
 }
 
@@ -57,8 +57,8 @@ static bool split_word(const char *word, bool *strip_tabs, struct strake_span *d
 static int read_delimiter(const struct strake_parse *parse, struct strake_span text,
                           struct strake_heredoc *doc)
 {
-    struct strake_strings plain = {0};
-    struct strake_strings raw = {0};
+    struct strake_strings plain = { 0 };
+    struct strake_strings raw = { 0 };
     int rc = split(parse, text, false, false, &plain);
     if (rc == 0 && plain.count == 1) {
         rc = split(parse, text, true, false, &raw);
@@ -83,7 +83,7 @@ static int read_delimiter(const struct strake_parse *parse, struct strake_span t
 static int announce(const struct strake_parse *parse, const char *word,
                     struct strake_instruction *owner)
 {
-    struct strake_heredoc doc = {0};
+    struct strake_heredoc doc = { 0 };
     struct strake_span delimiter;
 
     if (!split_word(word, &doc.strip_tabs, &delimiter))
@@ -146,7 +146,7 @@ static int read_content(struct strake_parse *parse, struct strake_lines *lines,
 int strake_heredocs_read(struct strake_parse *parse, struct strake_lines *lines,
                          struct strake_span line, struct strake_instruction *owner)
 {
-    struct strake_strings words = {0};
+    struct strake_strings words = { 0 };
     if (memmem(line.at, line.len, "<<", 2) == NULL)
         return 0;
     int rc = split(parse, line, true, true, &words);

@@ -57,7 +57,7 @@ static int clean(struct strake_span path, struct strake_buf *out)
     int rc = rooted ? strake_buf_putc(out, '/') : strake_buf_append(out, "", 0);
     while (rc == 0 && path.len > 0) {
         const char *slash = memchr(path.at, '/', path.len);
-        struct strake_span part = {path.at, slash ? (size_t)(slash - path.at) : path.len};
+        struct strake_span part = { path.at, slash ? (size_t)(slash - path.at) : path.len };
         path = strake_span_skip(path, part.len + (slash != NULL ? 1 : 0));
         if (part.len == 0 || strake_span_is(part, "."))
             continue;
@@ -94,14 +94,14 @@ static int normalise(struct strake_span line, struct strake_buf *out, struct str
     }
     if (rc < 0)
         return rc;
-    return clean(strake_span_trim((struct strake_span){strake_buf_text(scratch), scratch->len}),
+    return clean(strake_span_trim((struct strake_span){ strake_buf_text(scratch), scratch->len }),
                  out);
 }
 
 /* The pattern without "/" and "**", or "*", at its end. */
 static struct strake_span without_wild_end(const char *text)
 {
-    struct strake_span span = {text, strlen(text)};
+    struct strake_span span = { text, strlen(text) };
     if (span.len >= 3 && strcmp(text + span.len - 3, "/**") == 0)
         span.len -= 3;
     if (span.len >= 2 && memcmp(span.at + span.len - 2, "/*", 2) == 0)
@@ -132,11 +132,11 @@ static int add_pattern(struct strake_ignore *ignore, const char *text, struct st
         ignore->patterns = grown;
         ignore->cap = cap;
     }
-    struct pattern pattern = {.exception = text[0] == '!'};
+    struct pattern pattern = { .exception = text[0] == '!' };
     text += pattern.exception ? 1 : 0;
     if (*text == '\0')
         return strake_fail(err, STRAKE_EDOCKERFILE, "'!' excepts nothing");
-    int rc = strake_glob_new((struct strake_span){text, strlen(text)}, &pattern.glob, err);
+    int rc = strake_glob_new((struct strake_span){ text, strlen(text) }, &pattern.glob, err);
     if (rc < 0) {
         strake_err_prefix(err, "the pattern '%s': ", text);
         return rc;
@@ -156,8 +156,8 @@ static int add_pattern(struct strake_ignore *ignore, const char *text, struct st
 
 static int add_line(struct strake_ignore *ignore, struct strake_span line, struct strake_err *err)
 {
-    struct strake_buf pattern = {0};
-    struct strake_buf scratch = {0};
+    struct strake_buf pattern = { 0 };
+    struct strake_buf scratch = { 0 };
     if (starts_with(line, "#"))
         return 0;
     line = strake_span_trim(line);
@@ -176,7 +176,7 @@ static int add_lines(struct strake_ignore *ignore, struct strake_span text, stru
         return strake_fail(err, STRAKE_EDOCKERFILE, "there is a NUL byte");
     for (int number = 1; text.len > 0; number++) {
         const char *newline = memchr(text.at, '\n', text.len);
-        struct strake_span line = {text.at, newline ? (size_t)(newline - text.at) : text.len};
+        struct strake_span line = { text.at, newline ? (size_t)(newline - text.at) : text.len };
         text = strake_span_skip(text, line.len + (newline != NULL ? 1 : 0));
         if (line.len > LINE_MAX_BYTES)
             return strake_fail(err, STRAKE_EDOCKERFILE, "line %d has more than %zu bytes", number,
@@ -200,7 +200,7 @@ int strake_ignore_parse(const char *data, size_t len, struct strake_ignore **out
     if (ignore == NULL)
         return strake_fail_nomem(err);
     ignore->plain_exceptions = true;
-    int rc = add_lines(ignore, (struct strake_span){data, len}, err);
+    int rc = add_lines(ignore, (struct strake_span){ data, len }, err);
     if (rc < 0) {
         strake_ignore_free(ignore);
         return rc;
@@ -256,7 +256,7 @@ bool strake_ignore_matches(const struct strake_ignore *ignore, const char *path)
     bool top = true;
     for (const char *end = path; ignore != NULL && ignore->count > 0; end++) {
         end += strcspn(end, "/");
-        struct strake_span prefix = {path, (size_t)(end - path)};
+        struct strake_span prefix = { path, (size_t)(end - path) };
         ignored = strake_ignore_step(ignore, prefix, top ? NULL : states, states);
         top = false;
         if (*end == '\0')

@@ -22,24 +22,24 @@ static const struct {
     const char *keyword;
     enum form form;
 } forms[] = {
-    {"ADD", FORM_JSON_OR_WORDS},
-    {"ARG", FORM_QUOTED_WORDS},
-    {"CMD", FORM_JSON_OR_TEXT},
-    {"COPY", FORM_JSON_OR_WORDS},
-    {"ENTRYPOINT", FORM_JSON_OR_TEXT},
-    {"ENV", FORM_PAIRS},
-    {"EXPOSE", FORM_WORDS},
-    {"FROM", FORM_WORDS},
-    {"HEALTHCHECK", FORM_HEALTHCHECK},
-    {"LABEL", FORM_PAIRS},
-    {"MAINTAINER", FORM_TEXT},
-    {"ONBUILD", FORM_ONBUILD},
-    {"RUN", FORM_JSON_OR_TEXT},
-    {"SHELL", FORM_JSON_OR_TEXT},
-    {"STOPSIGNAL", FORM_TEXT},
-    {"USER", FORM_TEXT},
-    {"VOLUME", FORM_JSON_OR_WORDS},
-    {"WORKDIR", FORM_TEXT},
+    { "ADD", FORM_JSON_OR_WORDS },
+    { "ARG", FORM_QUOTED_WORDS },
+    { "CMD", FORM_JSON_OR_TEXT },
+    { "COPY", FORM_JSON_OR_WORDS },
+    { "ENTRYPOINT", FORM_JSON_OR_TEXT },
+    { "ENV", FORM_PAIRS },
+    { "EXPOSE", FORM_WORDS },
+    { "FROM", FORM_WORDS },
+    { "HEALTHCHECK", FORM_HEALTHCHECK },
+    { "LABEL", FORM_PAIRS },
+    { "MAINTAINER", FORM_TEXT },
+    { "ONBUILD", FORM_ONBUILD },
+    { "RUN", FORM_JSON_OR_TEXT },
+    { "SHELL", FORM_JSON_OR_TEXT },
+    { "STOPSIGNAL", FORM_TEXT },
+    { "USER", FORM_TEXT },
+    { "VOLUME", FORM_JSON_OR_WORDS },
+    { "WORKDIR", FORM_TEXT },
 };
 
 static enum form form_of(const char *keyword)
@@ -75,7 +75,7 @@ static int add_text(const struct strake_parse *parse, struct strake_span text,
 static int read_maybe_json(const struct strake_parse *parse, struct strake_span text, bool words,
                            struct strake_instruction *out)
 {
-    struct strake_strings items = {0};
+    struct strake_strings items = { 0 };
     int rc = strake_json_form(parse, text, &items);
     if (rc < 0)
         return rc;
@@ -101,7 +101,7 @@ static int read_healthcheck(const struct strake_parse *parse, struct strake_span
     size_t len = 0;
     while (len < text.len && !strake_rune_is_space((unsigned char)text.at[len]))
         len++;
-    int rc = add_text(parse, (struct strake_span){text.at, len}, out);
+    int rc = add_text(parse, (struct strake_span){ text.at, len }, out);
     if (rc < 0 || len == 0)
         return rc;
     while (len < text.len && strake_rune_is_space((unsigned char)text.at[len]))
@@ -137,7 +137,7 @@ static int read_legacy_pair(const struct strake_parse *parse, struct strake_span
         strake_err_hint(parse->err, "write %s name=value", out->keyword);
         return STRAKE_EDOCKERFILE;
     }
-    return add_pair(parse, out, (struct strake_span){text.at, len},
+    return add_pair(parse, out, (struct strake_span){ text.at, len },
                     strake_span_skip(text, len + blank), true);
 }
 
@@ -151,14 +151,14 @@ static int read_pair(const struct strake_parse *parse, const char *word,
         strake_err_hint(parse->err, "a value with white space in it is quoted: name=\"a value\"");
         return STRAKE_EDOCKERFILE;
     }
-    return add_pair(parse, out, (struct strake_span){word, (size_t)(equals - word)},
-                    (struct strake_span){equals + 1, strlen(equals + 1)}, false);
+    return add_pair(parse, out, (struct strake_span){ word, (size_t)(equals - word) },
+                    (struct strake_span){ equals + 1, strlen(equals + 1) }, false);
 }
 
 static int read_pairs(const struct strake_parse *parse, struct strake_span text,
                       struct strake_instruction *out)
 {
-    struct strake_strings words = {0};
+    struct strake_strings words = { 0 };
     int rc = strake_words_quoted(parse, text, &words);
     if (rc < 0 || words.count == 0)
         goto out;
@@ -246,5 +246,5 @@ void strake_instruction_dispose(struct strake_instruction *instruction)
     strake_free(instruction->pairs);
     strake_instruction_dispose(instruction->onbuild);
     strake_free(instruction->onbuild);
-    *instruction = (struct strake_instruction){0};
+    *instruction = (struct strake_instruction){ 0 };
 }

@@ -129,7 +129,7 @@ static int take_string(struct reader *in, struct strake_buf *out)
     if (!take(in, '"'))
         return 0;
     while (in->at < in->end) {
-        struct strake_span rest = {in->at, (size_t)(in->end - in->at)};
+        struct strake_span rest = { in->at, (size_t)(in->end - in->at) };
         size_t width;
         uint32_t rune = strake_rune(rest, &width);
         if (rune < 0x20)
@@ -239,7 +239,7 @@ static int read_array(struct reader *in, struct strake_buf *text, char *open, bo
 int strake_json_form(const struct strake_parse *parse, struct strake_span text,
                      struct strake_strings *items)
 {
-    struct strake_buf string = {0};
+    struct strake_buf string = { 0 };
     bool all_strings = true;
     text = strake_span_trim_left(text);
     if (text.len == 0 || text.at[0] != '[')
@@ -248,7 +248,7 @@ int strake_json_form(const struct strake_parse *parse, struct strake_span text,
     if (open == NULL)
         return strake_fail_nomem(parse->err);
 
-    struct reader in = {text.at, text.at + text.len};
+    struct reader in = { text.at, text.at + text.len };
     int rc = read_array(&in, &string, open, &all_strings, items);
     if (rc == 1 && !all_strings)
         rc = strake_parse_fail(parse, "a JSON array has something else than strings in it");

@@ -31,7 +31,7 @@ int strake_lines_raw(struct strake_lines *lines, struct strake_parse *parse,
     }
     if (newline != NULL)
         len++;
-    *line = (struct strake_span){rest.at, len};
+    *line = (struct strake_span){ rest.at, len };
     lines->rest = strake_span_skip(rest, len);
     if (lines->line == 1 && len >= 3 && memcmp(line->at, "\xEF\xBB\xBF", 3) == 0)
         *line = strake_span_skip(*line, 3);
@@ -70,7 +70,7 @@ static bool split_directive(struct strake_span text, struct strake_span *name,
     while (at < text.len &&
            (is_letter(text.at[at]) || (at > 0 && text.at[at] >= '0' && text.at[at] <= '9')))
         at++;
-    *name = (struct strake_span){text.at, at};
+    *name = (struct strake_span){ text.at, at };
     while (at < text.len && is_blank(text.at[at]))
         at++;
     if (name->len == 0 || at == text.len || text.at[at] != '=')
@@ -84,7 +84,7 @@ static bool split_directive(struct strake_span text, struct strake_span *name,
     /* Of nothing but white space the last one is the value: `# escape= ` is an error, not a
      * comment. */
     if (value->len == 0 && text.at[text.len - 1] != '=')
-        *value = (struct strake_span){text.at + text.len - 1, 1};
+        *value = (struct strake_span){ text.at + text.len - 1, 1 };
     return value->len > 0;
 }
 
@@ -109,7 +109,7 @@ static int obey_directive(struct strake_lines *lines, struct strake_parse *parse
 static int read_directive(struct strake_lines *lines, struct strake_parse *parse,
                           struct strake_span line)
 {
-    static const char *const names[] = {"syntax", "escape", "check"};
+    static const char *const names[] = { "syntax", "escape", "check" };
     struct strake_span name;
     struct strake_span value;
 

@@ -1,53 +1,12 @@
-/* A set of live positions moves over the text, character by character. */
-#include "dockerfile/regex.h"
-
-#include <stdlib.h>
+/* From text to nodes. */
 #include <string.h>
 
+#include "dockerfile/regex_impl.h"
 #include "util/mem.h"
 
-#define NODES_MAX 32768 /* a pattern of 4096 characters has 6 for each at most */
 #define RUNE_MAX 0x10FFFFu
 #define REPEAT_MAX 1000 /* Go's own bound */
 #define REPEAT_MANY 1000000
-
-enum kind {
-    LITERAL,
-    ANY,          /* . */
-    CLASS,        /* [a-z] */
-    BEGIN,        /* ^ */
-    END,          /* $ */
-    FOLDERS,      /* the start of (.*[slash])?: goes on behind FOLDERS_BODY or into it */
-    FOLDERS_BODY, /* .*[slash] */
-    ACCEPT        /* the end of an alternative */
-};
-
-struct node {
-    enum kind kind;
-    bool optional; /* may be left out */
-    bool star;     /* may stand there again and again */
-    bool repeated; /* a repetition was said: another one is an error */
-    bool negated;
-    uint32_t rune;
-    uint32_t range_start; /* of a class, in ranges */
-    uint32_t range_count;
-};
-
-struct range {
-    uint32_t low;
-    uint32_t high;
-};
-
-struct strake_regex {
-    struct node *nodes;
-    size_t count;
-    size_t cap;
-    struct range *ranges;
-    size_t range_count;
-    size_t range_cap;
-    size_t *starts; /* where the alternatives start */
-    size_t start_count;
-};
 
 struct compiler {
     struct strake_regex *regex;
@@ -65,7 +24,7 @@ static int grow(struct compiler *in, void *array, size_t size, size_t count, siz
     void **slot = array;
     if (count < *cap)
         return 0;
-    if (count >= NODES_MAX)
+    if (count >= STRAKE_REGEX_NODES_MAX)
         return bad(in, "it is too long");
     size_t grown_cap = *cap == 0 ? 16 : *cap * 2;
     void *grown = strake_reallocarray(*slot, grown_cap, size);
@@ -76,7 +35,7 @@ static int grow(struct compiler *in, void *array, size_t size, size_t count, siz
     return 0;
 }
 
-static int add_node(struct compiler *in, struct node node)
+static int add_node(struct compiler *in, struct strake_regex_node node)
 {
     struct strake_regex *regex = in->regex;
     int rc = grow(in, &regex->nodes, sizeof(*regex->nodes), regex->count, &regex->cap);
@@ -91,7 +50,7 @@ static int add_range(struct compiler *in, uint32_t low, uint32_t high)
     int rc =
         grow(in, &regex->ranges, sizeof(*regex->ranges), regex->range_count, &regex->range_cap);
     if (rc == 0)
-        regex->ranges[regex->range_count++] = (struct range){low, high};
+        regex->ranges[regex->range_count++] = (struct strake_regex_range){ low, high };
     return rc;
 }
 
@@ -124,25 +83,25 @@ static bool starts_with(const struct compiler *in, const char *text)
 /* The sets that \d and its kin, and [:alpha:] and its kin, stand for. */
 static const struct set {
     const char *name;
-    struct range ranges[4];
+    struct strake_regex_range ranges[4];
 } sets[] = {
-    {"\\d", {{'0', '9'}}},
-    {"\\w", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
-    {"\\s", {{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}},
-    {"[:alnum:]", {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}}},
-    {"[:alpha:]", {{'A', 'Z'}, {'a', 'z'}}},
-    {"[:ascii:]", {{1, 0x7F}}},
-    {"[:blank:]", {{'\t', '\t'}, {' ', ' '}}},
-    {"[:cntrl:]", {{1, 0x1F}, {0x7F, 0x7F}}},
-    {"[:digit:]", {{'0', '9'}}},
-    {"[:graph:]", {{'!', '~'}}},
-    {"[:lower:]", {{'a', 'z'}}},
-    {"[:print:]", {{' ', '~'}}},
-    {"[:punct:]", {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}},
-    {"[:space:]", {{'\t', '\r'}, {' ', ' '}}},
-    {"[:upper:]", {{'A', 'Z'}}},
-    {"[:word:]", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}},
-    {"[:xdigit:]", {{'0', '9'}, {'A', 'F'}, {'a', 'f'}}},
+    { "\\d", { { '0', '9' } } },
+    { "\\w", { { '0', '9' }, { 'A', 'Z' }, { '_', '_' }, { 'a', 'z' } } },
+    { "\\s", { { '\t', '\n' }, { '\f', '\r' }, { ' ', ' ' } } },
+    { "[:alnum:]", { { '0', '9' }, { 'A', 'Z' }, { 'a', 'z' } } },
+    { "[:alpha:]", { { 'A', 'Z' }, { 'a', 'z' } } },
+    { "[:ascii:]", { { 1, 0x7F } } },
+    { "[:blank:]", { { '\t', '\t' }, { ' ', ' ' } } },
+    { "[:cntrl:]", { { 1, 0x1F }, { 0x7F, 0x7F } } },
+    { "[:digit:]", { { '0', '9' } } },
+    { "[:graph:]", { { '!', '~' } } },
+    { "[:lower:]", { { 'a', 'z' } } },
+    { "[:print:]", { { ' ', '~' } } },
+    { "[:punct:]", { { '!', '/' }, { ':', '@' }, { '[', '`' }, { '{', '~' } } },
+    { "[:space:]", { { '\t', '\r' }, { ' ', ' ' } } },
+    { "[:upper:]", { { 'A', 'Z' } } },
+    { "[:word:]", { { '0', '9' }, { 'A', 'Z' }, { '_', '_' }, { 'a', 'z' } } },
+    { "[:xdigit:]", { { '0', '9' }, { 'A', 'F' }, { 'a', 'f' } } },
 };
 
 static const struct set *find_set(const struct compiler *in, const char *name)
@@ -159,7 +118,7 @@ static int add_set(struct compiler *in, const struct set *set, bool complement)
     uint32_t from = 0;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < 4 && set->ranges[i].high != 0; i++) {
-        const struct range *range = &set->ranges[i];
+        const struct strake_regex_range *range = &set->ranges[i];
         if (!complement)
             rc = add_range(in, range->low, range->high);
         else if (range->low > from)
@@ -176,7 +135,7 @@ static int take_perl_set(struct compiler *in)
         return 0;
     char letter = in->rest.at[1];
     bool complement = letter == 'D' || letter == 'W' || letter == 'S';
-    char name[] = {'\\', complement ? (char)(letter - 'A' + 'a') : letter, '\0'};
+    char name[] = { '\\', complement ? (char)(letter - 'A' + 'a') : letter, '\0' };
     const struct set *set = find_set(in, name);
     if (set == NULL)
         return 0;
@@ -243,7 +202,8 @@ static int take_class_item(struct compiler *in)
 /* Behind '['. */
 static int take_class(struct compiler *in)
 {
-    struct node node = {.kind = CLASS, .range_start = (uint32_t)in->regex->range_count};
+    struct strake_regex_node node = { .kind = NODE_CLASS,
+                                      .range_start = (uint32_t)in->regex->range_count };
     bool first = true;
     if (starts_with(in, "^")) {
         node.negated = true;
@@ -302,7 +262,7 @@ static int repeat(struct compiler *in, size_t alternative, int least, int most)
         return bad(in, "'{…}' is read as a repetition of nothing");
     if (least > REPEAT_MAX || (most != REPEAT_MANY && (most > REPEAT_MAX || most < least)))
         return bad(in, "'{…}' is read as a repetition that is too large");
-    struct node node = regex->nodes[--regex->count];
+    struct strake_regex_node node = regex->nodes[--regex->count];
     node.repeated = true;
     int rc = 0;
     for (int i = 0; rc == 0 && i < least; i++)
@@ -320,7 +280,7 @@ static int take_star(struct compiler *in, size_t alternative)
     struct strake_regex *regex = in->regex;
     if (regex->count == alternative || regex->nodes[regex->count - 1].repeated)
         return bad(in, "a '*' in '[…]' is read as a repetition of nothing");
-    struct node *last = &regex->nodes[regex->count - 1];
+    struct strake_regex_node *last = &regex->nodes[regex->count - 1];
     last->star = last->optional = last->repeated = true;
     return 0;
 }
@@ -334,32 +294,34 @@ static int take_piece(struct compiler *in, size_t *alternative)
     int rc;
     if (starts_with(in, "(.*/)?")) {
         in->rest = strake_span_skip(in->rest, 6);
-        rc = add_node(in, (struct node){.kind = FOLDERS});
-        return rc < 0 ? rc : add_node(in, (struct node){.kind = FOLDERS_BODY, .repeated = true});
+        rc = add_node(in, (struct strake_regex_node){ .kind = NODE_FOLDERS });
+        return rc < 0 ? rc
+                      : add_node(in, (struct strake_regex_node){ .kind = NODE_FOLDERS_BODY,
+                                                                 .repeated = true });
     }
     size_t before = in->regex->range_count;
     rc = take_perl_set(in);
     if (rc != 0)
         return rc < 0
                    ? rc
-                   : add_node(in, (struct node){.kind = CLASS,
-                                                .range_start = (uint32_t)before,
-                                                .range_count =
-                                                    (uint32_t)(in->regex->range_count - before)});
+                   : add_node(in, (struct strake_regex_node){
+                                      .kind = NODE_CLASS,
+                                      .range_start = (uint32_t)before,
+                                      .range_count = (uint32_t)(in->regex->range_count - before) });
     uint32_t rune = next(in);
     switch (rune) {
     case '^':
-        return add_node(in, (struct node){.kind = BEGIN});
+        return add_node(in, (struct strake_regex_node){ .kind = NODE_BEGIN });
     case '$':
-        return add_node(in, (struct node){.kind = END});
+        return add_node(in, (struct strake_regex_node){ .kind = NODE_END });
     case '.':
-        return add_node(in, (struct node){.kind = ANY});
+        return add_node(in, (struct strake_regex_node){ .kind = NODE_ANY });
     case '*':
         return take_star(in, *alternative);
     case '[':
         return take_class(in);
     case '|':
-        rc = add_node(in, (struct node){.kind = ACCEPT});
+        rc = add_node(in, (struct strake_regex_node){ .kind = NODE_ACCEPT });
         *alternative = in->regex->count;
         return rc < 0 ? rc : add_start(in);
     case '{':
@@ -376,13 +338,13 @@ static int take_piece(struct compiler *in, size_t *alternative)
     default:
         break;
     }
-    return add_node(in, (struct node){.kind = LITERAL, .rune = rune});
+    return add_node(in, (struct strake_regex_node){ .kind = NODE_LITERAL, .rune = rune });
 }
 
 int strake_regex_new(struct strake_span text, struct strake_regex **out, struct strake_err *err)
 {
     struct strake_regex *regex = strake_calloc(1, sizeof(*regex));
-    struct compiler in = {.regex = regex, .rest = text, .err = err};
+    struct compiler in = { .regex = regex, .rest = text, .err = err };
     size_t alternative = 0;
 
     *out = NULL;
@@ -392,7 +354,7 @@ int strake_regex_new(struct strake_span text, struct strake_regex **out, struct 
     while (rc == 0 && in.rest.len > 0)
         rc = take_piece(&in, &alternative);
     if (rc == 0)
-        rc = add_node(&in, (struct node){.kind = ACCEPT});
+        rc = add_node(&in, (struct strake_regex_node){ .kind = NODE_ACCEPT });
     if (rc < 0) {
         strake_regex_free(regex);
         return rc;
@@ -409,83 +371,4 @@ void strake_regex_free(struct strake_regex *regex)
     strake_free(regex->ranges);
     strake_free(regex->starts);
     strake_free(regex);
-}
-
-static bool takes(const struct strake_regex *regex, const struct node *node, uint32_t rune)
-{
-    if (node->kind == LITERAL)
-        return node->rune == rune;
-    if (node->kind == ANY || node->kind == FOLDERS_BODY)
-        return rune != '\n';
-    if (node->kind != CLASS)
-        return false;
-    bool in = false;
-    for (size_t i = 0; !in && i < node->range_count; i++) {
-        const struct range *range = &regex->ranges[node->range_start + i];
-        in = rune >= range->low && rune <= range->high;
-    }
-    return in != node->negated;
-}
-
-/* From the live nodes, go on to all that are reached without a character. Edges only lead forwards,
- * so that one pass is enough. @return whether the end of an alternative is live. */
-static bool spread(const struct strake_regex *regex, bool *live, bool begin, bool end)
-{
-    for (size_t i = 0; i < regex->count; i++) {
-        const struct node *node = &regex->nodes[i];
-        if (!live[i])
-            continue;
-        if (node->kind == ACCEPT)
-            return true;
-        if (node->optional || (node->kind == BEGIN && begin) || (node->kind == END && end))
-            live[i + 1] = true;
-        if (node->kind == FOLDERS)
-            live[i + 1] = live[i + 2] = true;
-    }
-    return false;
-}
-
-/* The nodes that are live behind one character. */
-static bool advance(const struct strake_regex *regex, const bool *live, uint32_t rune, bool *then)
-{
-    bool any = false;
-    memset(then, 0, regex->count * sizeof(*then));
-    for (size_t i = 0; i < regex->count; i++) {
-        const struct node *node = &regex->nodes[i];
-        if (!live[i] || !takes(regex, node, rune))
-            continue;
-        bool body = node->kind == FOLDERS_BODY;
-        if (node->star || body)
-            then[i] = any = true;
-        if (!node->star && (!body || rune == '/'))
-            then[i + 1] = any = true;
-    }
-    return any;
-}
-
-bool strake_regex_matches(const struct strake_regex *regex, struct strake_span text)
-{
-    bool sets_of_nodes[2][NODES_MAX];
-    bool *live = sets_of_nodes[0];
-    bool *then = sets_of_nodes[1];
-    bool anchored = regex->start_count == 1; /* the first alternative alone begins with ^ */
-    bool any = true;
-
-    memset(live, 0, regex->count * sizeof(*live));
-    for (bool begin = true; any || !anchored; begin = false) {
-        for (size_t i = 0; i < regex->start_count && (begin || !anchored); i++)
-            live[regex->starts[i]] = true;
-        if (spread(regex, live, begin, text.len == 0))
-            return true;
-        if (text.len == 0)
-            return false;
-        size_t width;
-        uint32_t rune = strake_rune(text, &width);
-        text = strake_span_skip(text, width);
-        any = advance(regex, live, rune, then);
-        bool *spare = live;
-        live = then;
-        then = spare;
-    }
-    return false;
 }

@@ -23,7 +23,7 @@ static size_t announced(unsigned char byte, uint32_t *bits)
 
 uint32_t strake_rune(struct strake_span text, size_t *width)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
     const unsigned char *at = (const unsigned char *)text.at;
     uint32_t rune = 0;
 
@@ -79,10 +79,11 @@ bool strake_rune_is_name(uint32_t rune)
 {
     /* The blocks without letters; what lies between them is taken for letters. */
     static const uint32_t others[][2] = {
-        {0x80, 0xA9},     {0xAB, 0xB4},     {0xB6, 0xB9},     {0xBB, 0xBF},     {0xD7, 0xD7},
-        {0xF7, 0xF7},     {0x300, 0x36F},   {0x2000, 0x2070}, {0x2072, 0x207E}, {0x2080, 0x208F},
-        {0x20A0, 0x2101}, {0x2190, 0x2BFF}, {0x3000, 0x3004}, {0x3008, 0x3030}, {0xE000, 0xF8FF},
-        {0xFE00, 0xFE6F}, {0xFEFF, 0xFF0F}, {0xFF1A, 0xFF20}, {0xFFE0, 0xFFFF}, {0x1F000, 0x1FAFF},
+        { 0x80, 0xA9 },     { 0xAB, 0xB4 },     { 0xB6, 0xB9 },     { 0xBB, 0xBF },
+        { 0xD7, 0xD7 },     { 0xF7, 0xF7 },     { 0x300, 0x36F },   { 0x2000, 0x2070 },
+        { 0x2072, 0x207E }, { 0x2080, 0x208F }, { 0x20A0, 0x2101 }, { 0x2190, 0x2BFF },
+        { 0x3000, 0x3004 }, { 0x3008, 0x3030 }, { 0xE000, 0xF8FF }, { 0xFE00, 0xFE6F },
+        { 0xFEFF, 0xFF0F }, { 0xFF1A, 0xFF20 }, { 0xFFE0, 0xFFFF }, { 0x1F000, 0x1FAFF },
     };
     if (rune < 0x80)
         return rune == '_' || (rune >= '0' && rune <= '9') || (rune >= 'a' && rune <= 'z') ||
@@ -96,7 +97,7 @@ bool strake_rune_is_name(uint32_t rune)
 
 struct strake_span strake_span_skip(struct strake_span text, size_t count)
 {
-    return (struct strake_span){text.at + count, text.len - count};
+    return (struct strake_span){ text.at + count, text.len - count };
 }
 
 struct strake_span strake_span_trim_left(struct strake_span text)
@@ -117,7 +118,7 @@ struct strake_span strake_span_trim(struct strake_span text)
                ((unsigned char)text.at[text.len - back] & 0xC0) == 0x80)
             back++;
         size_t width;
-        struct strake_span last = {text.at + text.len - back, back};
+        struct strake_span last = { text.at + text.len - back, back };
         if (!strake_rune_is_space(strake_rune(last, &width)) || width != back)
             break;
         text.len -= back;

@@ -160,7 +160,7 @@ struct bases {
 /* What the builder sets for each platform. */
 static bool is_builtin(const char *name)
 {
-    static const char *const parts[] = {"PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT"};
+    static const char *const parts[] = { "PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT" };
     const char *part = name;
     if (strncmp(name, "BUILD", 5) == 0)
         part = name + 5;
@@ -189,13 +189,13 @@ static const char *global_value(void *ctx, const char *name)
 /* Expand by the global ARGs. bases->missed tells whether the result can be relied on. */
 static int expand(struct bases *bases, const char *text, int line, struct strake_buf *out)
 {
-    const struct strake_shell shell = {.escape = bases->dockerfile->escape,
-                                       .missed = &bases->missed,
-                                       .get = global_value,
-                                       .ctx = bases,
-                                       .work = &bases->work};
+    const struct strake_shell shell = { .escape = bases->dockerfile->escape,
+                                        .missed = &bases->missed,
+                                        .get = global_value,
+                                        .ctx = bases,
+                                        .work = &bases->work };
     bases->missed = false;
-    int rc = strake_shell_word(&shell, (struct strake_span){text, strlen(text)}, out, bases->err);
+    int rc = strake_shell_word(&shell, (struct strake_span){ text, strlen(text) }, out, bases->err);
     if (rc == STRAKE_ETOOBIG)
         rc = strake_err_recode(bases->err, STRAKE_EDOCKERFILE);
     if (rc == STRAKE_EDOCKERFILE)
@@ -356,7 +356,8 @@ int strake_dockerfile_bases(const struct strake_dockerfile *dockerfile, int stag
                             struct strake_err *err)
 {
     struct bases bases = {
-        .dockerfile = dockerfile, .args = args, .work = PATTERN_WORK, .out = out, .err = err};
+        .dockerfile = dockerfile, .args = args, .work = PATTERN_WORK, .out = out, .err = err
+    };
     if (stage < 0 || (size_t)stage >= dockerfile->stage_count)
         return strake_fail(err, STRAKE_EDOCKERFILE, "there is no stage %d", stage);
     bases.queue = strake_calloc(dockerfile->stage_count, sizeof(*bases.queue));

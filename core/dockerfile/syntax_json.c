@@ -80,7 +80,7 @@ static json_t *instruction_json(const struct strake_instruction *instruction, bo
 
 json_t *strake_dockerfile_json(const struct strake_dockerfile *dockerfile, const char *file)
 {
-    const char escape[] = {dockerfile->escape, '\0'};
+    const char escape[] = { dockerfile->escape, '\0' };
     json_t *list = json_array();
     json_t *root = json_object();
 

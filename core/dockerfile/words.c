@@ -85,7 +85,7 @@ static int flag_byte(struct word *word, struct strake_span line, size_t *at)
 static int take_flags(struct word *word, struct strake_span line, struct strake_span *rest)
 {
     int rc = 0;
-    *rest = (struct strake_span){line.at + line.len, 0};
+    *rest = (struct strake_span){ line.at + line.len, 0 };
     for (size_t at = 0; at < line.len && rc == 0; at++) {
         bool space = strake_rune_is_space((unsigned char)line.at[at]);
         if (word->phase == IN_SPACES) {
@@ -117,12 +117,12 @@ int strake_words_command(const struct strake_parse *parse, struct strake_span li
                          struct strake_span *keyword, struct strake_strings *flags,
                          struct strake_span *args)
 {
-    struct word word = {.parse = parse, .out = flags};
+    struct word word = { .parse = parse, .out = flags };
     size_t blank;
 
     line = strake_span_trim(line);
     size_t len = strake_words_until_blank(line, &blank);
-    *keyword = (struct strake_span){line.at, len};
+    *keyword = (struct strake_span){ line.at, len };
     int rc = take_flags(&word, strake_span_skip(line, len + blank), args);
     *args = strake_span_trim(*args);
     strake_buf_dispose(&word.text);
@@ -163,7 +163,7 @@ static int quoted_char(struct word *word, struct strake_span text, size_t *at, u
 int strake_words_quoted(const struct strake_parse *parse, struct strake_span text,
                         struct strake_strings *words)
 {
-    struct word word = {.parse = parse, .out = words};
+    struct word word = { .parse = parse, .out = words };
     int rc = 0;
 
     for (size_t at = 0; at < text.len && rc == 0;) {

@@ -214,7 +214,7 @@ static int read_config(json_t *root, const char *what, size_t layers, struct str
 int strake_config_parse(const char *data, size_t len, const char *what, size_t layers,
                         struct strake_config *out, struct strake_err *err)
 {
-    *out = (struct strake_config){0};
+    *out = (struct strake_config){ 0 };
     if (len > STRAKE_CONFIG_MAX || layers > LAYERS_MAX)
         return strake_fail(err, STRAKE_EREGISTRY,
                            "%s: is larger than an image configuration may be", what);
@@ -241,5 +241,5 @@ void strake_config_dispose(struct strake_config *config)
     json_decref(config->shown);
     free_list(config->diff_ids);
     free_list(config->created_by);
-    *config = (struct strake_config){0};
+    *config = (struct strake_config){ 0 };
 }

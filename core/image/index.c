@@ -67,7 +67,7 @@ static int add_index(struct merge *merge, const struct strake_index_part *part,
 /* {"os","architecture","variant"} of "os/arch/variant". */
 static json_t *platform_object(const char *platform)
 {
-    static const char *const fields[] = {"os", "architecture", "variant"};
+    static const char *const fields[] = { "os", "architecture", "variant" };
     json_t *object = json_object();
     for (size_t i = 0; object != NULL && i < 3; i++) {
         size_t len = strcspn(platform, "/");
@@ -143,10 +143,10 @@ static int write_index(const struct merge *merge, const char *media_type, struct
 int strake_index_merge(const struct strake_index_part *parts, size_t count, struct strake_buf *out,
                        const char **media_type, struct strake_err *err)
 {
-    struct merge merge = {.entries = json_array(),
-                          .annotations = json_object(),
-                          .seen = json_object(),
-                          .docker = count > 0};
+    struct merge merge = { .entries = json_array(),
+                           .annotations = json_object(),
+                           .seen = json_object(),
+                           .docker = count > 0 };
     int rc = 0;
     if (merge.entries == NULL || merge.annotations == NULL || merge.seen == NULL)
         rc = strake_fail_nomem(err);

@@ -113,7 +113,7 @@ static int read_items(const json_t *root, const char *what, struct strake_manife
     if (out->items == NULL)
         return strake_fail_nomem(err);
     for (; out->count < count; out->count++) {
-        struct strake_content item = {0};
+        struct strake_content item = { 0 };
         int rc = read_content(json_array_get(items, out->count), what, field, &item, err);
         if (rc < 0) {
             content_dispose(&item);
@@ -150,7 +150,7 @@ static int read_subject(const json_t *root, const char *what, struct strake_mani
                         struct strake_err *err)
 {
     const json_t *subject = json_object_get(root, "subject");
-    struct strake_content content = {0};
+    struct strake_content content = { 0 };
     if (subject == NULL || json_is_null(subject))
         return 0;
     int rc = read_content(subject, what, "subject", &content, err);
@@ -195,7 +195,7 @@ static int read_manifest(const json_t *root, const char *answered, const char *w
 int strake_manifest_parse(const char *data, size_t len, const char *answered_type, const char *what,
                           struct strake_manifest *out, struct strake_err *err)
 {
-    *out = (struct strake_manifest){0};
+    *out = (struct strake_manifest){ 0 };
     if (len > STRAKE_MANIFEST_MAX)
         return strake_fail(err, STRAKE_EREGISTRY, "%s: has more than %zu bytes", what,
                            STRAKE_MANIFEST_MAX);
@@ -222,5 +222,5 @@ void strake_manifest_dispose(struct strake_manifest *manifest)
     strake_free(manifest->items);
     strake_free(manifest->media_type);
     json_decref(manifest->annotations);
-    *manifest = (struct strake_manifest){0};
+    *manifest = (struct strake_manifest){ 0 };
 }

@@ -23,8 +23,8 @@ static const struct {
     const char *arch;
     const char *variant; /* NULL: the one given stays */
 } arch_aliases[] = {
-    {"x86_64", "amd64", NULL}, {"x86-64", "amd64", NULL}, {"aarch64", "arm64", NULL},
-    {"i386", "386", ""},       {"armhf", "arm", "v7"},    {"armel", "arm", "v6"},
+    { "x86_64", "amd64", NULL }, { "x86-64", "amd64", NULL }, { "aarch64", "arm64", NULL },
+    { "i386", "386", "" },       { "armhf", "arm", "v7" },    { "armel", "arm", "v6" },
 };
 
 static bool listed(const char *word, const char *const *list)
@@ -61,10 +61,10 @@ static const char *normal_variant(const char *arch, const char *variant)
         const char *variant;
         const char *normal;
     } table[] = {
-        {"amd64", "v1", ""},     {"arm64", "8", ""},   {"arm64", "v8", ""},
-        {"arm64", "v8.0", ""},   {"arm64", "9", "v9"}, {"arm64", "9.0", "v9"},
-        {"arm64", "v9.0", "v9"}, {"arm", "", "v7"},    {"arm", "7", "v7"},
-        {"arm", "5", "v5"},      {"arm", "6", "v6"},   {"arm", "8", "v8"},
+        { "amd64", "v1", "" },     { "arm64", "8", "" },   { "arm64", "v8", "" },
+        { "arm64", "v8.0", "" },   { "arm64", "9", "v9" }, { "arm64", "9.0", "v9" },
+        { "arm64", "v9.0", "v9" }, { "arm", "", "v7" },    { "arm", "7", "v7" },
+        { "arm", "5", "v5" },      { "arm", "6", "v6" },   { "arm", "8", "v8" },
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (strcmp(arch, table[i].arch) == 0 && strcmp(variant, table[i].variant) == 0)
@@ -121,7 +121,7 @@ static const char *host_arch(void)
 
 int strake_platform_parse(const char *text, char *out, struct strake_err *err)
 {
-    char words[3][WORD_TEXT] = {"", "", ""};
+    char words[3][WORD_TEXT] = { "", "", "" };
     size_t count = 0;
 
     for (const char *at = text;; at++) {
@@ -177,7 +177,7 @@ const char *strake_platform_host(void)
         struct utsname machine;
         const char *arch = uname(&machine) == 0 ? machine.machine : "unknown";
         if (strncmp(arch, "armv", 4) == 0) {
-            char variant[3] = {'v', arch[4], '\0'};
+            char variant[3] = { 'v', arch[4], '\0' };
             strake_platform_make("linux", "arm", variant, host);
         } else {
             strake_platform_make("linux", strcmp(arch, "i686") == 0 ? "386" : arch, NULL, host);

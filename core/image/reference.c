@@ -300,9 +300,9 @@ static int refuse_scheme(const char *text, const char *scheme, struct strake_err
 
 int strake_reference_parse(const char *text, struct strake_reference *out, struct strake_err *err)
 {
-    static const char *const schemes[] = {"https://", "http://", "docker://"};
+    static const char *const schemes[] = { "https://", "http://", "docker://" };
 
-    *out = (struct strake_reference){.store = STRAKE_STORE_REGISTRY};
+    *out = (struct strake_reference){ .store = STRAKE_STORE_REGISTRY };
     if (*text == '\0')
         return strake_fail(err, STRAKE_EUSAGE, "an image reference is empty");
     if (strlen(text) > REFERENCE_MAX)
@@ -338,7 +338,7 @@ void strake_reference_dispose(struct strake_reference *ref)
     strake_free(ref->tag);
     strake_free(ref->digest);
     strake_free(ref->name);
-    *ref = (struct strake_reference){.store = ref->store};
+    *ref = (struct strake_reference){ .store = ref->store };
 }
 
 int strake_reference_print(const struct strake_reference *ref, struct strake_buf *out)

@@ -24,7 +24,8 @@ static void merge(const char *text, size_t size)
         .data = text, .len = size, .media_type = "", .digest = digest, .platform = "linux/amd64"
     };
     if (strake_index_merge(&part, 1, &out, &type, &err) == 0) {
-        check(strake_manifest_parse(strake_buf_text(&out), out.len, type, "it", &merged, &err) == 0);
+        check(strake_manifest_parse(strake_buf_text(&out), out.len, type, "it", &merged, &err) ==
+              0);
         check(merged.index);
         strake_manifest_dispose(&merged);
     }
@@ -40,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct strake_err err = { 0 };
     if (strake_manifest_parse(text, size, "", "it", &manifest, &err) == 0) {
         for (size_t i = 0; i < manifest.count; i++)
-            check(strake_digest_valid(manifest.items[i].digest) && manifest.items[i].size_bytes >= 0);
+            check(strake_digest_valid(manifest.items[i].digest) &&
+                  manifest.items[i].size_bytes >= 0);
         check(manifest.index || strake_digest_valid(manifest.config.digest));
         strake_manifest_dispose(&manifest);
         merge(text, size);

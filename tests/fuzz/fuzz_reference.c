@@ -1,4 +1,5 @@
-/* Any text as a reference, a tag and a platform: what is accepted is printed, and read back the same. */
+/* Any text as a reference, a tag and a platform: what is accepted is printed, and read back the
+ * same. */
 #include <stdlib.h>
 #include <string.h>
 

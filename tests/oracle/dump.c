@@ -1,5 +1,5 @@
-/* Answers the questions of test_dockerfile_oracle.py by Strake's own code, one JSON line each, so that
- * they can be compared with the answers of BuildKit's code (tests/oracle/dockerfile).
+/* Answers the questions of test_dockerfile_oracle.py by Strake's own code, one JSON line each, so
+ * that they can be compared with the answers of BuildKit's code (tests/oracle/dockerfile).
  *
  * A question on stdin is "KIND LENGTH\n" and LENGTH bytes; their parts are separated by NULs:
  *   D dockerfile                        what the parser sees
@@ -27,7 +27,7 @@ static json_t *error_json(const struct strake_err *err)
 static json_t *answer_dockerfile(const char *data, size_t len)
 {
     struct strake_dockerfile dockerfile;
-    struct strake_err err = {0};
+    struct strake_err err = { 0 };
     json_t *answer;
     if (strake_dockerfile_parse(data, len, "Dockerfile", &dockerfile, &err) == 0)
         answer = strake_dockerfile_json(&dockerfile, "Dockerfile");
@@ -48,7 +48,7 @@ static const char *next_part(const char *part, const char *end)
 static json_t *answer_ignore(const char *data, const char *end)
 {
     struct strake_ignore *ignore = NULL;
-    struct strake_err err = {0};
+    struct strake_err err = { 0 };
     if (strake_ignore_parse(data, strlen(data), &ignore, &err) < 0) {
         json_t *answer = error_json(&err);
         strake_err_dispose(&err);
@@ -69,10 +69,10 @@ static const char *get_pair(void *ctx, const char *name)
 static json_t *answer_word(const char *data, const char *end)
 {
     const char *word = next_part(data, end);
-    struct strake_pairs values = {0};
-    struct strake_buf out = {0};
-    struct strake_err err = {0};
-    const struct strake_shell shell = {.escape = data[0], .get = get_pair, .ctx = &values};
+    struct strake_pairs values = { 0 };
+    struct strake_buf out = { 0 };
+    struct strake_err err = { 0 };
+    const struct strake_shell shell = { .escape = data[0], .get = get_pair, .ctx = &values };
 
     for (const char *pair = next_part(word, end); pair != NULL; pair = next_part(pair, end)) {
         char *name = strndup(pair, strcspn(pair, "="));
@@ -80,7 +80,7 @@ static json_t *answer_word(const char *data, const char *end)
         free(name);
     }
     json_t *answer;
-    if (strake_shell_word(&shell, (struct strake_span){word, strlen(word)}, &out, &err) == 0) {
+    if (strake_shell_word(&shell, (struct strake_span){ word, strlen(word) }, &out, &err) == 0) {
         answer = json_object();
         strake_json_set_strn(answer, "word", strake_buf_text(&out), out.len);
     } else {

@@ -15,7 +15,8 @@
 #define D1 "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define D2 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define FULL                                                                                       \
-    "{\"architecture\":\"arm64\",\"os\":\"linux\",\"variant\":\"v8\",\"created\":\"2026-01-02T03:04:05Z\"," \
+    "{\"architecture\":\"arm64\",\"os\":\"linux\",\"variant\":\"v8\",\"created\":\"2026-01-02T03:" \
+    "04:05Z\","                                                                                    \
     "\"config\":{\"User\":\"dev\",\"Env\":[\"A=b\"],\"Entrypoint\":[\"/e\"],\"Cmd\":\"old\","      \
     "\"WorkingDir\":\"/w\",\"Labels\":{\"k\":\"v\"},\"ExposedPorts\":{\"80/tcp\":{}},"             \
     "\"Volumes\":{\"/v\":{}},\"StopSignal\":\"TERM\",\"Healthcheck\":{\"Test\":[\"NONE\"]}},"      \
@@ -37,11 +38,12 @@ static void config_shows_what_an_image_runs(void **state)
     assert_string_equal(config.platform, "linux/arm64");
     assert_string_equal(config.created, "2026-01-02T03:04:05Z");
     assert_int_equal(strake_json_dump(config.shown, &shown), 0);
-    assert_string_equal(strake_buf_text(&shown),
-                        "{\"user\":\"dev\",\"entrypoint\":[\"/e\"],\"cmd\":[\"old\"],\"env\":[\"A=b\"],"
-                        "\"working_dir\":\"/w\",\"labels\":{\"k\":\"v\"},\"exposed_ports\":[\"80/tcp\"],"
-                        "\"volumes\":[\"/v\"],\"stop_signal\":\"TERM\","
-                        "\"healthcheck\":{\"Test\":[\"NONE\"]}}");
+    assert_string_equal(
+        strake_buf_text(&shown),
+        "{\"user\":\"dev\",\"entrypoint\":[\"/e\"],\"cmd\":[\"old\"],\"env\":[\"A=b\"],"
+        "\"working_dir\":\"/w\",\"labels\":{\"k\":\"v\"},\"exposed_ports\":[\"80/tcp\"],"
+        "\"volumes\":[\"/v\"],\"stop_signal\":\"TERM\","
+        "\"healthcheck\":{\"Test\":[\"NONE\"]}}");
     assert_int_equal(config.diff_count, 2);
     assert_string_equal(config.diff_ids[1], D2);
     assert_null(config.diff_ids[2]);
@@ -63,9 +65,10 @@ static void config_of_nothing_shows_empty_values(void **state)
     assert_string_equal(config.platform, "unknown/unknown");
     assert_null(config.created);
     assert_int_equal(strake_json_dump(config.shown, &shown), 0);
-    assert_string_equal(strake_buf_text(&shown),
-                        "{\"user\":\"\",\"entrypoint\":[],\"cmd\":[],\"env\":[],\"working_dir\":\"\","
-                        "\"labels\":{},\"exposed_ports\":[],\"volumes\":[],\"stop_signal\":\"\"}");
+    assert_string_equal(
+        strake_buf_text(&shown),
+        "{\"user\":\"\",\"entrypoint\":[],\"cmd\":[],\"env\":[],\"working_dir\":\"\","
+        "\"labels\":{},\"exposed_ports\":[],\"volumes\":[],\"stop_signal\":\"\"}");
     assert_int_equal(config.diff_count, 0);
     assert_string_equal(config.created_by[2], "");
     strake_buf_dispose(&shown);

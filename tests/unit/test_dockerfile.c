@@ -1,4 +1,5 @@
-/* What the parser sees, case by case; tests/oracle compares it with BuildKit on thousands of files. */
+/* What the parser sees, case by case; tests/oracle compares it with BuildKit on thousands of files.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,30 +38,37 @@ static void parse_gives_the_documented_shape(void **state)
         const char *want;
     } cases[] = {
         { "FROM a AS b\nrun --mount=type=cache,target=/x make \\\n && make <<EOF install\nx\nEOF\n",
-          "[{\"keyword\":\"FROM\",\"line\":1,\"end_line\":1,\"stage\":0,\"json\":false,\"flags\":[],"
+          "[{\"keyword\":\"FROM\",\"line\":1,\"end_line\":1,\"stage\":0,\"json\":false,\"flags\":[]"
+          ","
           "\"args\":[\"a\",\"AS\",\"b\"]},"
           "{\"keyword\":\"RUN\",\"line\":2,\"end_line\":5,\"stage\":0,\"json\":false,"
           "\"flags\":[\"--mount=type=cache,target=/x\"],\"args\":[\"make  && make <<EOF install\"],"
-          "\"heredocs\":[{\"name\":\"EOF\",\"content\":\"x\\n\",\"expand\":true,\"strip_tabs\":false}]}]" },
+          "\"heredocs\":[{\"name\":\"EOF\",\"content\":\"x\\n\",\"expand\":true,\"strip_tabs\":"
+          "false}]}]" },
         { "ENV A=b C=\"d e\"\nENV F g  h",
-          "[{\"keyword\":\"ENV\",\"line\":1,\"end_line\":1,\"stage\":-1,\"json\":false,\"flags\":[],"
+          "[{\"keyword\":\"ENV\",\"line\":1,\"end_line\":1,\"stage\":-1,\"json\":false,\"flags\":[]"
+          ","
           "\"pairs\":[{\"name\":\"A\",\"value\":\"b\",\"legacy\":false},"
           "{\"name\":\"C\",\"value\":\"\\\"d e\\\"\",\"legacy\":false}]},"
           "{\"keyword\":\"ENV\",\"line\":2,\"end_line\":2,\"stage\":-1,\"json\":false,\"flags\":[],"
           "\"pairs\":[{\"name\":\"F\",\"value\":\"g  h\",\"legacy\":true}]}]" },
         { "ONBUILD RUN x\nONBUILD\nCMD [\"a\",\"b\"]\nHEALTHCHECK CMD curl x\n",
-          "[{\"keyword\":\"ONBUILD\",\"line\":1,\"end_line\":1,\"stage\":-1,\"onbuild\":{\"keyword\":\"RUN\","
+          "[{\"keyword\":\"ONBUILD\",\"line\":1,\"end_line\":1,\"stage\":-1,\"onbuild\":{"
+          "\"keyword\":\"RUN\","
           "\"json\":false,\"flags\":[],\"args\":[\"x\"]}},"
           "{\"keyword\":\"ONBUILD\",\"line\":2,\"end_line\":2,\"stage\":-1},"
           "{\"keyword\":\"CMD\",\"line\":3,\"end_line\":3,\"stage\":-1,\"json\":true,\"flags\":[],"
           "\"args\":[\"a\",\"b\"]},"
-          "{\"keyword\":\"HEALTHCHECK\",\"line\":4,\"end_line\":4,\"stage\":-1,\"json\":false,\"flags\":[],"
+          "{\"keyword\":\"HEALTHCHECK\",\"line\":4,\"end_line\":4,\"stage\":-1,\"json\":false,"
+          "\"flags\":[],"
           "\"args\":[\"CMD\",\"curl x\"]}]" },
         { "ONBUILD COPY <<-'A' /x\n\t$y\r\n\tA\nBOGUS z\n",
-          "[{\"keyword\":\"ONBUILD\",\"line\":1,\"end_line\":3,\"stage\":-1,\"onbuild\":{\"keyword\":\"COPY\","
+          "[{\"keyword\":\"ONBUILD\",\"line\":1,\"end_line\":3,\"stage\":-1,\"onbuild\":{"
+          "\"keyword\":\"COPY\","
           "\"json\":false,\"flags\":[],\"args\":[\"<<-'A'\",\"/x\"],\"heredocs\":[{\"name\":\"A\","
           "\"content\":\"\\t$y\\r\\n\",\"expand\":false,\"strip_tabs\":true}]}},"
-          "{\"keyword\":\"BOGUS\",\"line\":4,\"end_line\":4,\"stage\":-1,\"json\":false,\"flags\":[],"
+          "{\"keyword\":\"BOGUS\",\"line\":4,\"end_line\":4,\"stage\":-1,\"json\":false,\"flags\":["
+          "],"
           "\"args\":[]}]" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -81,7 +89,8 @@ static void parse_reads_the_first_instructions_text(void **state)
     } cases[] = {
         { "RUN a \\\n\n # c\n  b\n", "a   b", '\\', "" },
         { "# escape=`\nRUN a `\nb\n", "a b", '`', "" },
-        { "# syntax=docker/dockerfile:1 x\n# escape=`\nRUN a\\\n", "a\\", '`', "docker/dockerfile:1" },
+        { "# syntax=docker/dockerfile:1 x\n# escape=`\nRUN a\\\n", "a\\", '`',
+          "docker/dockerfile:1" },
         { "# c\n# escape=`\nRUN a`\n", "a`", '\\', "" },
         { "\xEF\xBB\xBF# escape=`\r\nRUN a`\r\nb", "ab", '`', "" },
         { "RUN a \\\\\n", "a \\\\", '\\', "" },
@@ -92,8 +101,9 @@ static void parse_reads_the_first_instructions_text(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strake_dockerfile dockerfile;
         struct strake_err err = { 0 };
-        assert_int_equal(strake_dockerfile_parse(cases[i].text, strlen(cases[i].text), "D", &dockerfile, &err),
-                         0);
+        assert_int_equal(
+            strake_dockerfile_parse(cases[i].text, strlen(cases[i].text), "D", &dockerfile, &err),
+            0);
         assert_string_equal(dockerfile.instructions[0].args.items[0], cases[i].arg);
         assert_int_equal(dockerfile.escape, cases[i].escape);
         assert_string_equal(dockerfile.syntax, cases[i].syntax);
@@ -125,7 +135,8 @@ static void parse_places_its_errors(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strake_dockerfile dockerfile;
         struct strake_err err = { 0 };
-        int rc = strake_dockerfile_parse(cases[i].text, strlen(cases[i].text), "dir/D", &dockerfile, &err);
+        int rc = strake_dockerfile_parse(cases[i].text, strlen(cases[i].text), "dir/D", &dockerfile,
+                                         &err);
         if (rc != STRAKE_EDOCKERFILE || err.line != cases[i].line ||
             strstr(err.message, cases[i].why) == NULL)
             fail_msg("%zu: %d line %d: %s", i, rc, err.line, strake_err_message(&err));
@@ -138,7 +149,8 @@ static void parse_places_its_errors(void **state)
 static void parse_refuses_a_nul_and_knows_utf16(void **state)
 {
     (void)state;
-    static const char utf16[] = "\xFF\xFE" "F\0R\0O\0M\0 \0a\0\n\0";
+    static const char utf16[] = "\xFF\xFE"
+                                "F\0R\0O\0M\0 \0a\0\n\0";
     struct strake_dockerfile dockerfile;
     struct strake_err err = { 0 };
     assert_int_equal(strake_dockerfile_parse("FROM a\nRUN \0", 12, "D", &dockerfile, &err),
@@ -226,10 +238,11 @@ static int parse_once(void *ctx)
 static void parse_survives_every_failing_allocation(void **state)
 {
     (void)state;
-    torture(parse_once,
-            "# syntax=a\nARG x=1\nFROM --platform=p a AS b\nENV a=b c='d e'\nLABEL a b\n"
-            "RUN --a=b <<E cat \"<<'F'\" ${x:-y}\n1\nE\nCMD [\"a\",\"b\"]\nHEALTHCHECK CMD [\"x\"]\n"
-            "ONBUILD COPY <<-\"G\" /x\n\t2\n\tG\nEXPOSE 1 2\nUSER a\nONBUILD\n");
+    torture(
+        parse_once,
+        "# syntax=a\nARG x=1\nFROM --platform=p a AS b\nENV a=b c='d e'\nLABEL a b\n"
+        "RUN --a=b <<E cat \"<<'F'\" ${x:-y}\n1\nE\nCMD [\"a\",\"b\"]\nHEALTHCHECK CMD [\"x\"]\n"
+        "ONBUILD COPY <<-\"G\" /x\n\t2\n\tG\nEXPOSE 1 2\nUSER a\nONBUILD\n");
 }
 
 int main(void)

@@ -14,7 +14,8 @@
 static const char *value_of(void *ctx, const char *name)
 {
     static const struct strake_pair values[] = {
-        { "x", "abcabc" }, { "y", "" }, { "z", "a b" }, { "e", "é*é" }, { "n", "a\nb" }, { "1", "one" },
+        { "x", "abcabc" }, { "y", "" },     { "z", "a b" },
+        { "e", "é*é" },    { "n", "a\nb" }, { "1", "one" },
     };
     (void)ctx;
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -59,7 +60,9 @@ static void word_expands(void **state)
         { "'$x' \"$x\" \"\\$x\" \\$x", "$x abcabc $x $x" },
         { "a\\b \"a\\b\" 'a\\b' a\\", "ab a\\b a\\b a" },
         { "<<'E F' <", "<<E F <" },
-        { "\xEF\xBB\xBF" "a", "a" },
+        { "\xEF\xBB\xBF"
+          "a",
+          "a" },
         { "a\xFF", "a\xEF\xBF\xBD" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -79,12 +82,12 @@ static void word_refuses(void **state)
         const char *text;
         const char *why;
     } cases[] = {
-        { "'a", "single quote" },   { "\"a", "double quote" },   { "\"a\\", "double quote" },
-        { "${", "not closed" },     { "${x", "operator" },       { "${x:-a", "not closed" },
-        { "${}", "no name" },       { "${:x}", "no name" },      { "${{x}}", "no name" },
-        { "${x^}", "operator" },    { "${x:3}", "operator" },    { "${x:#a}", "operator" },
-        { "${x:", "operator" },     { "${x/a}", "not closed" },  { "${x/a/b", "not closed" },
-        { "${u:?}", "unset" },      { "${y:?}", "empty" },       { "${u?no u}", "u: no u" },
+        { "'a", "single quote" },     { "\"a", "double quote" },   { "\"a\\", "double quote" },
+        { "${", "not closed" },       { "${x", "operator" },       { "${x:-a", "not closed" },
+        { "${}", "no name" },         { "${:x}", "no name" },      { "${{x}}", "no name" },
+        { "${x^}", "operator" },      { "${x:3}", "operator" },    { "${x:#a}", "operator" },
+        { "${x:", "operator" },       { "${x/a}", "not closed" },  { "${x/a/b", "not closed" },
+        { "${u:?}", "unset" },        { "${y:?}", "empty" },       { "${u?no u}", "u: no u" },
         { "${x#\\a}", "needs none" }, { "${x%a\\", "not closed" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -1,4 +1,5 @@
-/* .dockerignore, pattern by pattern; tests/oracle compares it with moby/patternmatcher on thousands. */
+/* .dockerignore, pattern by pattern; tests/oracle compares it with moby/patternmatcher on
+ * thousands. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,19 +51,22 @@ static void ignore_matches_as_buildkit_does(void **state)
         { "**b", "b ab a/b a/xb", "bc" },
         { "a/**/z", "a/z a/b/z a/b/c/z", "az a" },
         { "**/.git", ".git a/.git a/.git/x", "git x.git" },
-        { "\xEF\xBB\xBF" "a\r\nb\r\n", "a b", "c" },
+        { "\xEF\xBB\xBF"
+          "a\r\nb\r\n",
+          "a b", "c" },
         { "{a,b}*", "{a,b} {a,b}c", "a" },
         { "a|b*", "a ax bx xb", "x" }, /* beside a wildcard | is an alternative in BuildKit */
         { "x{2,3}y*", "xxy xxxyz", "xy xxxxy" },
         { "b*a\\", "ba$ bxa$y", "ba ba\\" }, /* the last \ escapes what ends the expression */
-        { "[?]", "[] ^]", "? ] ?]" }, /* the ? becomes [^/] in BuildKit, in a class too */
+        { "[?]", "[] ^]", "? ] ?]" },        /* the ? becomes [^/] in BuildKit, in a class too */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strake_ignore *ignore = parsed(cases[i].text);
         for (int want = 0; want < 2; want++) {
             char *paths = strdup(want ? cases[i].ignored : cases[i].kept);
             char *rest = paths;
-            for (char *path = strtok_r(paths, " ", &rest); path; path = strtok_r(NULL, " ", &rest)) {
+            for (char *path = strtok_r(paths, " ", &rest); path;
+                 path = strtok_r(NULL, " ", &rest)) {
                 if (strake_ignore_matches(ignore, path) != (want == 1))
                     fail_msg("%zu: %s is %signored", i, path, want ? "not " : "");
             }
@@ -81,10 +85,15 @@ static void ignore_parse_names_the_line_and_the_pattern(void **state)
         const char *text;
         const char *why;
     } cases[] = {
-        { "a\n[\n", "line 2: the pattern '['" }, { "a\\", "'\\'" },     { "!", "'!' excepts nothing" },
-        { "!/", "'!' excepts nothing" },         { "[z-a]", "before it begins" },
-        { "[]", "'[]'" },                        { "\\1*", "letter or digit" },
-        { "a{2}{3}*", "repetition" },            { "a{9999}*", "too large" },
+        { "a\n[\n", "line 2: the pattern '['" },
+        { "a\\", "'\\'" },
+        { "!", "'!' excepts nothing" },
+        { "!/", "'!' excepts nothing" },
+        { "[z-a]", "before it begins" },
+        { "[]", "'[]'" },
+        { "\\1*", "letter or digit" },
+        { "a{2}{3}*", "repetition" },
+        { "a{9999}*", "too large" },
         { "[[:foo:]]", "no class" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -146,15 +155,9 @@ static void ignored_folder_is_entered_only_for_an_exception(void **state)
         const char *folder;
         bool reaches;
     } cases[] = {
-        { "a", "a", false },
-        { "a\n!a/b/c", "a", true },
-        { "a\n!a/b/c", "a/b", true },
-        { "a\n!a/b/c", "a/x", false },
-        { "*\n!ab/c", "a", false },
-        { "*\n!a/**", "a", true },
-        { "*\n!a/*", "a", true },
-        { "*\n!**/c", "a", true },
-        { "*\n!a?/c", "b", true },
+        { "a", "a", false },           { "a\n!a/b/c", "a", true }, { "a\n!a/b/c", "a/b", true },
+        { "a\n!a/b/c", "a/x", false }, { "*\n!ab/c", "a", false }, { "*\n!a/**", "a", true },
+        { "*\n!a/*", "a", true },      { "*\n!**/c", "a", true },  { "*\n!a?/c", "b", true },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strake_ignore *ignore = parsed(cases[i].text);

@@ -15,27 +15,32 @@
 #define D1 "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define D2 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define D3 "sha256:0000000000000000000000000000000000000000000000000000000000000003"
-#define ENTRY(type, digest, platform) \
-    "{\"mediaType\":\"" type "\",\"digest\":\"" digest "\",\"size\":7,\"platform\":{" platform "}}"
+#define ENTRY(type, digest, platform)                                                              \
+    "{\"mediaType\":\"" type "\",\"digest\":\"" digest "\",\"size\":7,\"platform\":{" platform "}" \
+                                                                                               "}"
 #define AMD64 "\"os\":\"linux\",\"architecture\":\"amd64\""
-#define ARM64 "\"architecture\":\"arm64\",\"os\":\"linux\",\"variant\":\"v8\",\"os.features\":[\"x\"]"
+#define ARM64                                                                                      \
+    "\"architecture\":\"arm64\",\"os\":\"linux\",\"variant\":\"v8\",\"os.features\":[\"x\"]"
 #define WINDOWS(v) "\"os\":\"windows\",\"architecture\":\"amd64\",\"os.version\":\"" v "\""
 #define ATTESTATION(digest)                                                                        \
     "{\"mediaType\":\"" STRAKE_MEDIA_OCI_MANIFEST "\",\"digest\":\"" digest "\",\"size\":9,"       \
     "\"annotations\":{\"vnd.docker.reference.type\":\"attestation-manifest\"},"                    \
     "\"platform\":{\"os\":\"unknown\",\"architecture\":\"unknown\"}}"
 #define OCI(entries, rest)                                                                         \
-    "{\"schemaVersion\":2,\"mediaType\":\"" STRAKE_MEDIA_OCI_INDEX "\",\"manifests\":[" entries "]" rest "}"
+    "{\"schemaVersion\":2,\"mediaType\":\"" STRAKE_MEDIA_OCI_INDEX "\",\"manifests\":[" entries    \
+    "]" rest "}"
 #define DOCKER(entries)                                                                            \
-    "{\"schemaVersion\":2,\"mediaType\":\"" STRAKE_MEDIA_DOCKER_LIST "\",\"manifests\":[" entries "]}"
+    "{\"schemaVersion\":2,\"mediaType\":\"" STRAKE_MEDIA_DOCKER_LIST "\",\"manifests\":[" entries  \
+    "]}"
 #define BARE(type)                                                                                 \
-    "{\"schemaVersion\":2,\"mediaType\":\"" type "\",\"config\":{\"mediaType\":\"x/y\",\"digest\":\"" D1 \
-    "\",\"size\":2},\"layers\":[]}"
+    "{\"schemaVersion\":2,\"mediaType\":\"" type                                                   \
+    "\",\"config\":{\"mediaType\":\"x/y\",\"digest\":\"" D1 "\",\"size\":2},\"layers\":[]}"
 
 static struct strake_index_part index_part(const char *data)
 {
     return (struct strake_index_part){
-        .data = data, .len = strlen(data), .media_type = "", .digest = D3 };
+        .data = data, .len = strlen(data), .media_type = "", .digest = D3
+    };
 }
 
 static struct strake_index_part bare_part(const char *data, const char *platform, char *digest)
@@ -43,26 +48,30 @@ static struct strake_index_part bare_part(const char *data, const char *platform
     struct strake_err err = { 0 };
     assert_int_equal(strake_digest_of(data, strlen(data), digest, &err), 0);
     return (struct strake_index_part){
-        .data = data, .len = strlen(data), .media_type = "", .digest = digest, .platform = platform };
+        .data = data, .len = strlen(data), .media_type = "", .digest = digest, .platform = platform
+    };
 }
 
 static void index_merge_keeps_entries_as_they_are(void **state)
 {
     (void)state;
     static const char *const a =
-        OCI(ENTRY(STRAKE_MEDIA_OCI_MANIFEST, D1, AMD64) "," ATTESTATION(D2), ",\"annotations\":{\"k\":\"a\"}");
-    static const char *const b = OCI(ENTRY(STRAKE_MEDIA_OCI_MANIFEST, D2, ARM64) "," ATTESTATION(D3),
-                                     ",\"annotations\":{\"k\":\"b\",\"l\":\"m\"}");
+        OCI(ENTRY(STRAKE_MEDIA_OCI_MANIFEST, D1, AMD64) "," ATTESTATION(D2),
+            ",\"annotations\":{\"k\":\"a\"}");
+    static const char *const b =
+        OCI(ENTRY(STRAKE_MEDIA_OCI_MANIFEST, D2, ARM64) "," ATTESTATION(D3),
+            ",\"annotations\":{\"k\":\"b\",\"l\":\"m\"}");
     const struct strake_index_part parts[] = { index_part(a), index_part(b) };
     struct strake_buf out = { 0 };
     struct strake_err err = { 0 };
     const char *type;
     assert_int_equal(strake_index_merge(parts, 2, &out, &type, &err), 0);
     assert_string_equal(type, STRAKE_MEDIA_OCI_INDEX);
-    assert_string_equal(strake_buf_text(&out),
-                        OCI(ENTRY(STRAKE_MEDIA_OCI_MANIFEST, D1, AMD64) "," ATTESTATION(D2) ","
-                            ENTRY(STRAKE_MEDIA_OCI_MANIFEST, D2, ARM64) "," ATTESTATION(D3),
-                            ",\"annotations\":{\"k\":\"a\",\"l\":\"m\"}"));
+    assert_string_equal(
+        strake_buf_text(&out),
+        OCI(ENTRY(STRAKE_MEDIA_OCI_MANIFEST, D1, AMD64) "," ATTESTATION(D2) "," ENTRY(
+                STRAKE_MEDIA_OCI_MANIFEST, D2, ARM64) "," ATTESTATION(D3),
+            ",\"annotations\":{\"k\":\"a\",\"l\":\"m\"}"));
     strake_buf_dispose(&out);
 }
 
@@ -151,7 +160,8 @@ static void index_merge_refuses_bad_parts(void **state)
 {
     (void)state;
     char digest[STRAKE_DIGEST_TEXT];
-    struct strake_index_part other = bare_part(BARE(STRAKE_MEDIA_OCI_MANIFEST), "linux/amd64", digest);
+    struct strake_index_part other =
+        bare_part(BARE(STRAKE_MEDIA_OCI_MANIFEST), "linux/amd64", digest);
     struct strake_index_part placeless = bare_part(BARE(STRAKE_MEDIA_OCI_MANIFEST), NULL, digest);
     other.digest = D3;
     const struct {

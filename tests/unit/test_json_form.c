@@ -13,7 +13,9 @@
 
 static int read_form(const char *text, struct strake_strings *items, struct strake_err *err)
 {
-    const struct strake_parse parse = { .file = "Dockerfile", .line = 1, .escape = '\\', .err = err };
+    const struct strake_parse parse = {
+        .file = "Dockerfile", .line = 1, .escape = '\\', .err = err
+    };
     return strake_json_form(&parse, (struct strake_span){ text, strlen(text) }, items);
 }
 
@@ -31,7 +33,8 @@ static void form_decodes_its_strings(void **state)
         { "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", "\"\\/\b\f\n\r\t" },
         { "[\"\\u0041\\u00e9\\u20AC\"]", "A\xC3\xA9\xE2\x82\xAC" },
         { "[\"\\ud83d\\ude00\"]", "\xF0\x9F\x98\x80" },
-        { "[\"\\ud83d\\u0041\"]", "\xEF\xBF\xBD" "A" },
+        { "[\"\\ud83d\\u0041\"]", "\xEF\xBF\xBD"
+                                  "A" },
         { "[\"\\ude00\"]", "\xEF\xBF\xBD" },
         { "[\"\\ud83dx\"]", "\xEF\xBF\xBDx" },
         { "[\"\xC3\xA9\xFF\"]", "\xC3\xA9\xEF\xBF\xBD" },
@@ -54,11 +57,49 @@ static void form_that_is_no_json_is_text(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", "x", "\"a\"", "[", "[\"a\"", "[\"a\",", "[\"a\",]", "[,]", "[\"a\"]x", "[\"a\" \"b\"]", "['a']",
-        "[a]", "[\"a]", "[\"\\x\"]", "[\"\\", "[\"\\u12\"]", "[\"\\u12g4\"]", "[\"a\tb\"]", "[01]", "[-]",
-        "[1.]", "[.5]", "[1e]", "[1e+]", "[1e999]", "[-1e999]", "[+1]", "[tru]", "[nul", "[{]", "[{}",
-        "[{\"a\"}]", "[{\"a\":}]", "[{\"a\":1,}]", "[{a:1}]", "[{\"a\":1 \"b\":2}]", "[[]", "[[1,]]", "[[1 2]]",
-        "[\"a\", [\"b\"}]", "[1", "[\"a\"] [", "[ -f x ]",
+        "",
+        "x",
+        "\"a\"",
+        "[",
+        "[\"a\"",
+        "[\"a\",",
+        "[\"a\",]",
+        "[,]",
+        "[\"a\"]x",
+        "[\"a\" \"b\"]",
+        "['a']",
+        "[a]",
+        "[\"a]",
+        "[\"\\x\"]",
+        "[\"\\",
+        "[\"\\u12\"]",
+        "[\"\\u12g4\"]",
+        "[\"a\tb\"]",
+        "[01]",
+        "[-]",
+        "[1.]",
+        "[.5]",
+        "[1e]",
+        "[1e+]",
+        "[1e999]",
+        "[-1e999]",
+        "[+1]",
+        "[tru]",
+        "[nul",
+        "[{]",
+        "[{}",
+        "[{\"a\"}]",
+        "[{\"a\":}]",
+        "[{\"a\":1,}]",
+        "[{a:1}]",
+        "[{\"a\":1 \"b\":2}]",
+        "[[]",
+        "[[1,]]",
+        "[[1 2]]",
+        "[\"a\", [\"b\"}]",
+        "[1",
+        "[\"a\"] [",
+        "[ -f x ]",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct strake_strings items = { 0 };
@@ -73,8 +114,18 @@ static void form_of_other_things_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "[1]", "[-0]", "[0.5e-3, \"a\"]", "[12E+3]", "[true]", "[false, null]", "[null]", "[{}]", "[[]]", "[[[]]]",
-        "[\"a\", {\"b\": [1, {\"c\": \"d\"}], \"e\": null}, [\"f\", [ ] ]]", "[ { \"a\" : 1 , \"b\" : 2 } ]",
+        "[1]",
+        "[-0]",
+        "[0.5e-3, \"a\"]",
+        "[12E+3]",
+        "[true]",
+        "[false, null]",
+        "[null]",
+        "[{}]",
+        "[[]]",
+        "[[[]]]",
+        "[\"a\", {\"b\": [1, {\"c\": \"d\"}], \"e\": null}, [\"f\", [ ] ]]",
+        "[ { \"a\" : 1 , \"b\" : 2 } ]",
         "[\"a\\u0000\"]",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

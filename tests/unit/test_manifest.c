@@ -14,9 +14,11 @@
 
 #define D1 "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define D2 "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-#define CONFIG "\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"" D1  \
+#define CONFIG                                                                                     \
+    "\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"" D1      \
     "\",\"size\":2}"
-#define LAYER "{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"" D2           \
+#define LAYER                                                                                      \
+    "{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"" D2              \
     "\",\"size\":3}"
 #define HEAD_OCI "{\"schemaVersion\":2,\"mediaType\":\"" STRAKE_MEDIA_OCI_MANIFEST "\","
 #define HEAD_INDEX "{\"schemaVersion\":2,\"mediaType\":\"" STRAKE_MEDIA_OCI_INDEX "\","
@@ -124,14 +126,16 @@ static void manifest_parse_refuses_and_says_why(void **state)
         { HEAD_OCI CONFIG "}", "", "layers" },
         { HEAD_INDEX "\"manifests\":[{\"digest\":\"" D1 "\",\"size\":1}]}", "", "media type" },
         { HEAD_INDEX "\"manifests\":[{\"mediaType\":\"x\",\"size\":1}]}", "", "no digest" },
-        { HEAD_INDEX "\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"sha256:../..\",\"size\":1}]}", "",
-          "no sha256 digest" },
+        { HEAD_INDEX
+          "\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"sha256:../..\",\"size\":1}]}",
+          "", "no sha256 digest" },
         { HEAD_INDEX "\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"" D1 "\",\"size\":-1}]}", "",
           "size" },
-        { HEAD_INDEX "\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"" D1 "\",\"size\":1.5}]}", "",
-          "size" },
+        { HEAD_INDEX "\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"" D1 "\",\"size\":1.5}]}",
+          "", "size" },
         { HEAD_INDEX "\"manifests\":[{\"mediaType\":\"x\",\"digest\":\"" D1
-                     "\",\"size\":1,\"platform\":[]}]}", "", "platform" },
+                     "\",\"size\":1,\"platform\":[]}]}",
+          "", "platform" },
         { HEAD_INDEX "\"manifests\":[],\"annotations\":{\"a\":1}}", "", "annotations" },
         { HEAD_INDEX "\"manifests\":[],\"annotations\":[]}", "", "annotations" },
         { HEAD_INDEX "\"manifests\":[],\"subject\":{}}", "", "subject" },

@@ -16,17 +16,28 @@ static void platform_parse_gives_one_form(void **state)
         const char *text;
         const char *want;
     } cases[] = {
-        { "linux/amd64", "linux/amd64" },     { "amd64", "linux/amd64" },
-        { "x86_64", "linux/amd64" },          { "linux/x86-64", "linux/amd64" },
-        { "Linux/AMD64", "linux/amd64" },     { "linux/amd64/v1", "linux/amd64" },
-        { "linux/amd64/v2", "linux/amd64/v2" }, { "aarch64", "linux/arm64" },
-        { "linux/arm64/v8", "linux/arm64" },  { "linux/arm64/8", "linux/arm64" },
-        { "linux/arm64/v9", "linux/arm64/v9" }, { "linux/arm", "linux/arm/v7" },
-        { "linux/arm/7", "linux/arm/v7" },    { "linux/arm/6", "linux/arm/v6" },
-        { "armhf", "linux/arm/v7" },          { "armel", "linux/arm/v6" },
-        { "linux/i386", "linux/386" },        { "macos/arm64", "darwin/arm64" },
-        { "windows/amd64", "windows/amd64" }, { "linux/riscv64", "linux/riscv64" },
-        { "s390x", "linux/s390x" },           { "freebsd/amd64", "freebsd/amd64" },
+        { "linux/amd64", "linux/amd64" },
+        { "amd64", "linux/amd64" },
+        { "x86_64", "linux/amd64" },
+        { "linux/x86-64", "linux/amd64" },
+        { "Linux/AMD64", "linux/amd64" },
+        { "linux/amd64/v1", "linux/amd64" },
+        { "linux/amd64/v2", "linux/amd64/v2" },
+        { "aarch64", "linux/arm64" },
+        { "linux/arm64/v8", "linux/arm64" },
+        { "linux/arm64/8", "linux/arm64" },
+        { "linux/arm64/v9", "linux/arm64/v9" },
+        { "linux/arm", "linux/arm/v7" },
+        { "linux/arm/7", "linux/arm/v7" },
+        { "linux/arm/6", "linux/arm/v6" },
+        { "armhf", "linux/arm/v7" },
+        { "armel", "linux/arm/v6" },
+        { "linux/i386", "linux/386" },
+        { "macos/arm64", "darwin/arm64" },
+        { "windows/amd64", "windows/amd64" },
+        { "linux/riscv64", "linux/riscv64" },
+        { "s390x", "linux/s390x" },
+        { "freebsd/amd64", "freebsd/amd64" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char out[STRAKE_PLATFORM_TEXT] = "";
@@ -48,10 +59,18 @@ static void platform_parse_refuses_and_suggests(void **state)
         const char *text;
         const char *hint;
     } cases[] = {
-        { "linux/amd46", "'amd64'" }, { "linus/amd64", "'linux'" },  { "linux/arn64", "'arm64'" },
-        { "linux/zzz", "os/arch" },   { "", "os/arch" },             { "linux/", "os/arch" },
-        { "/amd64", "os/arch" },      { "linux//v7", "os/arch" },    { "linux/arm/v7/x", "os/arch" },
-        { "linux amd64", "os/arch" }, { "linux/amd64,", "os/arch" }, { "zzz", "os/arch" },
+        { "linux/amd46", "'amd64'" },
+        { "linus/amd64", "'linux'" },
+        { "linux/arn64", "'arm64'" },
+        { "linux/zzz", "os/arch" },
+        { "", "os/arch" },
+        { "linux/", "os/arch" },
+        { "/amd64", "os/arch" },
+        { "linux//v7", "os/arch" },
+        { "linux/arm/v7/x", "os/arch" },
+        { "linux amd64", "os/arch" },
+        { "linux/amd64,", "os/arch" },
+        { "zzz", "os/arch" },
         { "linux/amd64 ", "os/arch" },
         { "linux/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "os/arch" },
     };
@@ -84,12 +103,9 @@ static void platform_make_takes_whatever_an_image_says(void **state)
         const char *variant;
         const char *want;
     } cases[] = {
-        { "linux", "amd64", NULL, "linux/amd64" },
-        { "linux", "arm64", "v8", "linux/arm64" },
-        { "linux", "arm", "", "linux/arm/v7" },
-        { NULL, NULL, NULL, "unknown/unknown" },
-        { "", "", "", "unknown/unknown" },
-        { "a/b", "c d", "e\n", "a_b/c_d/e_" },
+        { "linux", "amd64", NULL, "linux/amd64" }, { "linux", "arm64", "v8", "linux/arm64" },
+        { "linux", "arm", "", "linux/arm/v7" },    { NULL, NULL, NULL, "unknown/unknown" },
+        { "", "", "", "unknown/unknown" },         { "a/b", "c d", "e\n", "a_b/c_d/e_" },
         { "wasi", "wasm", NULL, "wasi/wasm" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -212,11 +212,19 @@ static void tag_grammar(void **state)
 static void loopback_is_by_address(void **state)
 {
     (void)state;
-    static const char *const loopback[] = { "localhost", "localhost:1", "127.0.0.1", "127.255.0.9:5000",
-                                            "[::1]", "[::1]:5000" };
-    static const char *const other[] = { "", "localhost.evil.org", "127.evil.org", "127.0.0.1.evil.org",
-                                         "128.0.0.1", "10.0.0.1:5000", "[::2]", "[::1]x", "ghcr.io",
-                                         "127.1", "0.0.0.0" };
+    static const char *const loopback[] = { "localhost",        "localhost:1", "127.0.0.1",
+                                            "127.255.0.9:5000", "[::1]",       "[::1]:5000" };
+    static const char *const other[] = { "",
+                                         "localhost.evil.org",
+                                         "127.evil.org",
+                                         "127.0.0.1.evil.org",
+                                         "128.0.0.1",
+                                         "10.0.0.1:5000",
+                                         "[::2]",
+                                         "[::1]x",
+                                         "ghcr.io",
+                                         "127.1",
+                                         "0.0.0.0" };
     for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
         assert_true(strake_host_is_loopback(loopback[i]));
     for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {

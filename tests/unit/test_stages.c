@@ -23,8 +23,8 @@ static struct strake_dockerfile parsed(const char *text)
 static void stages_are_listed_with_name_base_and_platform(void **state)
 {
     (void)state;
-    struct strake_dockerfile d =
-        parsed("ARG V\nFROM --platform=$BUILDPLATFORM a:$V AS Build\nRUN x\nFROM b\nFROM c d\nFROM\n");
+    struct strake_dockerfile d = parsed(
+        "ARG V\nFROM --platform=$BUILDPLATFORM a:$V AS Build\nRUN x\nFROM b\nFROM c d\nFROM\n");
     assert_int_equal(d.stage_count, 4);
     assert_string_equal(d.stages[0].name, "build");
     assert_string_equal(d.stages[0].base, "a:$V");
@@ -47,7 +47,7 @@ static void stage_is_found_by_name_and_number(void **state)
         const char *name;
         int want;
     } cases[] = {
-        { "", 3 },  { "a", 2 }, { "A", 2 },  { "b", 1 },   { "0", 0 },
+        { "", 3 },  { "a", 2 },  { "A", 2 },  { "b", 1 },   { "0", 0 },
         { "3", 3 }, { "4", -1 }, { "c", -1 }, { "-1", -1 }, { "99999999999999999999", -1 },
     };
     struct strake_dockerfile d = parsed("FROM x AS a\nFROM x AS b\nFROM x AS A\nFROM x\n");
@@ -74,7 +74,8 @@ static void needs_names_the_first_line_of_what_is_asked(void **state)
     } cases[] = {
         { "FROM a\nRUN x\n", both, 0, 0 },
         { "FROM a\nCOPY --link a b\nRUN <<E\nE\n", both, both, 2 },
-        { "FROM a\nCOPY --link a b\nRUN <<E\nE\n", STRAKE_BUILDER_HEREDOC, STRAKE_BUILDER_HEREDOC, 3 },
+        { "FROM a\nCOPY --link a b\nRUN <<E\nE\n", STRAKE_BUILDER_HEREDOC, STRAKE_BUILDER_HEREDOC,
+          3 },
         { "FROM a\nADD --link=true a b\n", both, STRAKE_BUILDER_COPY_LINK, 2 },
         { "FROM a\nCOPY --link=false a b\n", both, 0, 0 },
         { "FROM a\nRUN --link x\n", both, 0, 0 },
@@ -133,9 +134,10 @@ static void bases_are_what_a_stage_needs_from_outside(void **state)
         { "FROM a AS x\nFROM b AS y\n", "x", NULL, "a" },
         { "FROM a AS x\nFROM b\nCOPY --from=x / /\n", "", NULL, "b a" },
         { "FROM a AS x\nFROM b\nCOPY --from=X / /\n", "", NULL, "b a" },
-        { "FROM a\nFROM b\nCOPY --from=0 / /\nCOPY --from=c:1 / /\nCOPY --from=b / /\n", "", NULL, "b c:1 a" },
-        { "FROM a AS x\nFROM b\nRUN --mount=type=bind,from=x,target=/x y\nRUN --mount=from=d y\n", "", NULL,
-          "b d a" },
+        { "FROM a\nFROM b\nCOPY --from=0 / /\nCOPY --from=c:1 / /\nCOPY --from=b / /\n", "", NULL,
+          "b c:1 a" },
+        { "FROM a AS x\nFROM b\nRUN --mount=type=bind,from=x,target=/x y\nRUN --mount=from=d y\n",
+          "", NULL, "b d a" },
         { "FROM a AS x\nFROM b\nCOPY --from=$x / /\n", "", NULL, "b" },
         { "FROM a AS a\nFROM a\n", "", NULL, "a" },
         { "FROM a AS x\nFROM b AS x\nFROM x\n", "", NULL, "b" },
@@ -205,8 +207,9 @@ static int bases_once(void *ctx)
 static void bases_survive_every_failing_allocation(void **state)
 {
     (void)state;
-    struct strake_dockerfile d = parsed("ARG V=1\nARG W=$TARGETOS\nFROM a:${V#x} AS x\nFROM \"b\"'c'\n"
-                                        "COPY --from=x a b\nRUN --mount=from=d x\n");
+    struct strake_dockerfile d =
+        parsed("ARG V=1\nARG W=$TARGETOS\nFROM a:${V#x} AS x\nFROM \"b\"'c'\n"
+               "COPY --from=x a b\nRUN --mount=from=d x\n");
     torture(bases_once, &d);
     strake_dockerfile_dispose(&d);
 }

@@ -9,7 +9,9 @@
 
 #include "util/suggest.h"
 
-static const char *const words[] = { "target", "builder", "registry", "notifier", "fs", "git", NULL };
+static const char *const words[] = {
+    "target", "builder", "registry", "notifier", "fs", "git", NULL
+};
 
 static void suggest_finds_the_nearest_word(void **state)
 {
@@ -18,11 +20,20 @@ static void suggest_finds_the_nearest_word(void **state)
         const char *word;
         const char *want;
     } cases[] = {
-        { "tagret", "target" },     { "target", "target" },  { "TARGETS", "target" },
-        { "bulider", "builder" },   { "notifer", "notifier" }, { "gti", "git" },
-        { "gitt", "git" },          { "regestri", "registry" }, { "policy", NULL },
-        { "x", NULL },              { "", NULL },            { "xy", NULL },
-        { "targetbuilder", NULL },  { "fz", "fs" },
+        { "tagret", "target" },
+        { "target", "target" },
+        { "TARGETS", "target" },
+        { "bulider", "builder" },
+        { "notifer", "notifier" },
+        { "gti", "git" },
+        { "gitt", "git" },
+        { "regestri", "registry" },
+        { "policy", NULL },
+        { "x", NULL },
+        { "", NULL },
+        { "xy", NULL },
+        { "targetbuilder", NULL },
+        { "fz", "fs" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *got = strake_suggest(cases[i].word, words);
