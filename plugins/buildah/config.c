@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "buildah/buildah.h"
 
@@ -122,9 +123,22 @@ static int make_registries(struct buildah_build *build)
 
 /* ---- secrets --------------------------------------------------------------------------------- */
 
+/* A DOCKER_CONFIG without a file in it is fine with docker, and with buildah no longer. */
+static bool is_empty_docker_config(void)
+{
+    char path[PATH_MAX];
+    const char *folder = getenv("DOCKER_CONFIG");
+    if (folder == NULL)
+        return false;
+    snprintf(path, sizeof(path), "%s/config.json", folder);
+    return access(path, F_OK) < 0;
+}
+
 static int make_auth(struct buildah_build *build)
 {
     const char *auth = build->request->auth_json;
+    if (is_empty_docker_config())
+        plug_list_add(&build->env, "DOCKER_CONFIG");
     if (auth[0] == '\0')
         return 0;
     plug_list_addf(&build->env, "REGISTRY_AUTH_FILE=%s/auth.json", build->dir.path);
