@@ -339,3 +339,35 @@ def test_wrong_options_are_named(options, words):
         drive(options, "ping")
     assert failed.value.kind == "config"
     assert words in failed.value.text
+
+
+# ---- through the program -------------------------------------------------------------------------
+
+
+def notifier(url, more=""):
+    return {"strake.lua": f'notifier "phone" {{ type = "ntfy", url = "{url}/cli", {more} }}\n'}
+
+
+def test_notify_sends_to_the_notifiers_of_the_project(strake, project, ntfy):
+    folder = project(notifier(ntfy.url, 'username = "alice", password = secret.env "PHONE_PASSWORD"'))
+    result = strake("notify", "--title", "Container Build Success", "k8s-tmux v1.2.3", cwd=folder,
+                    env={"PHONE_PASSWORD": "correct horse"})
+    assert result.exit == 0, result.err
+    (message,) = ntfy.seen("cli")
+    assert (message["title"], message["message"]) == ("Container Build Success", "k8s-tmux v1.2.3")
+    assert "correct horse" not in result.out + result.err
+
+
+def test_notify_that_fails_is_exit_12_and_keeps_the_password(strake, project, ntfy):
+    folder = project(notifier(ntfy.url, 'username = "alice", password = secret.env "PHONE_PASSWORD"'))
+    result = strake("notify", "hello", cwd=folder, env={"PHONE_PASSWORD": "wrong horse"})
+    assert result.exit == 12
+    assert "unauthorized" in result.err
+    assert "wrong horse" not in result.out + result.err
+
+
+def test_a_misspelt_option_of_a_notifier_is_named(strake, project, ntfy):
+    folder = project(notifier(ntfy.url, "topik = 'x'"))
+    result = strake("notify", "hello", cwd=folder)
+    assert result.exit == 12
+    assert "topik" in result.err
