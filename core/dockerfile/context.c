@@ -71,8 +71,7 @@ static int write_entry(struct walk *walk, char kind, mode_t mode, size_t path_le
     return rc < 0 ? rc : hash(walk, content, strlen(content));
 }
 
-/* The folders above an entry, those that are ignored themselves too: BuildKit sends them with it.
- */
+/* The folders above an entry, also those that are ignored: BuildKit sends them with it. */
 static int write_parents(struct walk *walk, struct level *level)
 {
     if (level == NULL || level->written)

@@ -119,9 +119,8 @@ static bool next_chunk(struct strake_span *rest, struct strake_span *chunk)
     return star;
 }
 
-/* Before anything else BuildKit asks Go's filepath.Match whether the pattern matches ".", for the
- * sake of its error: it looks no further than it must, so that what stands behind may be malformed.
- */
+/* Before anything else BuildKit asks Go's filepath.Match whether the pattern matches ".", only to
+ * see its error: it looks no further than it must, so that what stands behind may be malformed. */
 static int check_syntax(struct strake_span rest, struct strake_err *err)
 {
     struct strake_span name = { ".", 1 };

@@ -167,8 +167,7 @@ static bool take_key(struct reader *in)
     return take(in, ':');
 }
 
-/* Step over one value of any kind. A stack of brackets and no recursion: the depth is the writer's.
- */
+/* Step over one value of any kind. A stack and no recursion: the depth is the writer's. */
 static bool take_value(struct reader *in, char *open)
 {
     size_t depth = 0;

@@ -36,8 +36,7 @@ static bool listed(const char *word, const char *const *list)
     return false;
 }
 
-/* Lower case, and `_` for what no platform name has: the result is one word of `os/arch/variant`.
- */
+/* Lower case, and `_` for what no platform name has: one word of `os/arch/variant`. */
 static void copy_word(char *to, size_t cap, const char *from)
 {
     size_t len = 0;

@@ -287,3 +287,29 @@ def words(count):
     for _ in range(count):
         cases.append((rng.choice("\\\\`"), "".join(rng.choice(pieces) for _ in range(rng.randint(1, 8)))))
     return cases
+
+
+def trees(count):
+    """(ignore file, files): folders and files to make, as {path: text, or None for a folder}."""
+    rng = random.Random(SEED)
+    names = ["a", "b", "c", "ab", "x.txt", "d e", "é"]
+    texts = ["a/*\n!a/b\n", "*\n!a/b/c\n", "**/x.txt\n", "*\n!**/b\n", "a\n!a/b/c\nb\n!b\n", "[ab]\n!a/a\n"]
+    cases = []
+    for number in range(count):
+        tree = {}
+        for _ in range(rng.randint(1, 14)):
+            parts = [rng.choice(names) for _ in range(rng.randint(1, 4))]
+            for end in range(1, len(parts)):
+                tree["/".join(parts[:end])] = None
+            tree.setdefault("/".join(parts), rng.choice([None, "", "text"]))
+        if number < len(texts):
+            text = texts[number]
+        else:
+            text = "\n".join(("!" if rng.random() < 0.4 else "") + "/".join(
+                rng.choice(names + ["*", "**", "?", "[ab]", "a*"]) for _ in range(rng.randint(1, 3)))
+                for _ in range(rng.randint(1, 4)))
+        for path in [path for path in tree if tree[path] is not None]:
+            if any(other.startswith(path + "/") for other in tree):
+                tree[path] = None
+        cases.append((text, tree))
+    return cases

@@ -4,7 +4,8 @@
  * A question on stdin is "KIND LENGTH\n" and LENGTH bytes; their parts are separated by NULs:
  *   D dockerfile                        what the parser sees
  *   I dockerignore, path…               which paths are ignored
- *   W escape, word, NAME=VALUE…         a word, expanded */
+ *   W escape, word, NAME=VALUE…         a word, expanded
+ *   C context, dockerfile               the context's digest; only here, see the test */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,38 @@ static json_t *answer_word(const char *data, const char *end)
     return answer;
 }
 
+static json_t *answer_context(const char *data, const char *end)
+{
+    const char *dockerfile = next_part(data, end);
+    char digest[STRAKE_DIGEST_TEXT];
+    struct strake_err err = { 0 };
+    json_t *answer = json_object();
+    if (strake_context_digest(NULL, data, dockerfile, digest, &err) == 0) {
+        strake_json_set_str(answer, "digest", digest);
+        return answer;
+    }
+    json_decref(answer);
+    answer = error_json(&err);
+    strake_err_dispose(&err);
+    return answer;
+}
+
+static json_t *answer_to(char kind, const char *data, size_t len)
+{
+    switch (kind) {
+    case 'D':
+        return answer_dockerfile(data, len);
+    case 'I':
+        return answer_ignore(data, data + len);
+    case 'W':
+        return answer_word(data, data + len);
+    case 'C':
+        return answer_context(data, data + len);
+    default:
+        return NULL;
+    }
+}
+
 int main(void)
 {
     char kind;
@@ -101,9 +134,7 @@ int main(void)
         if (data == NULL || fread(data, 1, len, stdin) != len)
             return 1;
         data[len] = '\0';
-        json_t *answer = kind == 'D'   ? answer_dockerfile(data, len)
-                         : kind == 'I' ? answer_ignore(data, data + len)
-                                       : answer_word(data, data + len);
+        json_t *answer = answer_to(kind, data, len);
         if (answer == NULL || json_dumpf(answer, stdout, JSON_COMPACT) < 0)
             return 1;
         putchar('\n');

@@ -98,6 +98,39 @@ def test_words_are_expanded_as_buildkit_expands_them(oracle, ours):
                            for escape, text in corpus.words(COUNT)])
 
 
+def make_tree(folder, tree):
+    folder.mkdir()
+    for path in sorted(tree):
+        if tree[path] is None:
+            (folder / path).mkdir()
+        else:
+            (folder / path).write_text(tree[path], encoding="utf-8")
+
+
+def test_context_digest_covers_what_buildkit_sends(oracle, ours, tmp_path):
+    """The digest of a folder with an ignore file is that of a folder in which only what BuildKit's
+    client sends is left."""
+    sent, digests, left_out = [], [], 0
+    cases = corpus.trees(300)
+    for number, (text, tree) in enumerate(cases):
+        place = tmp_path / str(number)
+        place.mkdir()
+        make_tree(place / "tree", tree)
+        (place / "Dockerfile.dockerignore").write_text(text, encoding="utf-8")
+        sent.append(("S", f"{place / 'tree'}\0{text}".encode()))
+    for number, (answer, (_, tree)) in enumerate(zip(ask(oracle, sent), cases)):
+        place = tmp_path / str(number)
+        make_tree(place / "copy", {path: tree[path] for path in answer["sent"]})
+        left_out += len(tree) - len(answer["sent"])
+        digests.append(("C", f"{place / 'tree'}\0{place / 'Dockerfile'}".encode()))
+        digests.append(("C", f"{place / 'copy'}\0".encode()))
+    answers = ask(ours, digests)
+    wrong = [cases[number] for number in range(len(cases)) if answers[2 * number] != answers[2 * number + 1]]
+    assert not wrong, f"{len(wrong)} of {len(cases)} differ, among them {wrong[:3]}"
+    assert all("digest" in answer for answer in answers)
+    assert left_out > len(cases)
+
+
 def test_corpus_reaches_both_answers(oracle):
     """A corpus of errors alone, or of none, would show nothing."""
     answers = ask(oracle, [("D", text) for text in corpus.dockerfiles(500)])

@@ -1,13 +1,15 @@
 // Oracle answers the questions of test_dockerfile_oracle.py by BuildKit's own code: see ../dump.c for
-// the questions and their form.
+// the questions and their form. One is asked here alone: "S folder, dockerignore", what is sent.
 package main
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/pkg/errors"
+	"github.com/tonistiigi/fsutil"
 )
 
 type object map[string]any
@@ -153,6 +156,24 @@ func ignored(parts []string) object {
 	return object{"ignored": list}
 }
 
+// sent lists what BuildKit's client sends of a folder.
+func sent(parts []string) object {
+	patterns, err := ignorefile.ReadAll(strings.NewReader(parts[1]))
+	if err != nil {
+		return failure(err)
+	}
+	list := []string{}
+	err = fsutil.Walk(context.Background(), parts[0], &fsutil.FilterOpt{ExcludePatterns: patterns},
+		func(path string, _ fs.FileInfo, err error) error {
+			list = append(list, path)
+			return err
+		})
+	if err != nil {
+		return failure(err)
+	}
+	return object{"sent": list}
+}
+
 func word(parts []string) object {
 	lex := shell.NewLex(rune(parts[0][0]))
 	result, _, err := lex.ProcessWord(parts[1], shell.EnvsFromSlice(parts[2:]))
@@ -183,6 +204,8 @@ func run(in *bufio.Reader, out *json.Encoder) error {
 			answer = dockerfile(data)
 		case "I":
 			answer = ignored(parts)
+		case "S":
+			answer = sent(parts)
 		case "W":
 			answer = word(parts)
 		default:
