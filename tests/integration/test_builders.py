@@ -93,16 +93,18 @@ def test_a_stage_can_be_the_last(kind, request, strake, project, registry, base)
 
 
 @pytest.mark.parametrize("kind", ["buildctl", "buildah"])
-def test_two_platforms_are_one_index(kind, request, strake, project, registry, base):
+def test_two_platforms_are_one_index(kind, request, strake, project, registry, base, tmp_path):
     buildkit = request.getfixturevalue("buildkit")  # it registers the emulation
     builder = buildctl(buildkit) if kind == "buildctl" else request.getfixturevalue("buildah")
     folder = project({
-        "Dockerfile": f"FROM {base}\nRUN uname -m > /machine && grep -q . /machine\n",
+        "Dockerfile": f"FROM {base}\nRUN /bin/busybox uname -m\n",
         "strake.lua": strake_lua(f"{registry.host}/platforms-{kind}", builder,
                                  "platforms = { 'linux/amd64', 'linux/arm64' }"),
     })
-    done = strake("build", "--stage", "--json", cwd=folder)
+    done = strake("build", "--stage", "--json", "--no-cache", "--events", tmp_path / "events", cwd=folder)
     assert done.exit == 0, done.err
+    said = "".join(event["text"] for event in events_of(tmp_path / "events") if event["type"] == "step.log")
+    assert "x86_64" in said and "aarch64" in said
     target = done.json()["targets"][0]
     index = manifest(registry, f"platforms-{kind}", target["digest"])
     found = {entry["platform"]["architecture"]: entry["digest"] for entry in index["manifests"]}
@@ -356,6 +358,60 @@ def test_a_builder_that_is_not_there_is_told(strake, project):
     assert "No such file" in unreachable(strake, project, "unix:///nonexistent/socket")["message"]
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """An authority, and a server's and a client's certificate of it."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words) -> None:
+        subprocess.run(["openssl", *map(str, words)], cwd=folder, check=True, capture_output=True)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=tests", "-days", 2,
+            "-addext", "basicConstraints=critical,CA:TRUE")
+    for name, extensions in (("server", "subjectAltName=IP:127.0.0.1,DNS:builder.test\nextendedKeyUsage=serverAuth\n"),
+                             ("client", "extendedKeyUsage=clientAuth\n")):
+        (folder / f"{name}.ext").write_text(extensions)
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", 2,
+                "-out", f"{name}.pem", "-extfile", f"{name}.ext")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tls_buildkit(tmp_path_factory, certificates):
+    server = BuildKit(tmp_path_factory.mktemp("tls"), [], tls={
+        "cert": certificates / "server.pem", "key": certificates / "server.key", "ca": certificates / "ca.pem"})
+    yield server
+    server.stop()
+
+
+def test_a_builder_with_certificates_builds(strake, project, tls_buildkit, certificates):
+    folder = project({
+        "Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
+        "strake.lua": strake_lua("127.0.0.1:1/x", buildctl(
+            tls_buildkit, f"ca = '{certificates}/ca.pem', cert = '{certificates}/client.pem', "
+                          f"key = '{certificates}/client.key', server_name = 'builder.test'"))})
+    done = strake("build", "--json", cwd=folder)
+    assert done.exit == 0, done.err
+
+
+@pytest.mark.parametrize("options", [
+    "",
+    "ca = '{c}/ca.pem'",
+    "ca = '{c}/ca.pem', cert = '{c}/client.pem', key = '{c}/client.key', server_name = 'other.test'",
+    "ca = '{c}/gone.pem', cert = '{c}/client.pem', key = '{c}/client.key'",
+    "ca = '{c}/ca.key', cert = '{c}/client.pem', key = '{c}/client.key'",
+], ids=["plain", "no-certificate", "other-name", "no-authority", "no-certificate-in-it"])
+def test_a_builder_with_certificates_takes_no_other(strake, project, tls_buildkit, certificates, options):
+    folder = project({
+        "Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
+        "strake.lua": strake_lua("127.0.0.1:1/x", buildctl(tls_buildkit, options.format(c=certificates)))})
+    done = strake("build", "--json", cwd=folder, timeout=15)
+    assert (error_of(done)["kind"], done.exit) == ("builder", 9), done.out
+    assert "ca, cert" in error_of(done)["hint"]
+
+
 def test_another_server_is_no_builder(strake, project, registry):
     assert "HTTP server" in unreachable(strake, project, f"tcp://{registry.host}")["message"]
 
@@ -383,19 +439,29 @@ def wait_for(path, words: str, seconds: float = 30) -> None:
     raise AssertionError(f"{words} did not come: {path.read_text() if path.exists() else 'nothing'}")
 
 
-SLOW = "FROM {base}\nRUN echo now-it-runs-{name} && sleep 600\n"
+SLOW = "FROM {base}\nRUN echo it-runs && sleep {seconds}\n"
+
+
+def unmount(folder) -> None:
+    """What a daemon that was killed left mounted."""
+    for line in open("/proc/mounts", encoding="utf-8").read().splitlines():
+        place = line.split()[1]
+        if place.startswith(f"{folder}/"):
+            subprocess.run(["umount", "-l", place], check=False)
 
 
 def test_a_builder_lost_in_mid_build_is_told(strake, project, registry, base, tmp_path):
     own = BuildKit(tmp_path / "own", [registry])
     try:
-        folder = project({"Dockerfile": SLOW.format(base=base, name=tmp_path.name),
+        folder = project({"Dockerfile": SLOW.format(base=base, seconds=20),
                           "strake.lua": strake_lua("127.0.0.1:1/x", buildctl(own))})
         child = strake.popen("build", "--json", "--events", tmp_path / "events", cwd=folder)
-        wait_for(tmp_path / "events", "now-it-runs")
+        wait_for(tmp_path / "events", "it-runs\\n")
         own.server.kill()
         out, err = child.communicate(timeout=30)
     finally:
+        own.server.kill()
+        unmount(own.root)
         own.stop()
     assert child.returncode == 9, out + err
     error = json.loads(out)["error"]
@@ -403,30 +469,34 @@ def test_a_builder_lost_in_mid_build_is_told(strake, project, registry, base, tm
     assert "lost during the build" in error["message"]
 
 
-def sleepers(name: str) -> list:
+def sleeps(seconds: int) -> bool:
     found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in found.splitlines() if "sleep 600" in line and name in line]
+    return any(line.endswith(f"sleep {seconds}") for line in found.splitlines())
 
 
 @pytest.mark.parametrize("kind", ["buildctl", "buildah"])
 def test_a_cancelled_build_ends_at_once_and_leaves_nothing(kind, request, strake, project, base, tmp_path):
     builder = buildctl(request.getfixturevalue("buildkit")) if kind == "buildctl" else request.getfixturevalue("buildah")
-    name = f"{kind}-{tmp_path.name}"
+    seconds = 100000 + free_port()  # nobody else sleeps that long
     (tmp_path / "tmp").mkdir()
-    folder = project({"Dockerfile": SLOW.format(base=base, name=name),
+    folder = project({"Dockerfile": SLOW.format(base=base, seconds=seconds),
                       "strake.lua": strake_lua("127.0.0.1:1/x", builder)})
     child = strake.popen("build", "--json", "--events", tmp_path / "events", cwd=folder,
                          env={"TMPDIR": str(tmp_path / "tmp")})
-    wait_for(tmp_path / "events", "now-it-runs-" + name)
-    assert sleepers(name)
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=20)
+    try:
+        wait_for(tmp_path / "events", "it-runs\\n")
+        assert sleeps(seconds)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=20)
+    finally:
+        child.kill()
+        child.wait()
     assert child.returncode == 130, out + err
     assert list((tmp_path / "tmp").glob("strake-*")) == []
     deadline = time.monotonic() + 10
-    while sleepers(name) and time.monotonic() < deadline:
+    while sleeps(seconds) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not sleepers(name)
+    assert not sleeps(seconds)
 
 
 def test_commands_are_shown_as_they_are_run(strake, project, registry, buildkit, base):
