@@ -36,7 +36,8 @@ local function ask_plan_policies(plan)
   end
 end
 
--- options: inputs ("none", "context"), resolve ("none", "try", "require"), stage
+-- options: inputs ("none", "context"), resolve ("none", "try", "require"), stage, later (the digest is
+-- computed while the builder works)
 local function make_plan(wish, options)
   local plan = core.plan(wish)
   if core.has_policies("plan") then ask_plan_policies(plan) end
@@ -133,7 +134,7 @@ function way.build(args)
   if args.plan then
     plan = core.plan_load(args.plan)
   else
-    plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true })
+    plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true, later = true })
   end
   core.plan_keep(plan)
   core.say_builder(plan)
@@ -166,7 +167,7 @@ local function flow_build(names, options)
     end
     wish[key] = value
   end
-  local plan = make_plan(wish, { inputs = "none", resolve = "none", stage = true })
+  local plan = make_plan(wish, { inputs = "none", resolve = "none", stage = true, later = true })
   core.say_builder(plan)
   local result = core.build(plan, { output = "stage" })
   if result.error then core.raise(result.error) end
@@ -220,7 +221,7 @@ end
 function way.publish(args)
   local result = { moves = {}, targets = {} }
   return told(result, function()
-    local plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true })
+    local plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true, later = true })
     for i = 1, core.plan_count(plan) do
       local view = core.plan_view(plan, i)
       local digest = args.digest or core.last_staged(view.image)

@@ -73,6 +73,9 @@ static void step_done(struct strake_progress *progress, struct strake_view_step 
     char time[32];
     const char *error = strake_json_str(data, "error");
 
+    if (step->shown && step->state != STRAKE_VIEW_FAILED && step->line.len == 0)
+        return; /* BuildKit completes a step again when another part of the graph needs it too */
+    step->shown = true;
     announce(progress, step);
     if (step->line.len) {
         put_line(progress, step, strake_buf_text(&step->line), step->line.len);

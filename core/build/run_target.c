@@ -164,6 +164,24 @@ static int upload(struct building *b, const char *digest)
     return rc;
 }
 
+/* What the builder has told is not asked of the registry again. */
+static int find_platforms(struct building *b, const struct strake_build_result *built)
+{
+    struct strake_target_result *result = b->result;
+    char platform[STRAKE_PLATFORM_TEXT];
+
+    if (!strake_media_is_manifest(built->media_type) || !built->platform[0] ||
+        strake_platform_parse(built->platform, platform, b->err) < 0) {
+        strake_err_dispose(b->err);
+        return strake_inspect_platforms(b->stores, b->image.name, built->digest, b->job,
+                                        &result->platforms, &result->media_type, b->err);
+    }
+    result->media_type = strake_strdup(built->media_type);
+    if (!result->media_type || strake_pairs_set(&result->platforms, platform, built->digest) < 0)
+        return strake_fail_nomem(b->err);
+    return 0;
+}
+
 static int keep_result(struct building *b, const struct strake_build_result *built)
 {
     struct strake_target_result *result = b->result;
@@ -177,8 +195,7 @@ static int keep_result(struct building *b, const struct strake_build_result *bui
     result->media_type = NULL;
     if (!result->image)
         return strake_fail_nomem(b->err);
-    rc = strake_inspect_platforms(b->stores, b->image.name, built->digest, b->job,
-                                  &result->platforms, &result->media_type, b->err);
+    rc = find_platforms(b, built);
     if (!result->media_type)
         result->media_type = strake_strdup("");
     if (rc < 0 || !result->media_type)

@@ -109,6 +109,8 @@ static int finish_run(void *ctx, struct strake_job *job, struct strake_err *err)
     if (rc == 0)
         rc = strake_plan_finish(call->plan, call->session->stores,
                                 strake_json_bool(call->args, "stage", true), err);
+    if (rc == 0 && !strake_json_bool(call->args, "later", false))
+        rc = strake_plan_seal(call->plan, err);
     return rc;
 }
 
@@ -206,8 +208,10 @@ static int way_plan_load(lua_State *L)
 
 /* ---- build(plan, { output, output_type, output_dest, jobs, keep_going, no_cache }) -> result ---- */
 
-/* While the builder works: the tags that will move are read, and libcurl is loaded. */
+/* While the builder works: the plan gets its digest, and the tags that will move are read; libcrypto
+ * and libcurl are loaded on the way. */
 struct reading {
+    bool push;
     struct way_call *call;
     struct strake_job *job;
     struct strake_err err;
@@ -228,8 +232,12 @@ static void *read_tags(void *ctx)
 {
     struct reading *reading = ctx;
     struct strake_strings refs = { 0 };
-    int rc = collect_refs(reading->call->plan, &refs);
+    int rc = reading->push ? collect_refs(reading->call->plan, &refs) : 0;
 
+    if (!reading->call->plan->digest[0])
+        strake_plan_seal(reading->call->plan, &reading->err);
+    if (reading->err.code || (rc == 0 && !reading->push))
+        return NULL;
     if (rc == 0)
         rc = strake_tags_read(reading->call->session->stores, strake_strings_view(&refs),
                               reading->job, &reading->call->before, &reading->err);
@@ -239,9 +247,9 @@ static void *read_tags(void *ctx)
     return NULL;
 }
 
-static void start_reading(struct reading *reading, bool push)
+static void start_reading(struct reading *reading)
 {
-    if (push && pthread_create(&reading->thread, NULL, read_tags, reading) == 0)
+    if (pthread_create(&reading->thread, NULL, read_tags, reading) == 0)
         reading->running = true;
 }
 
@@ -286,13 +294,15 @@ static int build_run(void *ctx, struct strake_job *job, struct strake_err *err)
         .keep_going = strake_json_bool(call->args, "keep_going", false),
     };
     struct strake_run_result result = { 0 };
-    struct reading reading = { .call = call, .job = job };
+    struct reading reading = { .push = push, .call = call, .job = job };
     int rc;
 
-    start_reading(&reading, push);
+    start_reading(&reading);
     rc = strake_run_plan(call->plan, &options, call->session->stores, job, &result, &call->err);
     if (reading.running)
         pthread_join(reading.thread, NULL);
+    else
+        read_tags(&reading); /* no thread was to be had: it is done now */
     if (rc == 0 && reading.err.code) {
         rc = reading.err.code;
         strake_err_move(&call->err, &reading.err);

@@ -154,6 +154,7 @@ static int check_result(const struct strake_instance *builder, struct strake_bui
 {
     result->digest[sizeof(result->digest) - 1] = '\0';
     result->media_type[sizeof(result->media_type) - 1] = '\0';
+    result->platform[sizeof(result->platform) - 1] = '\0';
     if (!result->digest[0] || strake_digest_valid(result->digest))
         return 0;
     return strake_fail(err, STRAKE_EBUILDER, "the builder %s named a digest that is none: %s",

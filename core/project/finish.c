@@ -215,7 +215,7 @@ int strake_plan_finish(struct strake_plan *plan, const struct strake_stores *sto
     for (size_t i = 0; i < finishing.count; i++)
         strake_instance_unref(finishing.opened[i].instance);
     strake_free(finishing.opened);
-    return rc < 0 ? rc : strake_plan_seal(plan, err);
+    return rc;
 }
 
 /* ---- a plan from a file ---- */

@@ -46,8 +46,8 @@ json_t *strake_plan_view(const struct strake_plan_target *target);
 int strake_plan_apply(struct strake_plan_target *target, const json_t *view,
                       struct strake_err *err);
 
-/** After the policies: each builder's command, and the digest. `stage` shows the command that stages
- *  the image (where there is one). */
+/** After the policies: each builder's command. `stage` shows the command that stages the image (where
+ *  there is one). The plan is sealed by who shows or records it (strake_plan_seal). */
 int strake_plan_finish(struct strake_plan *plan, const struct strake_stores *stores, bool stage,
                        struct strake_err *err);
 

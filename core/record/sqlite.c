@@ -28,6 +28,7 @@ static void load(void)
         { "sqlite3_busy_timeout", &table.busy_timeout },
         { "sqlite3_last_insert_rowid", &table.last_insert_rowid },
         { "sqlite3_changes", &table.changes },
+        { "sqlite3_db_config", &table.db_config },
     };
 
     strake_lazy_open("libsqlite3.so.0", "libsqlite3-0", symbols,

@@ -24,6 +24,7 @@ struct strake_sqlite {
     int (*busy_timeout)(sqlite3 *, int);
     sqlite3_int64 (*last_insert_rowid)(sqlite3 *);
     int (*changes)(sqlite3 *);
+    int (*db_config)(sqlite3 *, int, ...);
 };
 
 /** NULL with `err` when the library is not there. Any thread. */

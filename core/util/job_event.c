@@ -1,5 +1,6 @@
 /* What a job reports: steps, their output, progress and warnings, as the events of docs/events.md.
  * A plugin tells the state of a step; observers see each change of it once. */
+#include <stddef.h>
 #include <string.h>
 
 #include "util/event.h"
@@ -290,14 +291,16 @@ static void post_step(struct strake_job *job, enum strake_event_type type,
     post(job, type, &fields);
 }
 
-/* "[stage 2/4] RUN make": an instruction; "[internal] load …" and "[1/4] FROM …" are not. */
+/* "[stage 2/4] RUN make" is an instruction; "[internal] load …", "[linux/arm64 internal] load …" and
+ * "[1/4] FROM …" are not. */
 static bool is_instruction(const char *name)
 {
-    const char *rest;
-    if (name == NULL || name[0] != '[' || strncmp(name, "[internal]", 10) == 0)
+    static const char internal[] = "internal";
+    const size_t len = sizeof(internal) - 1;
+    const char *end = name != NULL && name[0] == '[' ? strstr(name, "] ") : NULL;
+    if (end == NULL || (end - name > (ptrdiff_t)len && strncmp(end - len, internal, len) == 0))
         return false;
-    rest = strstr(name, "] ");
-    return rest != NULL && strncmp(rest + 2, "FROM ", 5) != 0;
+    return strncmp(end + 2, "FROM ", 5) != 0;
 }
 
 void strake_job_steps_count(struct strake_job *job, int *total, int *cached)

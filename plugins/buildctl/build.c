@@ -146,6 +146,20 @@ static bool is_digest(const char *text)
     return false;
 }
 
+/* os/arch[/variant] of a single image, for a host that asks for it. */
+static void read_platform(const json_t *platform, struct strake_build_result *result)
+{
+    const char *os = json_string_value(json_object_get(platform, "os"));
+    const char *arch = json_string_value(json_object_get(platform, "architecture"));
+    const char *variant = json_string_value(json_object_get(platform, "variant"));
+    if (!STRAKE_HAS(result, platform) || os == NULL || arch == NULL)
+        return;
+    int len = snprintf(result->platform, sizeof(result->platform), "%s/%s%s%s", os, arch,
+                       variant != NULL ? "/" : "", variant != NULL ? variant : "");
+    if (len < 0 || (size_t)len >= sizeof(result->platform))
+        result->platform[0] = '\0';
+}
+
 bool buildctl_metadata_parse(const char *json, size_t len, struct strake_build_result *result)
 {
     json_t *root = json_loadb(json, len, 0, NULL);
@@ -157,6 +171,7 @@ bool buildctl_metadata_parse(const char *json, size_t len, struct strake_build_r
     if (valid) {
         memcpy(result->digest, digest, strlen(digest) + 1);
         memcpy(result->media_type, type, strlen(type) + 1);
+        read_platform(json_object_get(descriptor, "platform"), result);
     }
     json_decref(root);
     return valid;

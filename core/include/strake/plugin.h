@@ -335,6 +335,7 @@ struct strake_build_result {
     char digest[136];     /**< of the index or manifest; "" when nothing left the builder */
     char media_type[128]; /**< of it; "" when unknown */
     bool pushed;          /**< true: it is in the registry; false: in layout_dir */
+    char platform[96];    /**< of a single manifest, os/arch[/variant]; "" for an index or unknown */
 };
 
 /** What a builder says of itself. */
