@@ -6,7 +6,7 @@
  *   token.c        the token server
  *   credentials.c  where docker and podman keep credentials; helper.c asks their programs
  *   answer.c       a refused request in words
- *   manifests.c tags.c blobs.c upload.c   the methods
+ *   manifests.c tags.c blobs.c upload.c   the methods; session.c and chunks.c for uploads
  *   challenge.c realm.c                   headers and addresses, pure */
 #ifndef OCI_OCI_H
 #define OCI_OCI_H
@@ -56,7 +56,8 @@ struct oci_call {
     const char *url;    /**< without authorisation when it is of another origin */
     const char *accept; /**< NULL: whatever comes */
     const char *content_type;
-    const char *range; /**< "bytes=5-" */
+    const char *range;         /**< "bytes=5-" */
+    const char *content_range; /**< "0-1023" */
     const void *body;
     size_t body_len;
     int64_t (*read)(void *ctx, void *data, size_t cap);

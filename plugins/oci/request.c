@@ -50,6 +50,7 @@ static int send(struct oci *oci, struct strake_job *job, struct oci_call *call,
         { "Accept", call->accept },
         { "Content-Type", call->content_type },
         { "Range", call->range },
+        { "Content-Range", call->content_range },
         /* A digest is of the bytes as they are stored. */
         { "Accept-Encoding", "identity" },
     };

@@ -1,222 +1,128 @@
-/* Blobs up: a session, the bytes in one streamed PUT; or taken from another repository. */
+/* Blobs up: the bytes in one streamed PUT; or taken from another repository. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "oci.h"
+#include "upload.h"
 
 /** Sessions for one blob: a session can get lost when its PUT was tried again. */
 #define SESSIONS_MAX 3
-/** The least that is expected of a line, for limits of time: bytes per millisecond. */
-#define SLOW_LINE 100
-#define TIDY_MS 2000
+#define SKIP ((size_t)64 * 1024)
 
-/** One blob on its way up. */
-struct upload {
-    struct oci *oci;
-    struct strake_job *job;
-    const char *repository;
-    const char *digest;
-    char *what;
-    char *scopes;
-    char *session; /**< URL of the open session, or NULL */
-    struct strake_err *err;
-};
-
-static int begin(struct upload *upload, const char *from)
+int64_t oci_source_read(void *ctx, void *data, size_t cap)
 {
-    const struct oci *oci = upload->oci;
-    int rc = oci_check_name(oci, upload->repository, upload->digest, upload->err);
-    if (rc < 0)
-        return rc;
-    upload->what = plug_format("%s the blob %s/%s@%s", from ? "mounting" : "uploading",
-                               oci_name(oci), upload->repository, upload->digest);
-    char *own = oci_scope(upload->repository, "pull,push");
-    char *other = from ? oci_scope(from, "pull") : NULL;
-    if (own && other)
-        upload->scopes = plug_format("%s %s", own, other);
-    else if (own && !from)
-        upload->scopes = strdup(own);
-    free(own);
-    free(other);
-    return upload->what && upload->scopes ? 0 : plug_fail_nomem(oci->host, upload->err);
+    struct oci_source *source = ctx;
+    int64_t got = source->read(source->ctx, data, cap);
+    if (got > 0)
+        source->at += got;
+    return got;
 }
 
-static void end(struct upload *upload)
+int oci_source_rewind(void *ctx)
 {
-    free(upload->what);
-    free(upload->scopes);
-    free(upload->session);
+    struct oci_source *source = ctx;
+    return oci_source_seek(source, source->start);
 }
 
-static struct oci_call call_of(const struct upload *upload, const char *method, const char *url)
+int oci_source_seek(struct oci_source *source, int64_t offset)
 {
-    return (struct oci_call){
-        .what = upload->what,
-        .repository = upload->repository,
-        .scopes = upload->scopes,
-        .method = method,
-        .url = url,
-        .idempotent = true,
-    };
-}
-
-/** The session that a 202 opened: its Location, which may be relative and lead to another host. */
-static int keep_session(struct upload *upload, const struct oci_call *call)
-{
-    const struct oci *oci = upload->oci;
-    char *location = plug_header_copy(oci_call_headers(oci, call), "location");
-    char *url = location ? plug_url_join(call->url, location) : NULL;
-    free(location);
-    struct plug_url parts = { 0 };
-    if (!url || plug_url_split(url, &parts) < 0) {
-        free(url);
-        return oci->host->fail(upload->err, STRAKE_EREGISTRY,
-                               "%s: %s opened an upload without saying where it goes", upload->what,
-                               oci_name(oci));
+    if (offset < source->at) {
+        int rc = source->rewind ? source->rewind(source->ctx) : STRAKE_EIO;
+        if (rc < 0)
+            return rc;
+        source->at = 0;
     }
-    bool downgraded = oci->origin.https && !parts.https;
-    plug_url_dispose(&parts);
-    if (downgraded) {
-        free(url);
-        oci->host->fail(upload->err, STRAKE_EREGISTRY,
-                        "%s: %s, asked over https, wants the upload over plain http", upload->what,
-                        oci_name(oci));
-        oci->host->err_hint(upload->err,
-                            "a proxy in front of it must set X-Forwarded-Proto: https");
-        return STRAKE_EREGISTRY;
+    char *unused = offset > source->at ? malloc(SKIP) : NULL;
+    int rc = offset > source->at && !unused ? STRAKE_ENOMEM : 0;
+    while (rc == 0 && source->at < offset) {
+        int64_t left = offset - source->at;
+        int64_t got = oci_source_read(source, unused, left < (int64_t)SKIP ? (size_t)left : SKIP);
+        if (got <= 0)
+            rc = got < 0 ? (int)got : STRAKE_EIO;
     }
-    free(upload->session);
-    upload->session = url;
-    return 0;
-}
-
-/** End a session that will not be used, so that nothing is left on the registry's disk. Without the
- *  job, which may be cancelled; whether it works is the registry's business alone. */
-static void drop_session(struct upload *upload)
-{
-    struct oci *oci = upload->oci;
-    struct strake_err *unheard = oci->host->err_new();
-    if (!upload->session || !unheard) {
-        oci->host->err_free(unheard);
-        return;
-    }
-    struct oci_call call = call_of(upload, "DELETE", upload->session);
-    call.idempotent = false;
-    call.limit_ms = TIDY_MS;
-    if (oci_call_run(oci, NULL, &call, unheard) < 0)
-        oci->host->log(STRAKE_LOG_DEBUG, "%s: its upload was not ended: %s", upload->what,
-                       oci->host->err_message(unheard));
-    oci_call_dispose(oci, &call);
-    oci->host->err_free(unheard);
-    free(upload->session);
-    upload->session = NULL;
-}
-
-static int open_session(struct upload *upload)
-{
-    struct oci *oci = upload->oci;
-    char *url = oci_url(oci, upload->repository, "blobs", "uploads/");
-    if (!url)
-        return plug_fail_nomem(oci->host, upload->err);
-    struct oci_call call = call_of(upload, "POST", url);
-    int rc = oci_call_run(oci, upload->job, &call, upload->err);
-    if (rc == 0 && call.status != 202)
-        rc = oci_answer_fail(oci, &call, upload->err);
-    if (rc == 0)
-        rc = keep_session(upload, &call);
-    oci_call_dispose(oci, &call);
-    free(url);
+    free(unused);
+    source->start = offset;
     return rc;
 }
 
-/** The session's URL with the digest that ends it; what its query holds already is kept. */
-static char *final_url(const struct upload *upload)
-{
-    struct plug_text url = { 0 };
-    plug_text_addf(&url, "%s%cdigest=", upload->session, strchr(upload->session, '?') ? '&' : '?');
-    plug_url_escape(&url, upload->digest);
-    return plug_text_take(&url);
-}
-
-/** The caller's bytes. */
-struct source {
-    int64_t (*read)(void *ctx, void *data, size_t cap);
-    int (*rewind)(void *ctx);
-    void *ctx;
-    bool used;
+/** What became of a PUT. */
+enum outcome {
+    FINAL,    /**< nothing else can be done */
+    LOST,     /**< the session is no longer what it was: a new one may do better */
+    TOO_LARGE /**< something on the way takes no body of that size */
 };
 
-static int64_t source_read(void *ctx, void *data, size_t cap)
+static enum outcome judge(const struct oci_call *call)
 {
-    struct source *source = ctx;
-    source->used = true;
-    return source->read(source->ctx, data, cap);
+    /* Bytes of a broken try may be in the session, or it ended without our hearing of it. */
+    if (call->status == 404 || call->status == 416 || (call->status == 400 && call->retries > 0))
+        return LOST;
+    return call->status == 413 ? TOO_LARGE : FINAL;
 }
 
-static int source_rewind(void *ctx)
-{
-    struct source *source = ctx;
-    source->used = false;
-    return source->rewind(source->ctx);
-}
-
-/** Send the bytes. *lost: the session is no longer what it was, a new one may do better. */
-static int send(struct upload *upload, struct source *source, int64_t size_bytes, bool *lost)
+/** Send all of the bytes at once. */
+static int send(struct oci_upload *upload, struct oci_source *source, int64_t size_bytes,
+                enum outcome *outcome)
 {
     struct oci *oci = upload->oci;
-    char *url = final_url(upload);
+    char *url = oci_session_final_url(upload);
     if (!url)
         return plug_fail_nomem(oci->host, upload->err);
-    struct oci_call call = call_of(upload, "PUT", url);
+    struct oci_call call = oci_upload_call(upload, "PUT", url);
     call.content_type = "application/octet-stream";
     call.body_len = (size_t)size_bytes;
-    call.read = size_bytes > 0 ? source_read : NULL;
-    call.rewind = source->rewind ? source_rewind : NULL;
+    call.read = size_bytes > 0 ? oci_source_read : NULL;
+    call.rewind = source->rewind ? oci_source_rewind : NULL;
     call.ctx = source;
-    call.more_ms = size_bytes / SLOW_LINE;
+    call.more_ms = size_bytes / OCI_SLOW_LINE;
     call.idempotent = source->rewind != NULL;
     int rc = oci_call_run(oci, upload->job, &call, upload->err);
-    if (rc == 0 && call.status != 201 && call.status != 200 && call.status != 204) {
+    if (rc == 0 && !oci_session_is_done(&call)) {
         rc = oci_answer_fail(oci, &call, upload->err);
-        /* Bytes of a broken try may be in it, or it ended without our hearing of it. */
-        *lost =
-            call.status == 404 || call.status == 416 || (call.status == 400 && call.retries > 0);
+        *outcome = judge(&call);
     }
     oci_call_dispose(oci, &call);
     free(url);
     return rc;
+}
+
+/** A session and its PUT, once. */
+static int attempt(struct oci_upload *upload, struct oci_source *source, int64_t size_bytes,
+                   enum outcome *outcome)
+{
+    int rc = oci_source_seek(source, 0);
+    if (rc < 0)
+        return upload->oci->host->fail(
+            upload->err, rc, "%s: its bytes could not be read a second time", upload->what);
+    rc = oci_session_open(upload);
+    return rc < 0 ? rc : send(upload, source, size_bytes, outcome);
 }
 
 int oci_blob_put(void *self, struct strake_job *job, const char *repository, const char *digest,
                  int64_t size_bytes, int64_t (*source)(void *ctx, void *data, size_t cap),
                  int (*rewind)(void *ctx), void *ctx, struct strake_err *err)
 {
-    struct upload upload = {
+    struct oci_upload upload = {
         .oci = self, .job = job, .repository = repository, .digest = digest, .err = err
     };
-    struct source from = { source, rewind, ctx, false };
-    bool lost = true;
-    int rc = begin(&upload, NULL);
-    for (int sessions = 0; lost && sessions < SESSIONS_MAX; sessions++) {
-        lost = false;
-        if (rc < 0 && sessions == 0)
-            break;
-        rc = from.used && (!rewind || source_rewind(&from) < 0)
-                 ? upload.oci->host->fail(err, STRAKE_EIO,
-                                          "%s: its bytes could not be read a second time",
-                                          upload.what)
-                 : open_session(&upload);
-        if (rc == 0)
-            rc = send(&upload, &from, size_bytes, &lost);
+    struct oci_source from = { .read = source, .rewind = rewind, .ctx = ctx };
+    enum outcome outcome = LOST;
+    int rc = oci_upload_begin(&upload, NULL);
+    bool begun = rc == 0;
+    for (int sessions = 0; begun && outcome == LOST && sessions < SESSIONS_MAX; sessions++) {
+        outcome = FINAL;
+        rc = attempt(&upload, &from, size_bytes, &outcome);
+    }
+    if (outcome == TOO_LARGE) {
+        oci_session_drop(&upload);
+        rc = oci_upload_chunks(&upload, &from, size_bytes);
     }
     if (rc < 0 && rc != STRAKE_ENETWORK && rc != STRAKE_ETIMEOUT)
-        drop_session(&upload);
-    end(&upload);
+        oci_session_drop(&upload);
+    oci_upload_end(&upload);
     return rc;
 }
 
 /** POST uploads/?mount=DIGEST&from=REPOSITORY */
-static char *mount_url(const struct upload *upload, const char *from)
+static char *mount_url(const struct oci_upload *upload, const char *from)
 {
     struct plug_text query = { 0 };
     plug_text_add(&query, "uploads/?mount=");
@@ -232,26 +138,26 @@ static char *mount_url(const struct upload *upload, const char *from)
 int oci_blob_mount(void *self, struct strake_job *job, const char *repository, const char *digest,
                    const char *from, bool *mounted, struct strake_err *err)
 {
-    struct upload upload = {
+    struct oci_upload upload = {
         .oci = self, .job = job, .repository = repository, .digest = digest, .err = err
     };
     *mounted = false;
     int rc = oci_check_name(upload.oci, from, NULL, err);
     if (rc == 0)
-        rc = begin(&upload, from);
+        rc = oci_upload_begin(&upload, from);
     if (rc < 0) {
-        end(&upload);
+        oci_upload_end(&upload);
         return rc;
     }
     char *url = mount_url(&upload, from);
-    struct oci_call call = call_of(&upload, "POST", url);
+    struct oci_call call = oci_upload_call(&upload, "POST", url);
     rc = url ? oci_call_run(upload.oci, job, &call, err) : plug_fail_nomem(upload.oci->host, err);
     int status = call.status;
     if (rc == 0 && status == 201) {
         *mounted = true;
     } else if (rc == 0 && status == 202) {
-        rc = keep_session(&upload, &call);
-        drop_session(&upload);
+        rc = oci_session_keep(&upload, &call);
+        oci_session_drop(&upload);
     } else if (rc == 0 && status != 400 && status != 404 && status != 405) {
         /* Those say that it knows of no mounting. */
         rc = oci_answer_fail(upload.oci, &call, err);
@@ -261,6 +167,6 @@ int oci_blob_mount(void *self, struct strake_job *job, const char *repository, c
         rc = 0;
     oci_call_dispose(upload.oci, &call);
     free(url);
-    end(&upload);
+    oci_upload_end(&upload);
     return rc;
 }

@@ -2,6 +2,7 @@
 lies (fake_registry.py)."""
 
 import base64
+import http.client
 import json
 import os
 import socket
@@ -671,6 +672,104 @@ def test_a_token_is_renewed_in_mid_upload(drive, files):
     with FakeRegistry(answer) as fake:
         drive.oci(fake.host, ("blob-put", "app", digest_of(layer), files / "layer"))
     assert upload.stored[0].body == layer
+
+
+class ChunkRegistry:
+    """Takes bodies of `limit` bytes at most; `trouble` is what happens to its PATCHes in turn:
+    "416", "half" (half of the piece arrives, then the connection breaks) or None."""
+
+    def __init__(self, limit, trouble=(), least=0, prefix=""):
+        self.limit = limit
+        self.trouble = iter(trouble)
+        self.least = least
+        self.prefix = prefix
+        self.data = b""
+        self.pieces = []
+        self.done = None
+
+    def where(self, status):
+        headers = {"Location": f"/v2/app/blobs/uploads/1?at={len(self.data)}",
+                   "Range": f"{self.prefix}0-{max(len(self.data) - 1, 0)}"}
+        if self.least:
+            headers["OCI-Chunk-Min-Length"] = str(self.least)
+        return status, headers, b""
+
+    def __call__(self, request):
+        if len(request.body) > self.limit:
+            return 413, {}, b"<html>too large</html>"
+        if request.method == "POST":
+            self.data = b""
+            return self.where(202)
+        if request.method == "GET":
+            return self.where(204)
+        if request.method == "DELETE":
+            return 204, {}, b""
+        assert request.query["at"] == [str(len(self.data))]
+        if request.method == "PUT":
+            self.done = request.query["digest"]
+            return 201, {}, b""
+        first, last = request.headers["content-range"].split("-")
+        assert (int(first), int(last)) == (len(self.data), len(self.data) + len(request.body) - 1)
+        trouble = next(self.trouble, None)
+        if trouble == "416":
+            return 416, {}, b""
+        if trouble == "half":
+            self.data += request.body[:len(request.body) // 2]
+            return None
+        self.pieces.append(len(request.body))
+        self.data += request.body
+        return self.where(202)
+
+
+@pytest.mark.parametrize("limit,prefix", [(300_000, ""), (16 << 20, "bytes=")])
+def test_a_blob_goes_up_in_pieces_where_large_bodies_do_not_pass(drive, tmp_path, limit, prefix):
+    layer = os.urandom(limit + 300_001)
+    (tmp_path / "layer").write_bytes(layer)
+    registry = ChunkRegistry(limit, prefix=prefix)
+    with FakeRegistry(registry) as fake:
+        drive.oci(fake.host, ("blob-put", "app", digest_of(layer), tmp_path / "layer"))
+    assert registry.data == layer
+    assert registry.done == [digest_of(layer)]
+    assert len(registry.pieces) > 1 and set(registry.pieces[:-1]) == {
+        262_144 if limit == 300_000 else 16 << 20}
+
+
+def test_pieces_go_on_where_a_broken_one_stopped(drive, files):
+    layer = (files / "layer").read_bytes()
+    registry = ChunkRegistry(300_000, ["half", None, "416", "half"])
+    with FakeRegistry(registry) as fake:
+        drive.oci(fake.host, ("blob-put", "app", digest_of(layer), files / "layer"))
+    assert registry.data == layer and registry.done == [digest_of(layer)]
+
+
+@pytest.mark.parametrize("registry,words", [
+    (ChunkRegistry(300_000, ["416"] * 50), "takes no more than 0 of"),
+    (ChunkRegistry(1000), "413"), (ChunkRegistry(300_000, least=400_000), "413")])
+def test_pieces_that_do_not_pass_either_end_it(drive, files, registry, words):
+    layer = (files / "layer").read_bytes()
+    with FakeRegistry(registry) as fake:
+        with pytest.raises(Failed) as failed:
+            drive.oci(fake.host, ("blob-put", "app", digest_of(layer), files / "layer"))
+    assert words in failed.value.text and not registry.done
+    assert fake.requests[-1].method == "DELETE"
+    assert len(fake.requests) < 30
+
+
+def test_pieces_reach_a_real_registry_behind_a_proxy(drive, real, files):
+    def proxy(request):
+        if len(request.body) > 300_000:
+            return 413, {}, b""
+        connection = http.client.HTTPConnection(real.host, timeout=10)
+        headers = {name: value for name, value in request.headers.items() if name != "host"}
+        connection.request(request.method, request.target, request.body, headers)
+        answer = connection.getresponse()
+        kept = [(name, value.replace(real.host, request.headers["host"]))
+                for name, value in answer.getheaders() if name.lower() in ("location", "range")]
+        return answer.status, kept, answer.read()
+    layer = (files / "layer").read_bytes()
+    with FakeRegistry(proxy) as fake:
+        drive.oci(fake.host, ("blob-put", "pieces", digest_of(layer), files / "layer"))
+    assert drive.oci(real.host, ("blob-get", "pieces", digest_of(layer), 0)) == layer
 
 
 @pytest.mark.parametrize("status,out", [(201, b"mounted\n"), (202, b"not mounted\n"),
