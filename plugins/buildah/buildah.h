@@ -23,6 +23,7 @@ struct buildah {
     char *storage_driver; /**< NULL: buildah's choice */
     char *isolation;      /**< "chroot", "oci", "rootless" */
     char *runtime;        /**< for "oci" and "rootless"; NULL: buildah's choice */
+    int64_t timeout_ms;   /**< to say its version */
 };
 
 /** One running build: what its parts share. */

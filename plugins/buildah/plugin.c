@@ -7,7 +7,6 @@
 #include "buildah/buildah.h"
 #include "common/options.h"
 
-#define PROBE_MS 3000
 /* It pushes nothing by digest, and knows neither here-documents nor COPY --link, source policies or
  * caches that travel. */
 #define BUILDAH_FEATURES 0
@@ -18,6 +17,7 @@ static const struct plug_option table[] = {
     PLUG_OPTION(struct buildah, storage_driver, .kind = PLUG_STRING),
     PLUG_OPTION(struct buildah, isolation, .kind = PLUG_STRING),
     PLUG_OPTION(struct buildah, runtime, .kind = PLUG_STRING),
+    PLUG_OPTION(struct buildah, timeout_ms, .kind = PLUG_INT, .min = 1, .max = 3600000),
     { .key = NULL },
 };
 
@@ -60,6 +60,7 @@ static int open_instance(const struct strake_host *host, const char *options, vo
     if (self == NULL)
         return plug_fail_nomem(host, err);
     self->host = host;
+    self->timeout_ms = 3000;
     int rc = plug_options_read(host, "buildah", table, options, self, err);
     if (rc == 0)
         rc = check_options(self, err);
@@ -152,7 +153,7 @@ static int probe(void *instance, struct strake_job *job, struct strake_builder_i
         .size = sizeof(process),
         .argv = argv,
         .fds = fds,
-        .timeout_ms = PROBE_MS,
+        .timeout_ms = self->timeout_ms,
     };
     struct strake_process_result ended = { .size = sizeof(ended) };
     int rc = host->process_run(job, &process, &ended, err);
