@@ -1,6 +1,6 @@
-/* Offset and size of each field of the public header, compared with layout.txt: fields are only ever
- * appended, and none may go into the padding of an older minor. A plugin that was built yesterday
- * relies on each line of that file; new fields are new lines (abi_layout --print). */
+/* Offset and size of each field of the public header, compared with layout.txt: fields are only
+ * ever appended, and none may go into the padding of an older minor. A plugin that was built
+ * yesterday relies on each line of that file; new fields are new lines (abi_layout --print). */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,9 +12,14 @@ struct line {
     size_t size;
 };
 
-#define WHOLE(type) { #type, 0, sizeof(struct type) }
+#define WHOLE(type)                                                                                \
+    {                                                                                              \
+#type, 0, sizeof(struct type)                                                              \
+    }
 #define FIELD(type, field)                                                                         \
-    { #type "." #field, offsetof(struct type, field), sizeof(((struct type *)0)->field) }
+    {                                                                                              \
+#type "." #field, offsetof(struct type, field), sizeof(((struct type *)0)->field)          \
+    }
 
 static const struct line lines[] = {
     WHOLE(strake_pair),
@@ -285,13 +290,14 @@ static const struct entry *find_recorded(const char *name)
     return NULL;
 }
 
-/* Only a struct that says its own size may grow: others are elements of lists, or never told apart. */
+/* Only a struct that says its own size may grow: others are elements of lists, or never told apart.
+ */
 static bool may_grow(const char *name)
 {
     char field[128];
+    int len = snprintf(field, sizeof(field), "%.100s.size", name);
 
-    snprintf(field, sizeof(field), "%s.size", name);
-    return find(field) != NULL;
+    return len > 0 && find(field) != NULL;
 }
 
 /* What was recorded is still so. */

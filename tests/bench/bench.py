@@ -1,0 +1,138 @@
+"""Measures against the peers on the same servers, in turns A B A B: medians, ratios, peak memory.
+
+Each figure is of a whole process: from the moment it is started until it has ended, its resident peak as
+the kernel counts it for that process alone.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.images import push_busybox  # noqa: E402
+from harness.process import tool  # noqa: E402
+from harness.program import ROOT, make_project  # noqa: E402
+from harness.servers import BuildKit, Registry  # noqa: E402
+
+STRAKE = ROOT / "build/release/bin/strake"
+
+
+def run(argv: list, cwd: Path, env: dict) -> tuple:
+    """Milliseconds and MiB of one run. posix_spawn: a forked child would show this program's own peak."""
+    words = [str(word) for word in argv]
+    null = os.open(os.devnull, os.O_RDWR)
+    before = os.getcwd()
+    os.chdir(cwd)
+    start = time.perf_counter()
+    pid = os.posix_spawnp(words[0], words, env, file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)])
+    _, status, usage = os.wait4(pid, 0)
+    elapsed = (time.perf_counter() - start) * 1000
+    os.chdir(before)
+    os.close(null)
+    if status != 0:
+        words_of_failure = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True)
+        raise SystemExit(f"{' '.join(words)} failed:\n{words_of_failure.stderr}")
+    return elapsed, usage.ru_maxrss / 1024
+
+
+class Row:
+    """One line of the table: our command against its peers."""
+
+    def __init__(self, name: str, ours: list, peers: dict, budget: str, cwd: Path):
+        self.name, self.ours, self.peers, self.budget, self.cwd = name, ours, peers, budget, cwd
+        self.times = {"strake": []} | {peer: [] for peer in peers}
+        self.peaks = {"strake": 0.0} | {peer: 0.0 for peer in peers}
+
+    def measure(self, rounds: int, env: dict) -> None:
+        for turn in range(rounds + 1):
+            for who, argv in {"strake": self.ours, **self.peers}.items():
+                argv = [str(word).replace("{n}", f"{turn}-{who}") for word in argv]
+                elapsed, peak = run(argv, self.cwd, env)
+                if turn > 0:  # the first turn warms caches
+                    self.times[who].append(elapsed)
+                    self.peaks[who] = max(self.peaks[who], peak)
+
+    def print(self) -> None:
+        ours = statistics.median(self.times["strake"])
+        print(f"{self.name:<28} strake   {ours:8.1f} ms {self.peaks['strake']:6.1f} MiB   budget: {self.budget}")
+        for peer in self.peers:
+            median = statistics.median(self.times[peer])
+            print(f"{'':<28} {peer:<8} {median:8.1f} ms {self.peaks[peer]:6.1f} MiB   {ours / median:5.2f} ×")
+
+
+def rows(folder: Path, registry: Registry, buildkit: BuildKit, base: str) -> list:
+    app = make_project(folder / "app", {
+        "Dockerfile": f"FROM {base}\nRUN echo a > /a\nRUN echo b > /b\nRUN echo c > /c\nUSER dev\n",
+        "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}\n'
+                      f'target "app" {{ image = "{registry.host}/app", tags = {{ "ours" }} }}\n',
+    })
+    many = make_project(folder / "many", {
+        "Dockerfile": f"FROM {base}\n",
+        "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}\n'
+                      'for i = 1, 1000 do\n'
+                      f'  target("app" .. i) {{ image = "{registry.host}/app" .. i, tags = {{ "dev" }},\n'
+                      '    args = { N = i }, labels = { a = "b" } }\nend\n',
+    })
+    plain = [buildkit.buildctl, "--addr", buildkit.address, "build", "--progress=quiet", "--frontend", "dockerfile.v0",
+             "--local", "context=.", "--local", "dockerfile=.", "--output",
+             f"type=image,name={registry.host}/app:peer,push=true,registry.insecure=true,oci-mediatypes=true"]
+    image = f"{registry.host}/app:ours"
+    regctl, crane, oras = (tool(name, f"peers/{name}") for name in ("regctl", "crane", "oras"))
+    return [
+        Row("start (--version)", [STRAKE, "--version"], {"buildctl": [buildkit.buildctl, "--version"]},
+            "0.33 × buildctl", app),
+        Row("cached push build", [STRAKE, "build", "--push"], {"buildctl": plain},
+            "1.05 × buildctl or 5 ms more; 16 MiB of our own", app),
+        Row("a manifest", [STRAKE, "image", "show", image],
+            {"crane": [crane, "manifest", "--insecure", image], "oras": [oras, "manifest", "fetch", "--plain-http", image],
+             "regctl": [regctl, "manifest", "get", "--host", f"reg={registry.host},tls=disabled", image],
+             "skopeo": ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{image}"]},
+            "the fastest of them; 12 MiB", app),
+        Row("moving a tag", [STRAKE, "image", "tag", image, f"{registry.host}/app:t{{n}}"],
+            {"oras": [oras, "tag", "--plain-http", image, "t{n}"],
+             "crane": [crane, "tag", "--insecure", image, "t{n}"],
+             "regctl": [regctl, "image", "copy", "--host", f"reg={registry.host},tls=disabled", image,
+                        f"{registry.host}/app:t{{n}}"],
+             "skopeo": ["skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{image}",
+                        f"docker://{registry.host}/app:t{{n}}"]},
+            "the fastest of them", app),
+        Row("planning 1,000 targets", [STRAKE, "plan", "--all", "--json"], {}, "100 ms", many),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory(prefix="strake-bench-") as name:
+        folder = Path(name)
+        home = folder / "home"
+        home.mkdir()
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("STRAKE_", "XDG_", "DOCKER_"))}
+        env |= {"HOME": str(home), "no_proxy": "127.0.0.1", "REGCTL_CONFIG": str(home / "regctl.json")}
+        registry = Registry(folder / "registry", 2)
+        try:
+            buildkit = BuildKit(folder / "buildkit", [registry])
+            try:
+                env["PATH"] = f"{buildkit.buildctl.parent}:{env['PATH']}"
+                base = push_busybox(registry)
+                (home / "regctl.json").write_text(json.dumps({"hosts": {registry.host: {"tls": "disabled"}}}))
+                for row in rows(folder, registry, buildkit, base):
+                    row.measure(rounds, env)
+                    row.print()
+                    sys.stdout.flush()
+            finally:
+                buildkit.stop()
+        finally:
+            registry.stop()
+
+
+if __name__ == "__main__":
+    main()
