@@ -159,6 +159,9 @@ static int probe(void *instance, struct strake_job *job, struct strake_builder_i
     int rc = host->process_run(job, &process, &ended, err);
     if (rc == STRAKE_ECANCELLED || rc == STRAKE_ENOMEM)
         return rc;
+    if (rc == STRAKE_ETIMEOUT)
+        return host->fail(err, STRAKE_EBUILDER, "%s did not say its version within %lld ms",
+                          self->program, (long long)self->timeout_ms);
     struct strake_builder_info found = { .size = info->size };
     if (rc < 0 || ended.exit_code != 0 ||
         sscanf(version.text, "buildah version %63s", found.version) != 1) {
