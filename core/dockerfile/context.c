@@ -272,7 +272,7 @@ int strake_context_digest(struct strake_job *job, const char *context, const cha
 {
     struct strake_ignore *ignore;
     struct walk walk = {
-        .job = job, .context = context, .path = STRAKE_BUF(1024 * 1024), .err = err
+        .job = job, .context = context, .path = STRAKE_BUF((size_t)1024 * 1024), .err = err
     };
     int rc = strake_ignore_load(context, dockerfile, &ignore, err);
     if (rc < 0)

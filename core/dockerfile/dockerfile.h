@@ -1,5 +1,5 @@
-/* A Dockerfile as BuildKit's parser reads it, plus the stages and base images in it. Any byte sequence
- * is answered; nothing here reads files or runs anything. */
+/* A Dockerfile as BuildKit's parser reads it, plus the stages and base images in it. Any byte
+ * sequence is answered; nothing here reads files or runs anything. */
 #ifndef STRAKE_DOCKERFILE_DOCKERFILE_H
 #define STRAKE_DOCKERFILE_DOCKERFILE_H
 
@@ -19,22 +19,25 @@ struct strake_heredoc {
     bool strip_tabs;
 };
 
+/** A pair of ENV or LABEL. */
+struct strake_env_pair {
+    char *name;
+    char *value;
+    bool legacy;
+};
+
 /** One instruction; what `args` and `pairs` hold is told in docs/interfaces.md, `--syntax`. */
 struct strake_instruction {
     char *keyword; /**< upper case */
     int line;      /**< 1-based */
     int end_line;
-    int stage;     /**< 0 for the first FROM, -1 before it */
+    int stage; /**< 0 for the first FROM, -1 before it */
     bool json;
     struct strake_strings flags;
     struct strake_strings args;
     struct strake_heredoc *heredocs;
     size_t heredoc_count;
-    struct strake_env_pair {
-        char *name;
-        char *value;
-        bool legacy;
-    } *pairs; /**< ENV and LABEL */
+    struct strake_env_pair *pairs; /**< ENV and LABEL */
     size_t pair_count;
     struct strake_instruction *onbuild; /**< ONBUILD's, or NULL */
 };
@@ -48,7 +51,7 @@ struct strake_stage {
 };
 
 struct strake_dockerfile {
-    char *file;   /**< as errors name it */
+    char *file; /**< as errors name it */
     char escape;
     char *syntax; /**< of `# syntax=`, or "" */
     struct strake_instruction *instructions;
@@ -57,7 +60,8 @@ struct strake_dockerfile {
     size_t stage_count;
 };
 
-/** Parse. `file` names it in errors. @return 0; STRAKE_EDOCKERFILE with file:line; STRAKE_ENOMEM. */
+/** Parse. `file` names it in errors.
+ *  @return 0; STRAKE_EDOCKERFILE with file:line; STRAKE_ENOMEM. */
 int strake_dockerfile_parse(const char *data, size_t len, const char *file,
                             struct strake_dockerfile *out, struct strake_err *err);
 void strake_dockerfile_dispose(struct strake_dockerfile *dockerfile);
@@ -66,12 +70,13 @@ json_t *strake_dockerfile_json(const struct strake_dockerfile *dockerfile, const
 
 /** Builder features that this Dockerfile needs (STRAKE_BUILDER_HEREDOC, STRAKE_BUILDER_COPY_LINK);
  *  *line takes the first line that needs each of the bits in `of` (0: none does). */
-uint32_t strake_dockerfile_needs(const struct strake_dockerfile *dockerfile, uint32_t of, int *line);
+uint32_t strake_dockerfile_needs(const struct strake_dockerfile *dockerfile, uint32_t of,
+                                 int *line);
 /** Index of the stage `name` (a name or a number; "" is the last one), or -1. */
 int strake_dockerfile_stage(const struct strake_dockerfile *dockerfile, const char *name);
 /** The images that building `stage` needs from outside: bases of it and of the stages that it is
- *  built on or copies from, ARG defaults and `args` expanded; `scratch` and stage names are not among
- *  them. A base that stays unknown (an ARG without a value) is left out. */
+ *  built on or copies from, ARG defaults and `args` expanded; `scratch` and stage names are not
+ *  among them. A base that stays unknown (an ARG without a value) is left out. */
 int strake_dockerfile_bases(const struct strake_dockerfile *dockerfile, int stage,
                             const struct strake_pairs *args, struct strake_strings *out,
                             struct strake_err *err);

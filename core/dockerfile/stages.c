@@ -12,6 +12,7 @@
 #define STAGES_MAX 1000
 #define GLOBALS_MAX 1000
 #define IMAGES_MAX 1000
+#define VALUE_MAX ((size_t)64 * 1024) /* of an argument or a base, expanded */
 /* Steps of pattern matching that one question may take: a second at most. */
 #define PATTERN_WORK ((size_t)200 * 1000 * 1000)
 
@@ -206,7 +207,7 @@ static int expand(struct bases *bases, const char *text, int line, struct strake
 /* "NAME" or "NAME=default" of an ARG. */
 static int set_global(struct bases *bases, const char *word, int line)
 {
-    struct strake_buf value = STRAKE_BUF(64 * 1024);
+    struct strake_buf value = STRAKE_BUF(VALUE_MAX);
     const char *equals = strchr(word, '=');
     char *name = strake_strndup(word, equals != NULL ? (size_t)(equals - word) : strlen(word));
     if (name == NULL)
@@ -321,7 +322,7 @@ static int need_sources(struct bases *bases, const struct strake_instruction *in
 static int need_base(struct bases *bases, int stage)
 {
     const struct strake_stage *from = &bases->dockerfile->stages[stage];
-    struct strake_buf base = STRAKE_BUF(64 * 1024);
+    struct strake_buf base = STRAKE_BUF(VALUE_MAX);
     int rc = expand(bases, from->base, from->line, &base);
     if (rc == 0 && !bases->missed) {
         const char *name = strake_buf_text(&base);

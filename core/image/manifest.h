@@ -1,4 +1,4 @@
-/* Manifests, indexes and image configurations: parsed strictly, bounded; indexes made from parts. */
+/* Manifests, indexes and image configurations: parsed strictly, bounded; indexes made of parts. */
 #ifndef STRAKE_IMAGE_MANIFEST_H
 #define STRAKE_IMAGE_MANIFEST_H
 
@@ -34,15 +34,15 @@ struct strake_content {
 struct strake_manifest {
     bool index;
     char *media_type;
-    struct strake_content config;  /**< of a manifest; digest "" in an index */
-    struct strake_content *items;  /**< layers of a manifest, entries of an index */
+    struct strake_content config; /**< of a manifest; digest "" in an index */
+    struct strake_content *items; /**< layers of a manifest, entries of an index */
     size_t count;
-    json_t *annotations;           /**< an object, or NULL */
+    json_t *annotations;              /**< an object, or NULL */
     char subject[STRAKE_DIGEST_TEXT]; /**< "" when it has none */
 };
 
-/** Parse. `answered_type` is the registry's Content-Type ("" when it said none); a `mediaType` inside
- *  that differs is refused, an unknown type is named. At most 10,000 entries.
+/** Parse. `answered_type` is the registry's Content-Type ("" when it said none); a `mediaType`
+ *  inside that differs is refused, an unknown type is named. At most 10,000 entries.
  *  @return 0, STRAKE_EREGISTRY naming `what`, STRAKE_ENOMEM. */
 int strake_manifest_parse(const char *data, size_t len, const char *answered_type, const char *what,
                           struct strake_manifest *out, struct strake_err *err);

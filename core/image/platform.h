@@ -7,8 +7,8 @@
 
 #define STRAKE_PLATFORM_TEXT 96
 
-/** Parse and write the normal form to `out` (STRAKE_PLATFORM_TEXT bytes). A bare arch is linux/arch.
- *  An unknown os or architecture is refused with the nearest known one as the hint.
+/** Parse and write the normal form to `out` (STRAKE_PLATFORM_TEXT bytes). A bare arch is
+ *  linux/arch. An unknown os or architecture is refused with the nearest known one as the hint.
  *  @return 0 or STRAKE_EUSAGE. */
 int strake_platform_parse(const char *text, char *out, struct strake_err *err);
 /** The normal form from an image's own fields, whatever they are; `variant` may be NULL or "". */

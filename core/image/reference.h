@@ -20,7 +20,7 @@ struct strake_reference {
     char *repository; /**< "o/app", "library/busybox"; a layout's folder, an archive's path */
     char *tag;
     char *digest;
-    char *name;       /**< repository as written, lower-cased: "ghcr.io/o/app", "user/app" */
+    char *name; /**< repository as written, lower-cased: "ghcr.io/o/app", "user/app" */
 };
 
 /** Parse; nothing is defaulted (no tag stays no tag). Upper-case letters in a registry's repository
