@@ -26,8 +26,8 @@ int strake_registry_blob_stat(struct strake_instance *registry, struct strake_jo
                               const char *repository, const char *digest, int64_t *size_bytes,
                               struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(registry, "blob_stat", job,
-                                                                 run_stat, repository, digest, err);
+    struct strake_registry_call *made =
+        strake_registry_call_new(registry, "blob_stat", job, run_stat, repository, digest, err);
     int rc;
 
     *size_bytes = -1;
@@ -52,9 +52,9 @@ static int run_read(struct strake_call *call)
 {
     struct strake_registry_call *made = made_of(call);
     const struct strake_instance *registry = call->instance;
-    int rc = registry->as.registry.blob_get(registry->self, call->job, made->repository,
-                                            made->reference, 0, append_part, &made->bytes,
-                                            &call->err);
+    int rc =
+        registry->as.registry.blob_get(registry->self, call->job, made->repository, made->reference,
+                                       0, append_part, &made->bytes, &call->err);
 
     if (rc == STRAKE_ETOOBIG)
         return strake_fail(&call->err, rc, "%s: the blob %s of %s is larger than %zu bytes",
@@ -66,8 +66,8 @@ int strake_registry_blob_read(struct strake_instance *registry, struct strake_jo
                               const char *repository, const char *digest, size_t max_bytes,
                               struct strake_buf *bytes, struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(registry, "blob_get", job,
-                                                                 run_read, repository, digest, err);
+    struct strake_registry_call *made =
+        strake_registry_call_new(registry, "blob_get", job, run_read, repository, digest, err);
     int rc;
 
     if (!made)

@@ -1,5 +1,5 @@
-/* A blob from one store to another: a feed reads it from the one, and the other's blob_put() takes it
- * out of the feed. */
+/* A blob from one store to another: a feed reads it from the one, and the other's blob_put() takes
+ * it out of the feed. */
 #include <pthread.h>
 
 #include "plugin/call.h"
@@ -141,8 +141,8 @@ static int run_mount(struct strake_call *call)
 static int mount(struct strake_instance *registry, struct strake_job *job, const char *repository,
                  const char *digest, const char *from, bool *mounted, struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(registry, "blob_mount", job,
-                                                                 run_mount, repository, digest, err);
+    struct strake_registry_call *made =
+        strake_registry_call_new(registry, "blob_mount", job, run_mount, repository, digest, err);
     int rc;
 
     if (!made)

@@ -5,8 +5,7 @@
 
 #include "util/mem.h"
 
-static int copy_list(struct strake_strings *to, const char *const *from,
-                     const char *const **view)
+static int copy_list(struct strake_strings *to, const char *const *from, const char *const **view)
 {
     int rc = 0;
 
@@ -65,10 +64,14 @@ static int copy_texts(struct strake_call *call, struct strake_build_request *to,
         const char *text;
         const char **copy;
     } texts[] = {
-        { from->target, &to->target },           { from->context, &to->context },
-        { from->dockerfile, &to->dockerfile },   { from->stage, &to->stage },
-        { from->image, &to->image },             { from->layout_dir, &to->layout_dir },
-        { from->output_type, &to->output_type }, { from->output_dest, &to->output_dest },
+        { from->target, &to->target },
+        { from->context, &to->context },
+        { from->dockerfile, &to->dockerfile },
+        { from->stage, &to->stage },
+        { from->image, &to->image },
+        { from->layout_dir, &to->layout_dir },
+        { from->output_type, &to->output_type },
+        { from->output_dest, &to->output_dest },
     };
     int rc = 0;
 

@@ -33,7 +33,8 @@ static int run_probe(struct strake_call *call)
 int strake_builder_probe(struct strake_instance *builder, struct strake_job *job,
                          struct strake_builder_info *info, struct strake_err *err)
 {
-    struct probe_call *probe = strake_call_new(sizeof(*probe), builder, "probe", job, run_probe, NULL);
+    struct probe_call *probe =
+        strake_call_new(sizeof(*probe), builder, "probe", job, run_probe, NULL);
     int rc;
 
     if (!probe)
@@ -90,8 +91,8 @@ static struct build_call *build_call_new(struct strake_instance *builder, const 
                                          const struct strake_build_request *request,
                                          struct strake_err *err)
 {
-    struct build_call *build = strake_call_new(sizeof(*build), builder, method, job, run,
-                                               dispose_build);
+    struct build_call *build =
+        strake_call_new(sizeof(*build), builder, method, job, run, dispose_build);
 
     if (build && strake_build_copy_make(&build->copy, &build->call, request) == 0) {
         build->command.max = COMMAND_MAX;
@@ -109,7 +110,7 @@ static bool all_strings(const json_t *list)
     const json_t *item;
     size_t i;
 
-    json_array_foreach(list, i, item) {
+    json_array_foreach (list, i, item) {
         if (!json_is_string(item))
             return false;
     }
@@ -125,7 +126,8 @@ static int read_command(const struct build_call *made, json_t **command, struct 
         return err->code;
     if (!all_strings(doc)) {
         json_decref(doc);
-        return strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: command() gave no list of strings",
+        return strake_fail(err, STRAKE_EINTERNAL,
+                           "the plugin %s: command() gave no list of strings",
                            strake_instance_type(made->call.instance));
     }
     *command = doc;
@@ -161,9 +163,9 @@ static int check_result(const struct strake_instance *builder, struct strake_bui
                        builder->name, result->digest);
 }
 
-int strake_builder_build(struct strake_instance *builder, const struct strake_build_request *request,
-                         struct strake_job *job, struct strake_build_result *result,
-                         struct strake_err *err)
+int strake_builder_build(struct strake_instance *builder,
+                         const struct strake_build_request *request, struct strake_job *job,
+                         struct strake_build_result *result, struct strake_err *err)
 {
     struct build_call *build = build_call_new(builder, "build", job, run_build, request, err);
     int rc;

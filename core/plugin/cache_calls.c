@@ -47,7 +47,7 @@ static bool list_of_strings(const json_t *list)
     const json_t *item;
     size_t i;
 
-    json_array_foreach(list, i, item) {
+    json_array_foreach (list, i, item) {
         if (!json_is_string(item))
             return false;
     }
@@ -65,8 +65,10 @@ static int read_specs(const struct specs_call *made, json_t **specs, struct stra
     if (!list_of_strings(json_object_get(doc, "import")) ||
         !list_of_strings(json_object_get(doc, "export"))) {
         json_decref(doc);
-        return strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: specs() gave no lists of strings "
-                           "\"import\" and \"export\"", plugin);
+        return strake_fail(err, STRAKE_EINTERNAL,
+                           "the plugin %s: specs() gave no lists of strings "
+                           "\"import\" and \"export\"",
+                           plugin);
     }
     *specs = doc;
     return 0;
@@ -75,8 +77,8 @@ static int read_specs(const struct specs_call *made, json_t **specs, struct stra
 int strake_cache_specs(struct strake_instance *cache, const struct strake_cache_request *request,
                        json_t **specs, struct strake_err *err)
 {
-    struct specs_call *made = strake_call_new(sizeof(*made), cache, "specs", NULL, run_specs,
-                                              dispose_specs);
+    struct specs_call *made =
+        strake_call_new(sizeof(*made), cache, "specs", NULL, run_specs, dispose_specs);
     int rc;
 
     if (!made)

@@ -75,11 +75,15 @@ static int leave(struct strake_call *call, int64_t limit_ms, struct strake_err *
     strake_job_detach(call->job);
     strake_duration_format(cancelled ? STRAKE_CALL_GRACE_MS : limit_ms, limit, sizeof(limit));
     if (cancelled)
-        return strake_fail(err, STRAKE_ECANCELLED, "cancelled; the plugin %s did not stop %s() of %s "
-                           "within %s, and it was left behind", strake_instance_type(call->instance),
-                           call->method, strake_instance_name(call->instance), limit);
-    strake_fail(err, STRAKE_ETIMEOUT, "the plugin %s did not end %s() of %s within %s, and it was "
-                "left behind", strake_instance_type(call->instance), call->method,
+        return strake_fail(err, STRAKE_ECANCELLED,
+                           "cancelled; the plugin %s did not stop %s() of %s "
+                           "within %s, and it was left behind",
+                           strake_instance_type(call->instance), call->method,
+                           strake_instance_name(call->instance), limit);
+    strake_fail(err, STRAKE_ETIMEOUT,
+                "the plugin %s did not end %s() of %s within %s, and it was "
+                "left behind",
+                strake_instance_type(call->instance), call->method,
                 strake_instance_name(call->instance), limit);
     strake_err_hint(err, "the fault is the plugin's: a method must look at its job while it waits");
     return STRAKE_ETIMEOUT;

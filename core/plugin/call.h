@@ -25,8 +25,8 @@ struct strake_call {
     struct strake_strings texts; /**< copies of arguments */
     struct strake_err err;
     int rc;
-    atomic_int references; /**< the caller's, and the thread's while it is out */
-    int (*run)(struct strake_call *call);      /**< on the thread: call the method */
+    atomic_int references;                /**< the caller's, and the thread's while it is out */
+    int (*run)(struct strake_call *call); /**< on the thread: call the method */
     void (*dispose)(struct strake_call *call); /**< of what lies behind; may be NULL */
 };
 

@@ -97,7 +97,8 @@ static int rule_options(struct checking *c, struct strake_err *err)
     if (rc == 0)
         rc = strake_fail(err, STRAKE_ECONFIG, "open() took an option that no plugin knows");
     else if (!strstr(strake_err_message(&refusal), "no-such-option"))
-        rc = strake_fail(err, STRAKE_ECONFIG, "open() refused an unknown option without naming it: %s",
+        rc = strake_fail(err, STRAKE_ECONFIG,
+                         "open() refused an unknown option without naming it: %s",
                          strake_err_message(&refusal));
     else
         rc = 0;
@@ -134,7 +135,8 @@ static json_t *answer(const char *name, const struct strake_err *failure, bool s
 
     if (!entry || strake_json_set_str(entry, "name", name) < 0 ||
         strake_json_set_str(entry, "status", status) < 0 ||
-        strake_json_set_str(entry, "detail", failure->code ? strake_err_message(failure) : "") < 0 ||
+        strake_json_set_str(entry, "detail", failure->code ? strake_err_message(failure) : "") <
+            0 ||
         strake_json_set_str(entry, "hint", failure->hint) < 0) {
         json_decref(entry);
         return NULL;

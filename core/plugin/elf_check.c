@@ -38,8 +38,8 @@ static const char *header_fault(const Elf64_Ehdr *header)
         return "it is no ELF file";
     if (header->e_ident[EI_CLASS] != ELFCLASS64)
         return "it is not a 64-bit ELF file";
-    if (header->e_ident[EI_DATA] != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB
-                                                                              : ELFDATA2MSB))
+    if (header->e_ident[EI_DATA] !=
+        (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB))
         return "its byte order is another";
     if (header->e_machine != ELF_MACHINE)
         return "it was built for another machine than " ELF_MACHINE_NAME;
@@ -110,14 +110,16 @@ static int check_one_owner(const char *path, const char *what, struct strake_err
     if (stat(path, &st) < 0)
         return strake_fail_errno(err, STRAKE_ECONFIG, "%s %s cannot be looked at", what, path);
     if (st.st_mode & S_IWOTH) {
-        strake_fail(err, STRAKE_ECONFIG, "%s %s may be written to by anyone, so its code is not loaded",
-                    what, path);
+        strake_fail(err, STRAKE_ECONFIG,
+                    "%s %s may be written to by anyone, so its code is not loaded", what, path);
         strake_err_hint(err, "chmod o-w %s", path);
         return STRAKE_ECONFIG;
     }
     if (st.st_uid != 0 && st.st_uid != geteuid()) {
-        strake_fail(err, STRAKE_ECONFIG, "%s %s belongs to another user (%u), so its code is not "
-                    "loaded", what, path, st.st_uid);
+        strake_fail(err, STRAKE_ECONFIG,
+                    "%s %s belongs to another user (%u), so its code is not "
+                    "loaded",
+                    what, path, st.st_uid);
         strake_err_hint(err, "let root or yourself own it");
         return STRAKE_ECONFIG;
     }

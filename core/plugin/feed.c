@@ -96,15 +96,18 @@ static int verify(struct strake_feed *feed, struct strake_err *err)
     char digest[STRAKE_DIGEST_TEXT];
 
     if (feed->pushed != feed->size_bytes)
-        return strake_fail(err, STRAKE_ECORRUPT, "%s sent %s bytes for the blob %s of %s than the %lld "
-                           "that its manifest says", feed->from->name,
-                           feed->pushed > feed->size_bytes ? "more" : "fewer", feed->digest,
-                           feed->repository, (long long)feed->size_bytes);
+        return strake_fail(err, STRAKE_ECORRUPT,
+                           "%s sent %s bytes for the blob %s of %s than the %lld "
+                           "that its manifest says",
+                           feed->from->name, feed->pushed > feed->size_bytes ? "more" : "fewer",
+                           feed->digest, feed->repository, (long long)feed->size_bytes);
     if (strake_hash_final(feed->hash, digest) < 0)
         return strake_fail_nomem(err);
     if (strcmp(digest, feed->digest) != 0)
-        return strake_fail(err, STRAKE_ECORRUPT, "%s sent other bytes for the blob %s of %s: their "
-                           "digest is %s", feed->from->name, feed->digest, feed->repository, digest);
+        return strake_fail(err, STRAKE_ECORRUPT,
+                           "%s sent other bytes for the blob %s of %s: their "
+                           "digest is %s",
+                           feed->from->name, feed->digest, feed->repository, digest);
     return 0;
 }
 

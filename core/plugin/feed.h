@@ -1,5 +1,5 @@
-/* A blob on its way out of a store: a thread pulls it into a ring, from which another takes it. It is
- * hashed on the way, and its last byte is only given once the whole is known to be right. */
+/* A blob on its way out of a store: a thread pulls it into a ring, from which another takes it. It
+ * is hashed on the way, and its last byte is only given once the whole is known to be right. */
 #ifndef STRAKE_PLUGIN_FEED_H
 #define STRAKE_PLUGIN_FEED_H
 
@@ -16,8 +16,8 @@ int strake_feed_start(struct strake_instance *from, const char *repository, cons
  *  @return their number, 0 at the end, or why there will be no more, which strake_feed_failure()
  *          describes: the source's failure, STRAKE_ECORRUPT, or STRAKE_ECANCELLED once stopped */
 int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap);
-/** The source's failure so far, copied to `err`: STRAKE_ETIMEOUT when it is neither through nor gave
- *  what the taker waits for. @return its code, or 0 */
+/** The source's failure so far, copied to `err`: STRAKE_ETIMEOUT when it is neither through nor
+ * gave what the taker waits for. @return its code, or 0 */
 int strake_feed_failure(struct strake_feed *feed, struct strake_err *err);
 /** Ask both sides to stop. Waits for none: a source that does not come back is left behind. */
 void strake_feed_stop(struct strake_feed *feed);

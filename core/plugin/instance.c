@@ -9,7 +9,8 @@ int strake_instance_told(const struct strake_instance *instance, const char *met
                          struct strake_err *err)
 {
     if (rc > 0)
-        return strake_fail(err, STRAKE_EINTERNAL, "the plugin %s: %s() returned %d, which is no result",
+        return strake_fail(err, STRAKE_EINTERNAL,
+                           "the plugin %s: %s() returned %d, which is no result",
                            instance->plugin->name, method, rc);
     if (rc == 0)
         strake_err_dispose(err); /* what it got over */
@@ -21,7 +22,8 @@ int strake_instance_told(const struct strake_instance *instance, const char *met
     return rc;
 }
 
-static int open_with(struct strake_instance *instance, const json_t *options, struct strake_err *err)
+static int open_with(struct strake_instance *instance, const json_t *options,
+                     struct strake_err *err)
 {
     struct strake_buf text = { .secret = true };
     int rc = options ? strake_json_dump(options, &text) : strake_buf_puts(&text, "{}");

@@ -17,13 +17,15 @@ int strake_instance_open(const char *type, const char *name, const char *interfa
                          const json_t *options, struct strake_instance **out,
                          struct strake_err *err);
 struct strake_instance *strake_instance_ref(struct strake_instance *instance);
-/** NULL does nothing. The plugin's close() is called with the last one, unless a method is still out. */
+/** NULL does nothing. The plugin's close() is called with the last one, unless a method is still
+ * out. */
 void strake_instance_unref(struct strake_instance *instance);
 const char *strake_instance_name(const struct strake_instance *instance);
 const char *strake_instance_type(const struct strake_instance *instance);
 
 /* All below block; call them on worker threads. The job's deadline, or 60 s where a method has none
- * of its own (notifier, command, specs), bounds them: STRAKE_ETIMEOUT names the plugin and method. */
+ * of its own (notifier, command, specs), bounds them: STRAKE_ETIMEOUT names the plugin and method.
+ */
 
 /** The vtable's `features`; no call into the plugin. */
 uint32_t strake_builder_features(const struct strake_instance *builder);
@@ -34,9 +36,9 @@ int strake_builder_command(struct strake_instance *builder,
                            const struct strake_build_request *request, json_t **command,
                            struct strake_err *err);
 /** result->digest is "" or valid. */
-int strake_builder_build(struct strake_instance *builder, const struct strake_build_request *request,
-                         struct strake_job *job, struct strake_build_result *result,
-                         struct strake_err *err);
+int strake_builder_build(struct strake_instance *builder,
+                         const struct strake_build_request *request, struct strake_job *job,
+                         struct strake_build_result *result, struct strake_err *err);
 
 int strake_registry_resolve(struct strake_instance *registry, struct strake_job *job,
                             const char *repository, const char *reference,
@@ -63,8 +65,8 @@ int strake_registry_blob_stat(struct strake_instance *registry, struct strake_jo
 int strake_registry_blob_read(struct strake_instance *registry, struct strake_job *job,
                               const char *repository, const char *digest, size_t max_bytes,
                               struct strake_buf *bytes, struct strake_err *err);
-/** Stream a blob from one store to another, hashed on the way, memory independent of its size. Mounted
- *  when both are the same registry; *how is 'p' present, 'm' mounted, 'c' copied. */
+/** Stream a blob from one store to another, hashed on the way, memory independent of its size.
+ * Mounted when both are the same registry; *how is 'p' present, 'm' mounted, 'c' copied. */
 int strake_registry_blob_copy(struct strake_instance *from, const char *from_repository,
                               struct strake_instance *to, const char *to_repository,
                               struct strake_job *job, const char *digest, int64_t size_bytes,

@@ -3,17 +3,22 @@
 
 #include <string.h>
 
-#define METHOD(type, field) { #field, offsetof(struct type, field) }
+#define METHOD(type, field)                                                                        \
+    {                                                                                              \
+#field, offsetof(struct type, field)                                                       \
+    }
 
 static const struct strake_method builder_methods[] = {
-    METHOD(strake_builder_v1, probe), METHOD(strake_builder_v1, command),
-    METHOD(strake_builder_v1, build), { NULL, 0 },
+    METHOD(strake_builder_v1, probe),
+    METHOD(strake_builder_v1, command),
+    METHOD(strake_builder_v1, build),
+    { NULL, 0 },
 };
 static const struct strake_method registry_methods[] = {
-    METHOD(strake_registry_v1, resolve),   METHOD(strake_registry_v1, manifest_get),
+    METHOD(strake_registry_v1, resolve),      METHOD(strake_registry_v1, manifest_get),
     METHOD(strake_registry_v1, manifest_put), METHOD(strake_registry_v1, tags),
-    METHOD(strake_registry_v1, blob_stat), METHOD(strake_registry_v1, blob_get),
-    METHOD(strake_registry_v1, blob_put),  { NULL, 0 },
+    METHOD(strake_registry_v1, blob_stat),    METHOD(strake_registry_v1, blob_get),
+    METHOD(strake_registry_v1, blob_put),     { NULL, 0 },
 };
 static const struct strake_method cache_methods[] = { METHOD(strake_cache_v1, specs), { NULL, 0 } };
 static const struct strake_method scanner_methods[] = { METHOD(strake_scanner_v1, scan),
@@ -21,11 +26,15 @@ static const struct strake_method scanner_methods[] = { METHOD(strake_scanner_v1
 static const struct strake_method notifier_methods[] = { METHOD(strake_notifier_v1, send),
                                                          { NULL, 0 } };
 static const struct strake_method workflow_methods[] = {
-    METHOD(strake_workflow_v1, dispatch), METHOD(strake_workflow_v1, status),
-    METHOD(strake_workflow_v1, list), { NULL, 0 },
+    METHOD(strake_workflow_v1, dispatch),
+    METHOD(strake_workflow_v1, status),
+    METHOD(strake_workflow_v1, list),
+    { NULL, 0 },
 };
 static const struct strake_method deployer_methods[] = {
-    METHOD(strake_deployer_v1, diff), METHOD(strake_deployer_v1, apply), { NULL, 0 },
+    METHOD(strake_deployer_v1, diff),
+    METHOD(strake_deployer_v1, apply),
+    { NULL, 0 },
 };
 
 static const struct strake_interface_kind kinds[] = {

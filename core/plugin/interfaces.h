@@ -14,8 +14,8 @@ struct strake_method {
 };
 
 struct strake_interface_kind {
-    const char *name; /**< "builder/1" */
-    size_t size;      /**< of our struct */
+    const char *name;                      /**< "builder/1" */
+    size_t size;                           /**< of our struct */
     const struct strake_method *mandatory; /**< ends with a NULL name */
 };
 
@@ -44,8 +44,8 @@ const char *const *strake_interface_names(void);
 const struct strake_interface_kind *strake_interface_find(const char *name);
 
 /** Copy min(the plugin's size, ours) of a vtable into `out` of kind->size bytes, zeroes behind it.
- *  @return the name of a mandatory method that is NULL, "size" when the size makes no sense, or NULL:
- *  all is well. */
+ *  @return the name of a mandatory method that is NULL, "size" when the size makes no sense, or
+ * NULL: all is well. */
 const char *strake_interface_copy(const struct strake_interface_kind *kind, const void *vtable,
                                   void *out);
 

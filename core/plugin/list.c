@@ -109,7 +109,7 @@ static const char *shadowing(const json_t *list, const char *name)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach(list, i, entry) {
+    json_array_foreach (list, i, entry) {
         if (strcmp(strake_json_str(entry, "name"), name) == 0)
             return strake_json_str(entry, "path");
     }
@@ -145,7 +145,8 @@ json_t *strake_loader_list(struct strake_err *err)
         struct strake_strings paths = { 0 };
         rc = folder_files(folders->items[i], &paths);
         for (size_t k = 0; rc == 0 && k < paths.count; k++)
-            rc = json_array_append_new(list, entry_json(list, paths.items[k])) < 0 ? STRAKE_ENOMEM : 0;
+            rc = json_array_append_new(list, entry_json(list, paths.items[k])) < 0 ? STRAKE_ENOMEM
+                                                                                   : 0;
         strake_strings_dispose(&paths);
     }
     if (rc == 0 && (strake_json_set_str(doc, "schema", "strake.plugins/1") < 0 ||

@@ -103,12 +103,13 @@ char *strake_loader_name_of(const char *path)
 /* The dynamic linker's words, in ours. */
 static int loading_failed(const char *path, const char *why, struct strake_err *err)
 {
-    static const char undefined[] = "undefined symbol: ", missing[] = ": cannot open shared object file";
+    static const char undefined[] = "undefined symbol: ",
+                      missing[] = ": cannot open shared object file";
     const char *symbol = strstr(why, undefined), *library = strstr(why, missing);
 
     if (symbol) {
-        strake_fail(err, STRAKE_ECONFIG, "the plugin %s needs a symbol that nothing offers: %s", path,
-                    symbol + sizeof(undefined) - 1);
+        strake_fail(err, STRAKE_ECONFIG, "the plugin %s needs a symbol that nothing offers: %s",
+                    path, symbol + sizeof(undefined) - 1);
         strake_err_hint(err, "link it with -Wl,-z,defs, which finds this when it is built");
     } else if (library && strncmp(why, path, strlen(path)) != 0) {
         strake_fail(err, STRAKE_ECONFIG, "the plugin %s needs the library %.*s, which is not there",
@@ -140,8 +141,10 @@ int strake_loader_main(const char *path, void *library, const struct strake_plug
     void *symbol = dlsym(library, "strake_plugin_main");
 
     if (!symbol) {
-        strake_fail(err, STRAKE_ECONFIG, "the plugin %s does not export strake_plugin_main()", path);
-        strake_err_hint(err, "declare it with STRAKE_EXPORT, and build it as C or inside extern \"C\"");
+        strake_fail(err, STRAKE_ECONFIG, "the plugin %s does not export strake_plugin_main()",
+                    path);
+        strake_err_hint(err,
+                        "declare it with STRAKE_EXPORT, and build it as C or inside extern \"C\"");
         return STRAKE_ECONFIG;
     }
     memcpy(&main_function, &symbol, sizeof(main_function));

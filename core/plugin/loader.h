@@ -24,8 +24,9 @@ int strake_loader_setup(const char *program_path, struct strake_err *err);
  *  name as the hint, or one that breaks a rule, naming it. */
 int strake_loader_load(const char *name, const struct strake_loaded **out, struct strake_err *err);
 
-/** The vtable of interface `name` ("builder/1"), copied into `vtable` of `size` bytes and zero-filled
- *  behind what the plugin has; mandatory methods are there. @return 0 or STRAKE_ECONFIG. */
+/** The vtable of interface `name` ("builder/1"), copied into `vtable` of `size` bytes and
+ * zero-filled behind what the plugin has; mandatory methods are there. @return 0 or STRAKE_ECONFIG.
+ */
 int strake_loader_interface(const struct strake_loaded *plugin, const char *name, void *vtable,
                             size_t size, struct strake_err *err);
 
@@ -33,8 +34,9 @@ int strake_loader_interface(const struct strake_loaded *plugin, const char *name
  *  strake_plugin_main(); a broken one has "error", a shadowed one "shadowed_by". */
 json_t *strake_loader_list(struct strake_err *err);
 
-/** `strake plugin check PATH`: every rule asked of one file: {"schema":"strake.plugin-check/1","path",
- *  "checks":[{"name","status":"ok|fail|skip","detail"}]}. *ok false when one failed. */
+/** `strake plugin check PATH`: every rule asked of one file:
+ * {"schema":"strake.plugin-check/1","path", "checks":[{"name","status":"ok|fail|skip","detail"}]}.
+ * *ok false when one failed. */
 json_t *strake_loader_check(const char *path, bool *ok, struct strake_err *err);
 
 /** The host table that plugins get. */

@@ -71,11 +71,10 @@ static int finish(struct message_call *call, struct strake_buf *answer, struct s
 }
 
 int strake_notifier_send(struct strake_instance *notifier, const struct strake_message *message,
-                         struct strake_job *job, struct strake_buf *receipt,
-                         struct strake_err *err)
+                         struct strake_job *job, struct strake_buf *receipt, struct strake_err *err)
 {
-    struct message_call *sending = strake_call_new(sizeof(*sending), notifier, "send", job,
-                                                   run_send, dispose);
+    struct message_call *sending =
+        strake_call_new(sizeof(*sending), notifier, "send", job, run_send, dispose);
 
     if (!sending)
         return strake_fail_nomem(err);

@@ -28,8 +28,8 @@ struct strake_registry_call *strake_registry_call_new(struct strake_instance *re
                                                       const char *repository, const char *reference,
                                                       struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_call_new(sizeof(*made), registry, method, job, run,
-                                                        dispose);
+    struct strake_registry_call *made =
+        strake_call_new(sizeof(*made), registry, method, job, run, dispose);
 
     if (made && strake_call_copy(&made->call, repository, &made->repository) == 0 &&
         strake_call_copy(&made->call, reference, &made->reference) == 0) {
@@ -138,9 +138,8 @@ int strake_registry_resolve(struct strake_instance *registry, struct strake_job 
                             const char *repository, const char *reference,
                             struct strake_descriptor *out, struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(registry, "resolve", job,
-                                                                 run_resolve, repository, reference,
-                                                                 err);
+    struct strake_registry_call *made =
+        strake_registry_call_new(registry, "resolve", job, run_resolve, repository, reference, err);
     int rc;
 
     if (!made)
@@ -165,9 +164,11 @@ static int check_bytes(struct strake_registry_call *made, struct strake_err *err
     if (rc < 0)
         return rc;
     if (strake_digest_valid(made->reference) && strcmp(made->reference, digest) != 0) {
-        strake_fail(err, STRAKE_ECORRUPT, "%s sent other bytes than %s@%s names: their digest is %s",
-                    name, made->repository, made->reference, digest);
-        strake_err_hint(err, "the registry or something on the way to it is damaged; nothing was used");
+        strake_fail(err, STRAKE_ECORRUPT,
+                    "%s sent other bytes than %s@%s names: their digest is %s", name,
+                    made->repository, made->reference, digest);
+        strake_err_hint(err,
+                        "the registry or something on the way to it is damaged; nothing was used");
         return STRAKE_ECORRUPT;
     }
     end_texts(&made->out);
@@ -181,9 +182,8 @@ int strake_registry_manifest_get(struct strake_instance *registry, struct strake
                                  struct strake_buf *bytes, struct strake_descriptor *out,
                                  struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(registry, "manifest_get", job,
-                                                                 run_manifest_get, repository,
-                                                                 reference, err);
+    struct strake_registry_call *made = strake_registry_call_new(
+        registry, "manifest_get", job, run_manifest_get, repository, reference, err);
     int rc;
 
     if (!made)
@@ -205,9 +205,8 @@ int strake_registry_manifest_put(struct strake_instance *registry, struct strake
                                  const char *media_type, const void *data, size_t len,
                                  struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(registry, "manifest_put", job,
-                                                                 run_manifest_put, repository,
-                                                                 reference, err);
+    struct strake_registry_call *made = strake_registry_call_new(
+        registry, "manifest_put", job, run_manifest_put, repository, reference, err);
     char digest[STRAKE_DIGEST_TEXT];
     int rc;
 
@@ -297,8 +296,8 @@ int strake_registry_tags(struct strake_instance *registry, struct strake_job *jo
                          const char *repository, struct strake_strings *tags,
                          struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(registry, "tags", job, run_tags,
-                                                                 repository, NULL, err);
+    struct strake_registry_call *made =
+        strake_registry_call_new(registry, "tags", job, run_tags, repository, NULL, err);
     int rc;
 
     if (!made)

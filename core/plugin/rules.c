@@ -29,8 +29,9 @@ static int check_vtable(const char *path, const struct strake_interface *interfa
         strake_err_hint(err, "begin the vtable with .size = sizeof(it)");
         return STRAKE_ECONFIG;
     }
-    return fault ? strake_fail(err, STRAKE_ECONFIG, "the plugin %s: %s: %s is NULL, and it is mandatory",
-                               path, interface->name, fault)
+    return fault ? strake_fail(err, STRAKE_ECONFIG,
+                               "the plugin %s: %s: %s is NULL, and it is mandatory", path,
+                               interface->name, fault)
                  : 0;
 }
 
@@ -41,8 +42,9 @@ static int nothing_known(const char *path, const struct strake_interface *interf
     const char *offered = interfaces[0].name;
     const char *near = offered ? strake_suggest(offered, strake_interface_names()) : NULL;
 
-    strake_fail(err, STRAKE_ECONFIG, "the plugin %s offers no interface that this program knows%s%s",
-                path, offered ? ", but " : "", offered ? offered : "");
+    strake_fail(err, STRAKE_ECONFIG,
+                "the plugin %s offers no interface that this program knows%s%s", path,
+                offered ? ", but " : "", offered ? offered : "");
     if (near)
         strake_err_hint(err, "did you mean %s?", near);
     else
@@ -114,8 +116,8 @@ int strake_loader_check_descriptor(const char *path, const char *name,
     if (!presentable(copy->name))
         return refuse(err, path, "it has no name");
     if (strcmp(copy->name, name) != 0) {
-        strake_fail(err, STRAKE_ECONFIG, "the plugin %s calls itself %s: name and file must agree", path,
-                    copy->name);
+        strake_fail(err, STRAKE_ECONFIG, "the plugin %s calls itself %s: name and file must agree",
+                    path, copy->name);
         strake_err_hint(err, "name the file %s.so", copy->name);
         return STRAKE_ECONFIG;
     }

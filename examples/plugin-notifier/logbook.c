@@ -32,11 +32,12 @@ static int read_options(struct logbook *book, json_t *options, struct strake_err
     const char *key;
     json_t *value;
 
-    json_object_foreach(options, key, value) {
+    json_object_foreach (options, key, value) {
         if (strcmp(key, "path") != 0)
             return book->host->fail(err, STRAKE_ECONFIG, "logbook: unknown option '%s'", key);
         if (!json_is_string(value) || json_string_value(value)[0] != '/')
-            return book->host->fail(err, STRAKE_ECONFIG, "logbook: option 'path' is no absolute path");
+            return book->host->fail(err, STRAKE_ECONFIG,
+                                    "logbook: option 'path' is no absolute path");
         book->path = strdup(json_string_value(value));
         if (!book->path)
             return book->host->fail(err, STRAKE_ENOMEM, "out of memory");
@@ -80,8 +81,8 @@ static int append_line(const struct logbook *book, const char *line, struct stra
     int rc = 0;
 
     if (fd < 0 || write(fd, line, len) != (ssize_t)len)
-        rc = book->host->fail(err, STRAKE_ENOTIFY, "logbook: %s cannot be written to: %s", book->path,
-                              strerror(errno));
+        rc = book->host->fail(err, STRAKE_ENOTIFY, "logbook: %s cannot be written to: %s",
+                              book->path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return rc;
@@ -116,8 +117,7 @@ static int logbook_send(void *self, const struct strake_message *message, struct
 }
 
 static const struct strake_notifier_v1 notifier = {
-    .size = sizeof(notifier),
-    .send = logbook_send, /* .update and .ping are optional */
+    .size = sizeof(notifier), .send = logbook_send, /* .update and .ping are optional */
 };
 
 static const struct strake_interface interfaces[] = { { "notifier/1", &notifier }, { NULL, NULL } };

@@ -39,8 +39,9 @@ static const char *auth_hint(const struct ntfy *ntfy, int status)
     bool given = plug_secret_given(&ntfy->token) || plug_secret_given(&ntfy->password);
     if (!given)
         return "give the notifier a token: token = secret.env \"NTFY_TOKEN\"";
-    return status == 403 ? "its user may not publish to this topic: `ntfy access` on the server shows why"
-                         : "the token or the password is wrong, or no longer valid";
+    return status == 403
+               ? "its user may not publish to this topic: `ntfy access` on the server shows why"
+               : "the token or the password is wrong, or no longer valid";
 }
 
 static const char *hint_for(const struct ntfy *ntfy, int status, json_int_t code)
@@ -50,7 +51,8 @@ static const char *hint_for(const struct ntfy *ntfy, int status, json_int_t code
     if (status == 401 || status == 403)
         return auth_hint(ntfy, status);
     if (code == CODE_BANDWIDTH || code == CODE_MESSAGES)
-        return "the quota of this day is used up: send fewer events with `on`, or use a server of your "
+        return "the quota of this day is used up: send fewer events with `on`, or use a server of "
+               "your "
                "own";
     if (status == 404 || status == 405 || (status < 400 && code == 0))
         return "is the option 'url' right? It is https://HOST/TOPIC";

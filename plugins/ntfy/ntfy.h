@@ -21,7 +21,7 @@
 /** An instance: one topic of one server. Constant after open(). */
 struct ntfy {
     const struct strake_host *host;
-    char *url;   /**< as given; afterwards the server's, without a slash at its end */
+    char *url; /**< as given; afterwards the server's, without a slash at its end */
     char *topic;
     struct plug_secret token;
     char *username;

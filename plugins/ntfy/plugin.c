@@ -95,12 +95,14 @@ static int check_credentials(const struct ntfy *self, struct strake_err *err)
 {
     bool password = plug_secret_given(&self->password);
     if ((self->username != NULL) != password)
-        return self->host->fail(err, STRAKE_ECONFIG,
-                                "ntfy: option '%s' is missing: username and password belong together",
-                                password ? "username" : "password");
+        return self->host->fail(
+            err, STRAKE_ECONFIG,
+            "ntfy: option '%s' is missing: username and password belong together",
+            password ? "username" : "password");
     if (password && plug_secret_given(&self->token))
-        return self->host->fail(err, STRAKE_ECONFIG,
-                                "ntfy: options 'token' and 'password' are both given: one is enough");
+        return self->host->fail(
+            err, STRAKE_ECONFIG,
+            "ntfy: options 'token' and 'password' are both given: one is enough");
     return 0;
 }
 

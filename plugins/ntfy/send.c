@@ -106,8 +106,8 @@ static int take_receipt(const struct ntfy *ntfy, const struct ntfy_call *call,
     int rc;
 
     if (id == NULL) {
-        rc = ntfy->host->fail(err, STRAKE_ENOTIFY, "%s does not answer as ntfy does (%d)", ntfy->url,
-                              call->status);
+        rc = ntfy->host->fail(err, STRAKE_ENOTIFY, "%s does not answer as ntfy does (%d)",
+                              ntfy->url, call->status);
         ntfy->host->err_hint(err, "is the option 'url' right? It is https://HOST/TOPIC");
     } else {
         rc = ntfy->host->buf_append(receipt, id, strlen(id));
@@ -154,7 +154,8 @@ static int ask_health(const struct ntfy *ntfy, struct strake_job *job, struct st
             rc = ntfy_refused(ntfy, call.status, answer, plug_buf_text(ntfy->host, call.headers),
                               err);
         else if (!json_is_true(healthy))
-            rc = ntfy->host->fail(err, STRAKE_ENETWORK, "%s says that it is not healthy", ntfy->url);
+            rc =
+                ntfy->host->fail(err, STRAKE_ENETWORK, "%s says that it is not healthy", ntfy->url);
         json_decref(doc);
     }
     call_dispose(ntfy, &call);
@@ -188,8 +189,9 @@ int ntfy_ping(void *self, struct strake_job *job, struct strake_buf *detail, str
     if (access < 0)
         return access;
     char *text = plug_format("%s answers%s", ntfy->url,
-                             access ? "" : "; its topic may not be read, and whether it may be "
-                                           "published to shows the first message");
+                             access ? ""
+                                    : "; its topic may not be read, and whether it may be "
+                                      "published to shows the first message");
     if (text == NULL)
         return plug_fail_nomem(ntfy->host, err);
     rc = ntfy->host->buf_append(detail, text, strlen(text));

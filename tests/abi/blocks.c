@@ -76,8 +76,11 @@ static int block_build(void *self, const struct strake_build_request *request,
                        struct strake_err *err)
 {
     const struct fixture *fixture = self;
-    struct strake_step step = { .size = sizeof(step), .id = "s", .name = "[1/1] RUN true",
-                                .started_us = 1, .completed_us = 2 };
+    struct strake_step step = { .size = sizeof(step),
+                                .id = "s",
+                                .name = "[1/1] RUN true",
+                                .started_us = 1,
+                                .completed_us = 2 };
     int rc = wait_at_gate(fixture, job, err);
 
     fixture->host->job_step(job, &step);

@@ -1,4 +1,5 @@
-/* What the plugins of tests/abi share: their host, and options that are looked at without a parser. */
+/* What the plugins of tests/abi share: their host, and options that are looked at without a parser.
+ */
 #ifndef ABI_FIXTURE_H
 #define ABI_FIXTURE_H
 
@@ -13,7 +14,8 @@ struct fixture {
     char *options;
 };
 
-/** The value of the string option `key`, a copy of the caller's (free()); NULL when it is not there. */
+/** The value of the string option `key`, a copy of the caller's (free()); NULL when it is not
+ * there. */
 static inline char *fixture_option(const struct fixture *fixture, const char *key)
 {
     const char *at = strstr(fixture->options, key);

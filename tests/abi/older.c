@@ -1,4 +1,5 @@
-/* Built against an older minor of the ABI: a descriptor without a summary, a vtable of one method. */
+/* Built against an older minor of the ABI: a descriptor without a summary, a vtable of one method.
+ */
 #include "fixture.h"
 
 struct older_notifier {
@@ -21,7 +22,9 @@ static const struct {
     struct older_notifier notifier;
     void *more[8];
 } table = {
-    .notifier = { .size = offsetof(struct older_notifier, guard), .send = send, .guard = (void *)1 },
+    .notifier = { .size = offsetof(struct older_notifier, guard),
+                  .send = send,
+                  .guard = (void *)1 },
     .more = { (void *)1, (void *)1, (void *)1, (void *)1 },
 };
 

@@ -1,5 +1,5 @@
-/* A registry that holds one blob and takes one, and whose faults the option `fault` names. Its blob is
- * `size` bytes of a pattern; what it was given last goes to the file `into`. */
+/* A registry that holds one blob and takes one, and whose faults the option `fault` names. Its blob
+ * is `size` bytes of a pattern; what it was given last goes to the file `into`. */
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>

@@ -1,8 +1,9 @@
 /* Calls a notifier plugin, for tests that the command line is too coarse for:
  *     notifier_drive TYPE OPTIONS ping
  *     notifier_drive TYPE OPTIONS send MESSAGE
- * OPTIONS and MESSAGE are JSON. Prints the receipt, or what ping says. The secret PASSWORD comes from
- * the environment. A failure prints {"kind","message","hint","detail","code"} and is exit code 1. */
+ * OPTIONS and MESSAGE are JSON. Prints the receipt, or what ping says. The secret PASSWORD comes
+ * from the environment. A failure prints {"kind","message","hint","detail","code"} and is exit
+ * code 1. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static int send_message(struct strake_instance *notifier, struct strake_job *job
 
     if (!doc)
         return err->code;
-    json_array_foreach(json_object_get(doc, "tags"), i, tag) {
+    json_array_foreach (json_object_get(doc, "tags"), i, tag) {
         if (i < 31)
             tags[i] = json_string_value(tag);
     }
@@ -54,7 +55,8 @@ static int send_message(struct strake_instance *notifier, struct strake_job *job
 static int drive(char **argv, struct strake_job *job, struct strake_buf *answer,
                  struct strake_err *err)
 {
-    json_t *options = strake_json_parse(argv[2], strlen(argv[2]), "the options", STRAKE_EUSAGE, err);
+    json_t *options =
+        strake_json_parse(argv[2], strlen(argv[2]), "the options", STRAKE_EUSAGE, err);
     struct strake_instance *notifier = NULL;
     int rc = options ? strake_loader_setup(argv[0], err) : err->code;
 

@@ -1,4 +1,5 @@
-/* Blobs between two stores: whole, verified before they are complete, and never waiting for ever. */
+/* Blobs between two stores: whole, verified before they are complete, and never waiting for ever.
+ */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +25,8 @@ struct fixture {
     char *folder, *gate, *into;
     struct strake_job *job;
     struct strake_err err;
+    int64_t nth; /* the allocation that fails */
+    bool sticky, reached;
 };
 
 static int setup(void **state)
@@ -60,8 +63,8 @@ static struct strake_instance *open_store(struct fixture *fixture, size_t size, 
     snprintf(text, sizeof(text), "%zu", size);
     options = json_pack("{s:s,s:s,s:s,s:s}", "size", text, "fault", fault, "gate", fixture->gate,
                         "into", fixture->into);
-    assert_int_equal(strake_instance_open("store", fault, "registry/1", options, &store,
-                                          &fixture->err), 0);
+    assert_int_equal(
+        strake_instance_open("store", fault, "registry/1", options, &store, &fixture->err), 0);
     json_decref(options);
     return store;
 }
@@ -116,7 +119,9 @@ static void assert_failed(struct fixture *fixture, int rc, int want, const char 
 
 static void copy_brings_every_byte_at_every_size(void **state)
 {
-    static const size_t sizes[] = { 0, 1, 2, 4096, 10007, 10008, 1048575, 1048576, 1048577, 7654321 };
+    static const size_t sizes[] = {
+        0, 1, 2, 4096, 10007, 10008, 1048575, 1048576, 1048577, 7654321
+    };
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -201,6 +206,44 @@ static void copy_to_a_destination_that_hangs_ends_with_the_job(void **state)
     assert_int_equal(strake_work_calls_left(), 0);
 }
 
+static int copy_once(void *ctx)
+{
+    static const char digest[] =
+        "sha256:6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"; /* of one NUL */
+    struct fixture *fixture = ctx;
+    struct strake_instance *from = open_store(fixture, 1, "none");
+    struct strake_instance *to = open_store(fixture, 1, "again");
+    struct strake_err err = { 0 };
+    char how;
+    int rc;
+
+    strake_mem_fail_at(fixture->nth, fixture->sticky);
+    rc = strake_registry_blob_copy(from, "a/from", to, "b/to", fixture->job, digest, 1, &how, &err);
+    fixture->reached = fixture->nth && strake_mem_count() >= fixture->nth;
+    strake_mem_fail_at(0, false);
+    assert_int_equal(rc == 0, err.code == 0);
+    strake_err_dispose(&err);
+    strake_instance_unref(from);
+    strake_instance_unref(to);
+    return rc;
+}
+
+static void copy_survives_every_failing_allocation(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int sticky = 0; sticky <= 1; sticky++) {
+        fixture->sticky = sticky == 1;
+        fixture->reached = true;
+        for (fixture->nth = 1; fixture->reached && fixture->nth < 1000; fixture->nth++) {
+            int rc = copy_once(fixture);
+            assert_true(rc <= 0);
+            assert_true(rc == 0 || fixture->reached);
+        }
+        assert_false(fixture->reached);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -211,6 +254,7 @@ int main(void)
         TEST(copy_tells_the_sources_failure_not_its_echo),
         TEST(copy_from_a_source_that_hangs_ends_with_the_job),
         TEST(copy_to_a_destination_that_hangs_ends_with_the_job),
+        TEST(copy_survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }

@@ -64,7 +64,8 @@ static void elf_check_refuses_a_file_cut_anywhere(void **state)
 
     for (size_t len = 0; len < fixture->good.len; len += len < 256 ? 1 : 61) {
         file_write(fixture->path, fixture->good.data, len);
-        assert_refused(strake_elf_check, fixture->path, len < sizeof(Elf64_Ehdr) ? "too short" : "cut off");
+        assert_refused(strake_elf_check, fixture->path,
+                       len < sizeof(Elf64_Ehdr) ? "too short" : "cut off");
     }
     file_write(fixture->path, fixture->good.data, fixture->good.len - 1);
     assert_refused(strake_elf_check, fixture->path, "cut off");

@@ -8,6 +8,7 @@
 
 #include "plugin/instance.h"
 #include "plugin_files.h"
+#include "torture.h"
 #include "util/json.h"
 #include "util/work.h"
 
@@ -86,8 +87,15 @@ static void assert_says(struct fixture *fixture, const char *part)
 }
 
 static const struct strake_message message = {
-    .size = sizeof(message), .id = "1", .event = "message", .title = "", .text = "hello", .click = "",
-    .priority = 3, .tags = (const char *const[]){ "one", NULL }, .data = "",
+    .size = sizeof(message),
+    .id = "1",
+    .event = "message",
+    .title = "",
+    .text = "hello",
+    .click = "",
+    .priority = 3,
+    .tags = (const char *const[]){ "one", NULL },
+    .data = "",
 };
 
 /* ---- opening ---- */
@@ -98,8 +106,9 @@ static void open_refuses_unknown_options_and_names_the_instance(void **state)
     json_t *options = json_pack("{s:b}", "no-such-option", 1);
     struct strake_instance *instance = NULL;
 
-    assert_int_equal(strake_instance_open("good", "phone", "notifier/1", options, &instance,
-                                          &fixture->err), STRAKE_ECONFIG);
+    assert_int_equal(
+        strake_instance_open("good", "phone", "notifier/1", options, &instance, &fixture->err),
+        STRAKE_ECONFIG);
     assert_null(instance);
     assert_string_equal(strake_err_message(&fixture->err), "phone: unknown option no-such-option");
     json_decref(options);
@@ -110,11 +119,13 @@ static void open_refuses_another_interface(void **state)
     struct fixture *fixture = *state;
     struct strake_instance *instance = NULL;
 
-    assert_int_equal(strake_instance_open("good", "lab", "builder/1", NULL, &instance, &fixture->err),
-                     STRAKE_ECONFIG);
+    assert_int_equal(
+        strake_instance_open("good", "lab", "builder/1", NULL, &instance, &fixture->err),
+        STRAKE_ECONFIG);
     assert_says(fixture, "the plugin good is no builder");
-    assert_int_equal(strake_instance_open("good", "lab", "teleporter/1", NULL, &instance,
-                                          &fixture->err), STRAKE_ECONFIG);
+    assert_int_equal(
+        strake_instance_open("good", "lab", "teleporter/1", NULL, &instance, &fixture->err),
+        STRAKE_ECONFIG);
     assert_says(fixture, "is no teleporter");
 }
 
@@ -123,8 +134,9 @@ static void open_describes_a_silent_failure(void **state)
     struct fixture *fixture = *state;
     struct strake_instance *instance = NULL;
 
-    assert_int_equal(strake_instance_open("silent", "lab", "notifier/1", NULL, &instance,
-                                          &fixture->err), STRAKE_ECONFIG);
+    assert_int_equal(
+        strake_instance_open("silent", "lab", "notifier/1", NULL, &instance, &fixture->err),
+        STRAKE_ECONFIG);
     assert_says(fixture, "open() failed and did not say why");
 }
 
@@ -136,10 +148,11 @@ static void send_gives_the_receipt(void **state)
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < 6; i += 2) {
-        struct strake_instance *notifier = open_instance(fixture, types[i], "notifier/1", NULL, NULL);
+        struct strake_instance *notifier =
+            open_instance(fixture, types[i], "notifier/1", NULL, NULL);
         struct strake_buf receipt = STRAKE_BUF(100);
-        assert_int_equal(strake_notifier_send(notifier, &message, fixture->job, &receipt,
-                                              &fixture->err), 0);
+        assert_int_equal(
+            strake_notifier_send(notifier, &message, fixture->job, &receipt, &fixture->err), 0);
         assert_string_equal(strake_buf_text(&receipt), types[i + 1]);
         strake_buf_dispose(&receipt);
         strake_instance_unref(notifier);
@@ -169,7 +182,8 @@ static void calls_end_texts_that_a_plugin_did_not_end(void **state)
     open_gate(fixture);
     assert_int_equal(strake_builder_probe(builder, fixture->job, &info, &fixture->err), 0);
     assert_int_equal(strlen(info.version), sizeof(info.version) - 1);
-    assert_int_equal(strake_registry_resolve(store, fixture->job, "r", "t", &out, &fixture->err), 0);
+    assert_int_equal(strake_registry_resolve(store, fixture->job, "r", "t", &out, &fixture->err),
+                     0);
     assert_int_equal(strlen(out.media_type), sizeof(out.media_type) - 1);
     assert_string_equal(out.digest, DIGEST_7);
     strake_instance_unref(builder);
@@ -180,7 +194,8 @@ static void builder_results_are_checked(void **state)
 {
     struct fixture *fixture = *state;
     struct strake_instance *builder = open_instance(fixture, "blocks", "builder/1", NULL, NULL);
-    struct strake_build_request request = { .size = sizeof(request), .target = "app",
+    struct strake_build_request request = { .size = sizeof(request),
+                                            .target = "app",
                                             .args = (const struct strake_pair *const[]){ NULL } };
     struct strake_build_result result;
     json_t *command;
@@ -231,11 +246,12 @@ static void resolve_results_are_checked(void **state)
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct strake_instance *store = open_instance(fixture, "store", "registry/1", "fault",
-                                                      cases[i].fault);
+        struct strake_instance *store =
+            open_instance(fixture, "store", "registry/1", "fault", cases[i].fault);
         struct strake_descriptor out;
         assert_int_equal(strake_registry_resolve(store, fixture->job, "r", cases[i].reference, &out,
-                                                 &fixture->err), cases[i].rc);
+                                                 &fixture->err),
+                         cases[i].rc);
         assert_says(fixture, cases[i].says);
         strake_instance_unref(store);
     }
@@ -251,14 +267,16 @@ static void manifests_are_hashed_whoever_sends_them(void **state)
     struct strake_descriptor out;
 
     assert_int_equal(strake_registry_manifest_get(store, fixture->job, "r", "latest", &bytes, &out,
-                                                  &fixture->err), 0);
+                                                  &fixture->err),
+                     0);
     assert_string_equal(strake_buf_text(&bytes), "{}");
     assert_string_equal(out.digest, braces);
     assert_int_equal(out.size_bytes, 2);
     assert_string_equal(out.media_type, "application/json");
     strake_buf_clear(&bytes);
     assert_int_equal(strake_registry_manifest_get(store, fixture->job, "r", DIGEST_7, &bytes, &out,
-                                                  &fixture->err), STRAKE_ECORRUPT);
+                                                  &fixture->err),
+                     STRAKE_ECORRUPT);
     assert_says(fixture, "sent other bytes than r@" DIGEST_7);
     assert_int_equal(bytes.len, 0);
     strake_buf_dispose(&bytes);
@@ -271,10 +289,12 @@ static void manifest_put_believes_only_its_own_digest(void **state)
     struct strake_instance *good = open_instance(fixture, "store", "registry/1", NULL, NULL);
     struct strake_instance *bad = open_instance(fixture, "store", "registry/1", "fault", "digest");
 
-    assert_int_equal(strake_registry_manifest_put(good, fixture->job, "r", "t", "m/t", "{}", 2,
-                                                  &fixture->err), 0);
-    assert_int_equal(strake_registry_manifest_put(bad, fixture->job, "r", "t", "m/t", "{}", 2,
-                                                  &fixture->err), STRAKE_ECORRUPT);
+    assert_int_equal(
+        strake_registry_manifest_put(good, fixture->job, "r", "t", "m/t", "{}", 2, &fixture->err),
+        0);
+    assert_int_equal(
+        strake_registry_manifest_put(bad, fixture->job, "r", "t", "m/t", "{}", 2, &fixture->err),
+        STRAKE_ECORRUPT);
     assert_says(fixture, "but its digest is sha256:4413");
     strake_instance_unref(good);
     strake_instance_unref(bad);
@@ -298,7 +318,8 @@ static void tags_are_valid_sorted_and_told_once(void **state)
 static void tags_without_end_are_refused(void **state)
 {
     struct fixture *fixture = *state;
-    struct strake_instance *store = open_instance(fixture, "store", "registry/1", "fault", "endless");
+    struct strake_instance *store =
+        open_instance(fixture, "store", "registry/1", "fault", "endless");
     struct strake_strings tags = { 0 };
 
     assert_int_equal(strake_registry_tags(store, fixture->job, "r", &tags, &fixture->err),
@@ -316,8 +337,9 @@ static void what_a_store_cannot_do_is_unsupported(void **state)
 
     assert_int_equal(strake_registry_manifest_delete(store, fixture->job, "r", "t", &fixture->err),
                      STRAKE_EUNSUPPORTED);
-    assert_int_equal(strake_registry_referrers(store, fixture->job, "r", DIGEST_7, &bytes,
-                                               &fixture->err), STRAKE_EUNSUPPORTED);
+    assert_int_equal(
+        strake_registry_referrers(store, fixture->job, "r", DIGEST_7, &bytes, &fixture->err),
+        STRAKE_EUNSUPPORTED);
     assert_int_equal(strake_registry_ping(store, fixture->job, &bytes, &fixture->err), 0);
     strake_instance_unref(store);
 }
@@ -383,7 +405,9 @@ static void build_that_does_not_obey_is_left_behind_with_its_request(void **stat
     char value[] = "kept";
     const struct strake_pair arg = { "NAME", value };
     const struct strake_pair *const args[] = { &arg, NULL };
-    struct strake_build_request request = { .size = sizeof(request), .target = "app", .args = args };
+    struct strake_build_request request = { .size = sizeof(request),
+                                            .target = "app",
+                                            .args = args };
     struct strake_build_result result;
     struct file_bytes trace;
     pthread_t thread;
@@ -430,6 +454,106 @@ static void nothing_is_called_for_a_cancelled_job(void **state)
     strake_instance_unref(store);
 }
 
+/* ---- without memory ---- */
+
+/* Each kind of call once, with an instance of its own. */
+static int use_notifier(void *ctx)
+{
+    struct strake_err err = { 0 };
+    struct strake_buf receipt = STRAKE_BUF(100);
+    struct strake_instance *notifier = NULL;
+    struct strake_job *job = strake_job_new(NULL, NULL, NULL);
+    int rc = job ? strake_instance_open("good", "lab", "notifier/1", NULL, &notifier, &err)
+                 : STRAKE_ENOMEM;
+
+    (void)ctx;
+    if (rc == 0)
+        rc = strake_notifier_send(notifier, &message, job, &receipt, &err);
+    assert_int_equal(rc == 0, err.code == 0 && receipt.len == 5);
+    strake_instance_unref(notifier);
+    strake_job_free(job);
+    strake_buf_dispose(&receipt);
+    strake_err_dispose(&err);
+    return rc;
+}
+
+static int use_builder(void *ctx)
+{
+    static const struct strake_build_secret secret = { .id = "token", .name = "TOKEN" };
+    static const struct strake_pair arg = { "A", "1" };
+    struct strake_build_request request = {
+        .size = sizeof(request),
+        .target = "app",
+        .context = "/",
+        .stage = "",
+        .args = (const struct strake_pair *const[]){ &arg, NULL },
+        .platforms = (const char *const[]){ "linux/amd64", NULL },
+        .secrets = (const struct strake_build_secret *const[]){ &secret, NULL },
+        .auth_json = "{}",
+    };
+    struct strake_build_result result;
+    struct strake_builder_info info;
+    struct strake_err err = { 0 };
+    struct strake_job *job = strake_job_new(NULL, NULL, NULL);
+    struct strake_instance *builder = NULL;
+    json_t *command;
+    int rc = job ? strake_instance_open("blocks", "lab", "builder/1", NULL, &builder, &err)
+                 : STRAKE_ENOMEM;
+
+    (void)ctx;
+    if (rc == 0)
+        rc = strake_builder_probe(builder, job, &info, &err);
+    /* The plugin's answers are wrong: without a lack of memory that is what is told. */
+    if (rc == 0 && strake_builder_command(builder, &request, &command, &err) == STRAKE_EINTERNAL &&
+        strake_builder_build(builder, &request, job, &result, &err) == STRAKE_EBUILDER)
+        rc = 0;
+    else
+        rc = STRAKE_ENOMEM;
+    assert_true(rc == 0 || !err.message || err.code < 0);
+    strake_instance_unref(builder);
+    strake_job_free(job);
+    strake_err_dispose(&err);
+    return rc;
+}
+
+static int use_registry(void *ctx)
+{
+    struct strake_err err = { 0 };
+    struct strake_buf bytes = STRAKE_BUF(100);
+    struct strake_strings tags = { 0 };
+    struct strake_descriptor out;
+    struct strake_job *job = strake_job_new(NULL, NULL, NULL);
+    struct strake_instance *store = NULL;
+    int rc = job ? strake_instance_open("store", "lab", "registry/1", NULL, &store, &err)
+                 : STRAKE_ENOMEM;
+
+    (void)ctx;
+    if (rc == 0)
+        rc = strake_registry_resolve(store, job, "r", "t", &out, &err);
+    if (rc == 0)
+        rc = strake_registry_manifest_get(store, job, "r", "t", &bytes, &out, &err);
+    if (rc == 0)
+        rc = strake_registry_manifest_put(store, job, "r", "t", "m/t", "{}", 2, &err);
+    if (rc == 0)
+        rc = strake_registry_tags(store, job, "r", &tags, &err);
+    assert_int_equal(rc == 0, tags.count == 3);
+    strake_instance_unref(store);
+    strake_job_free(job);
+    strake_buf_dispose(&bytes);
+    strake_strings_dispose(&tags);
+    strake_err_dispose(&err);
+    return rc;
+}
+
+static void calls_survive_every_failing_allocation(void **state)
+{
+    (void)state;
+    assert_int_equal(use_builder(NULL), 0); /* loaded once and for all */
+    torture(use_notifier, NULL);
+    torture(use_builder, NULL);
+    torture(use_registry, NULL);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -453,6 +577,7 @@ int main(void)
         TEST(build_that_does_not_obey_is_left_behind_with_its_request),
         TEST(registry_that_never_answers_is_left_behind),
         TEST(nothing_is_called_for_a_cancelled_job),
+        TEST(calls_survive_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }

@@ -111,7 +111,9 @@ static void loader_suggests_the_nearest_name_and_says_where_it_looked(void **sta
 
 static void loader_refuses_names_that_could_lead_elsewhere(void **state)
 {
-    static const char *const names[] = { "", "..", "../good", "a/b", "Good", "good.so", "a b", "a\n" };
+    static const char *const names[] = {
+        "", "..", "../good", "a/b", "Good", "good.so", "a b", "a\n"
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -151,8 +153,8 @@ static struct strake_notifier_v1 notifier_of(const char *name)
 
     if (strake_loader_load(name, &loaded, &err) < 0)
         fail_msg("%s", strake_err_message(&err));
-    assert_int_equal(strake_loader_interface(loaded, "notifier/1", &notifier, sizeof(notifier), &err),
-                     0);
+    assert_int_equal(
+        strake_loader_interface(loaded, "notifier/1", &notifier, sizeof(notifier), &err), 0);
     return notifier;
 }
 
@@ -191,7 +193,7 @@ static const json_t *listed(const json_t *doc, const char *path)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach(json_object_get(doc, "plugins"), i, entry) {
+    json_array_foreach (json_object_get(doc, "plugins"), i, entry) {
         if (strcmp(strake_json_str(entry, "path"), path) == 0)
             return entry;
     }
