@@ -95,6 +95,8 @@ static int get_bytes(struct drive *drive, char **args)
     struct strake_descriptor out = { .size = sizeof(out) };
     struct strake_buf *bytes = drive->host->buf_new(8 << 20);
     int rc;
+    if (!bytes)
+        return strake_fail_nomem(&drive->err);
     if (strcmp(args[0], "get") == 0)
         rc = registry->manifest_get(drive->self, drive->job, args[1], args[2], bytes, &out,
                                     &drive->err);
