@@ -206,6 +206,13 @@ static int unknown(const struct reader *reader, const struct plug_option *table,
     return STRAKE_ECONFIG;
 }
 
+/** In strake.lua a fact that does not exist is false: `username = env.NAME` leaves it out then. */
+static bool is_left_out(const struct plug_option *option, const json_t *value)
+{
+    bool boolean = option->kind == PLUG_BOOL || option->kind == PLUG_FLAG;
+    return json_is_null(value) || (json_is_false(value) && !boolean);
+}
+
 static const struct plug_option *find(const struct plug_option *table, const char *key)
 {
     for (const struct plug_option *option = table; option->key; option++)
@@ -230,12 +237,16 @@ int plug_options_read(const struct strake_host *host, const char *plugin,
     json_t *value;
     json_object_foreach (root, key, value) {
         const struct plug_option *option = find(table, key);
-        rc = option ? read_one(&reader, option, value, into) : unknown(&reader, table, key);
+        if (!option)
+            rc = unknown(&reader, table, key);
+        else if (!is_left_out(option, value))
+            rc = read_one(&reader, option, value, into);
         if (rc < 0)
             goto out;
     }
     for (const struct plug_option *option = table; option->key; option++) {
-        if (option->required && !json_object_get(root, option->key)) {
+        const json_t *given = json_object_get(root, option->key);
+        if (option->required && (!given || is_left_out(option, given))) {
             rc = host->fail(err, STRAKE_ECONFIG, "%s: option '%s' is missing", plugin, option->key);
             goto out;
         }

@@ -53,7 +53,9 @@ struct plug_option {
     }
 
 /** Read the JSON object `json` into the struct `into`, whose pointers must be NULL before; what is
- *  not given stays as it is. `plugin` is the name for messages. Any thread, does not block.
+ *  not given stays as it is. null is not given, and neither is false where no yes/no is wanted: a
+ *  fact that does not exist is false in strake.lua. `plugin` is the name for messages. Any thread,
+ * does not block.
  *  @return 0; STRAKE_ECONFIG naming the option, with the known ones as the hint; STRAKE_ENOMEM.
  *          After a failure nothing is left to dispose of. */
 int plug_options_read(const struct strake_host *host, const char *plugin,

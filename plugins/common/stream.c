@@ -19,7 +19,7 @@ static int hold(struct plug_lines *lines, const char *data, size_t len)
         return 0;
     }
     size_t need = lines->held_len + len + 1;
-    if (need > lines->held_cap) {
+    if (lines->held == NULL || need > lines->held_cap) {
         size_t cap = lines->held_cap > 0 ? lines->held_cap : 4096;
         while (cap < need)
             cap *= 2;

@@ -86,8 +86,11 @@ int64_t oci_header_number(const char *lines, const char *name)
 static int check_options(const struct strake_host *host, const struct oci_options *options,
                          struct strake_err *err)
 {
-    if (!options->username != !plug_secret_given(&options->password))
-        return host->fail(err, STRAKE_ECONFIG, "oci: 'username' and 'password' go together");
+    if (options->username && !plug_secret_given(&options->password))
+        return host->fail(err, STRAKE_ECONFIG, "oci: 'username' needs a 'password'");
+    /* As in { username = env.GITHUB_ACTOR, password = secret.env "GITHUB_TOKEN" } at home. */
+    if (!options->username && plug_secret_given(&options->password))
+        host->log(STRAKE_LOG_INFO, "%s: a password without a username is not used", options->host);
     if (!options->cert != !options->key)
         return host->fail(err, STRAKE_ECONFIG, "oci: 'cert' and 'key' go together");
     return 0;

@@ -811,13 +811,21 @@ def test_referrers_only_from_an_index(drive, answer, code):
 @pytest.mark.parametrize("options,words", [
     ({"hots": "x"}, "unknown option 'hots'"), ({}, "'host' is missing"),
     ({"host": "a b"}, "host"), ({"host": "h/x"}, "host"), ({"host": "u@h"}, "host"),
-    ({"host": "h:99999"}, "host"), ({"host": "h", "username": "u"}, "go together"),
+    ({"host": "h:99999"}, "host"), ({"host": "h", "username": "u"}, "needs a 'password'"),
     ({"host": "h", "cert": "c"}, "go together"), ({"host": "h", "timeout_ms": -1}, "timeout_ms"),
     ({"host": "h", "password": 7}, "password")])
 def test_options_that_are_wrong_are_named(drive, options, words):
     with pytest.raises(Failed) as failed:
         drive("oci", options, ("ping",))
     assert failed.value.kind == "config" and words in failed.value.text
+
+
+def test_a_block_without_a_username_leaves_the_password_alone(drive, private_registry):
+    auth = auth_of("dev", "s3cret-password")
+    drive.docker_config({"auths": {private_registry.host: {"auth": auth}}})
+    out = drive.oci(private_registry.host, ("ping",), username=False,
+                    password={"secret": "UNSET"})
+    assert b".docker/config.json" in out
 
 
 def test_nobody_there(drive):

@@ -57,7 +57,9 @@ static void options_read_fills_what_is_given(void **state)
 static void options_read_keeps_the_defaults(void **state)
 {
     (void)state;
-    static const char *const empty[] = { "{}", "[]", "", NULL };
+    static const char *const empty[] = {
+        "{}", "[]", "", NULL, "{\"text\":false,\"number\":false,\"secret\":false,\"list\":null}",
+    };
     for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
         struct sample sample;
         assert_int_equal(read_options(empty[i], &sample), 0);
@@ -141,6 +143,9 @@ static void options_read_wants_required_ones(void **state)
     assert_int_equal(plug_options_read(&fake_host, "sample", required, "{}", &sample, &fake_err),
                      STRAKE_ECONFIG);
     assert_non_null(strstr(fake_err.message, "option 'text' is missing"));
+    assert_int_equal(
+        plug_options_read(&fake_host, "sample", required, "{\"text\":false}", &sample, &fake_err),
+        STRAKE_ECONFIG);
 }
 
 static void secret_read_gives_the_value(void **state)
