@@ -115,15 +115,20 @@ static int write_archive(struct buildah_build *build)
     char *part = plug_format("%s.part", dest);
     char *target = plug_format("%s-archive:%s.part%s%s", build->request->output_type, dest,
                                name[0] != '\0' ? ":" : "", name);
-    int rc = part != NULL && target != NULL ? 0 : plug_fail_nomem(host, build->err);
-    if (rc == 0 && unlink(part) < 0 && errno != ENOENT)
+    int rc = 0;
+    if (part == NULL || target == NULL) {
+        rc = plug_fail_nomem(host, build->err);
+        goto out;
+    }
+    if (unlink(part) < 0 && errno != ENOENT)
         rc = host->fail(build->err, STRAKE_EIO, "%s cannot be written: %s", part, strerror(errno));
     if (rc == 0)
         rc = copy_out(build, target);
     if (rc == 0 && rename(part, dest) < 0)
         rc = host->fail(build->err, STRAKE_EIO, "%s cannot be written: %s", dest, strerror(errno));
-    if (rc < 0 && part != NULL)
+    if (rc < 0)
         unlink(part);
+out:
     free(part);
     free(target);
     return rc;

@@ -6,8 +6,11 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -16,7 +19,7 @@
 #include "buildctl/buildctl.h"
 
 #define ADDRESSES_MAX 8
-#define LOOK_MS 50 /* how often a wait that cannot be interrupted looks for a cancellation */
+#define LOOK_MS 50 /* between two tries where no event tells when to try again */
 
 static const char unix_scheme[] = "unix://";
 static const char tcp_scheme[] = "tcp://";
@@ -125,59 +128,87 @@ bool buildctl_tcp_parse(const char *address, struct buildctl_tcp *out)
     return port > 0 && port <= 65535;
 }
 
-/* A name being looked up: a thread of the C library works on it, and may do so for longer than we
- * wait. Then it is left behind. */
+/* A name being looked up, on a thread of its own: that cannot be interrupted, and may take longer
+ * than we wait. Whoever of the two is last frees it. */
 struct lookup {
-    struct gaicb request;
-    struct addrinfo hints;
+    atomic_int holders;
+    int done; /* an eventfd, written when the thread is through */
+    int rc;   /* of getaddrinfo() */
+    struct addrinfo *found;
     struct buildctl_tcp name;
 };
 
-static int look_up_by_thread(const struct reach *reach, struct lookup *lookup,
-                             struct addrinfo **found)
+static void lookup_release(struct lookup *lookup)
 {
-    lookup->request = (struct gaicb){
-        .ar_name = lookup->name.host,
-        .ar_service = lookup->name.port,
-        .ar_request = &lookup->hints,
-    };
-    struct gaicb *list[] = { &lookup->request };
-    int rc = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-    while (rc == 0 && (rc = gai_error(&lookup->request)) == EAI_INPROGRESS) {
-        if (reach->host->job_cancelled(reach->job) || time_left(reach) == 0)
-            break;
-        const struct timespec look = { .tv_nsec = LOOK_MS * 1000000L };
-        gai_suspend((const struct gaicb *const *)list, 1, &look);
-        rc = 0;
+    if (atomic_fetch_sub(&lookup->holders, 1) != 1)
+        return;
+    if (lookup->found != NULL)
+        freeaddrinfo(lookup->found);
+    close(lookup->done);
+    free(lookup);
+}
+
+static void *look_up(void *ctx)
+{
+    struct lookup *lookup = ctx;
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    const uint64_t one = 1;
+    lookup->rc = getaddrinfo(lookup->name.host, lookup->name.port, &hints, &lookup->found);
+    /* The counter is at zero: this write neither fails nor blocks. */
+    (void)!write(lookup->done, &one, sizeof(one));
+    lookup_release(lookup);
+    return NULL;
+}
+
+/* A lookup that has begun, held by us and by its thread; NULL: not enough resources. */
+static struct lookup *lookup_begin(const struct buildctl_tcp *name)
+{
+    struct lookup *lookup = calloc(1, sizeof(*lookup));
+    pthread_t thread;
+    if (lookup == NULL)
+        return NULL;
+    lookup->name = *name;
+    lookup->done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    atomic_init(&lookup->holders, 2);
+    if (lookup->done >= 0 && pthread_create(&thread, NULL, look_up, lookup) == 0) {
+        pthread_detach(thread);
+        return lookup;
     }
-    *found = lookup->request.ar_result;
-    return rc;
+    if (lookup->done >= 0)
+        close(lookup->done);
+    free(lookup);
+    return NULL;
+}
+
+static int not_resolved(const struct reach *reach, int rc)
+{
+    return rc == EAI_MEMORY ? no_memory(reach) : not_there(reach, gai_strerror(rc));
 }
 
 /* @return 0, or a code, described. */
 static int resolve(const struct reach *reach, const struct buildctl_tcp *name,
                    struct addrinfo **found)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
     if (getaddrinfo(name->host, name->port, &hints, found) == 0)
         return 0;
-    struct lookup *lookup = calloc(1, sizeof(*lookup));
+    struct lookup *lookup = lookup_begin(name);
     if (lookup == NULL)
         return no_memory(reach);
-    lookup->hints.ai_socktype = SOCK_STREAM;
-    lookup->name = *name;
-    int rc = look_up_by_thread(reach, lookup, found);
-    if (rc != EAI_INPROGRESS || gai_cancel(&lookup->request) != EAI_NOTCANCELED)
-        free(lookup);
-    if (rc == 0)
-        return 0;
-    if (reach->host->job_cancelled(reach->job))
-        return cancelled(reach);
-    if (rc == EAI_INPROGRESS)
-        return too_late(reach, "has a name that was not resolved");
-    if (rc == EAI_MEMORY)
-        return no_memory(reach);
-    return not_there(reach, gai_strerror(rc));
+    struct pollfd polled = { .fd = lookup->done, .events = POLLIN };
+    uint64_t count;
+    int rc = wait_for(reach, &polled, 1);
+    if (rc == 0) {
+        rc = too_late(reach, "has a name that was not resolved");
+    } else if (rc > 0) {
+        /* Whoever has read it has also what the thread wrote before. */
+        (void)!read(lookup->done, &count, sizeof(count));
+        rc = lookup->rc == 0 ? 0 : not_resolved(reach, lookup->rc);
+        *found = lookup->found;
+        lookup->found = NULL;
+    }
+    lookup_release(lookup);
+    return rc;
 }
 
 /* ---- connecting ------------------------------------------------------------------------------ */
