@@ -278,7 +278,9 @@ int strake_stores_auth_json(const struct strake_stores *stores, struct strake_bu
     out->secret = true;
     pthread_mutex_lock(&locked->lock);
     for (size_t i = 0; rc == 0 && i < stores->count; i++) {
-        if (json_object_get(stores->items[i].options, "password"))
+        const json_t *user = json_object_get(stores->items[i].options, "username");
+        /* username = env.NAME is false where that is not set: then the password is not used. */
+        if (user && !json_is_false(user) && json_object_get(stores->items[i].options, "password"))
             rc = add_auth(&stores->items[i], auths, err);
     }
     pthread_mutex_unlock(&locked->lock);
