@@ -146,8 +146,9 @@ static int lex_name(struct lexer *lex, struct strake_buf *name)
 struct substitution {
     struct strake_buf name;
     struct strake_buf word;
-    struct strake_buf second; /* the replacement of ${x/word/second} */
-    char op;
+    struct strake_buf second;   /* the replacement of ${x/word/second} */
+    char op;                    /* 0: none that is known */
+    struct strake_span written; /* the operator as it stands there, with its colon */
     bool null_is_unset;
     bool twice;        /* ${x//p/r} */
     const char *value; /* NULL: unset */
@@ -163,8 +164,8 @@ static int keep_written(struct lexer *lex, const struct substitution *sub, struc
         rc = strake_buf_printf(out, "${%s/%s/%s}", strake_buf_text(&sub->name),
                                strake_buf_text(&sub->word), strake_buf_text(&sub->second));
     else
-        rc = strake_buf_printf(out, "${%s%s%c%s}", strake_buf_text(&sub->name),
-                               sub->null_is_unset ? ":" : "", sub->op, strake_buf_text(&sub->word));
+        rc = strake_buf_printf(out, "${%s%.*s%s}", strake_buf_text(&sub->name),
+                               (int)sub->written.len, sub->written.at, strake_buf_text(&sub->word));
     return rc < 0 ? append_failed(lex, rc) : 0;
 }
 
@@ -250,6 +251,7 @@ static int lex_nested(struct lexer *lex, uint32_t stop, bool raw_escapes, struct
 /* Behind "${name": the operator and its words. */
 static int lex_operator(struct lexer *lex, struct substitution *sub)
 {
+    sub->written.at = lex->rest.at;
     uint32_t rune = next(lex);
     if (rune == '}') {
         sub->op = '}';
@@ -270,12 +272,11 @@ static int lex_operator(struct lexer *lex, struct substitution *sub)
         return syntax_error(lex, "an unknown operator stands in ${…}");
     }
     bool pattern = rune == '#' || rune == '%';
-    if (rune == END || rune >= 0x80 || (sub->null_is_unset && pattern))
+    if (sub->null_is_unset && pattern)
         return syntax_error(lex, "an unknown operator stands in ${…}");
-    sub->op = (char)rune;
-    /* "}" and "/" are operators of their own above: behind a colon they are none. */
-    if (sub->null_is_unset && (rune == '}' || rune == '/'))
-        sub->op = ':';
+    sub->written.len = (size_t)(lex->rest.at - sub->written.at);
+    /* Behind a colon anything may stand, as long as the variable is kept as written. */
+    sub->op = rune == '-' || rune == '+' || rune == '?' || pattern ? (char)rune : '\0';
     return lex_nested(lex, '}', pattern, &sub->word);
 }
 

@@ -15,7 +15,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-BUILD = Path(os.environ.get("STRAKE_BUILD", ROOT / "build" / "dev"))
+BUILD = Path(os.environ.get("STRAKE_BUILD", ROOT / "build" / os.environ.get("STRAKE_TEST_PRESET", "dev")))
 MODULE = HERE / "dockerfile"
 
 # How many random questions of each kind; more for a night's run.

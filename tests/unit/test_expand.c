@@ -86,7 +86,7 @@ static void word_refuses(void **state)
         { "${", "not closed" },       { "${x", "operator" },       { "${x:-a", "not closed" },
         { "${}", "no name" },         { "${:x}", "no name" },      { "${{x}}", "no name" },
         { "${x^}", "operator" },      { "${x:3}", "operator" },    { "${x:#a}", "operator" },
-        { "${x:", "operator" },       { "${x/a}", "not closed" },  { "${x/a/b", "not closed" },
+        { "${x:", "not closed" },     { "${x/a}", "not closed" },  { "${x/a/b", "not closed" },
         { "${u:?}", "unset" },        { "${y:?}", "empty" },       { "${u?no u}", "u: no u" },
         { "${x#\\a}", "needs none" }, { "${x%a\\", "not closed" },
     };
@@ -111,6 +111,7 @@ static void words_keep_what_is_asked_to_stay(void **state)
     } cases[] = {
         { "a  b\t'c d' \"e\\\"f\"", "a|b|'c d'|\"e\\\"f\"" },
         { "$u ${u} ${u:-v w} ${u/a/b} ${u//a/b}", "$u|${u}|${u:-v|w}|${u/a/b}|${u/a/b}" },
+        { "${u:3 4} ${u:\xC3\xA9} ${u:}x} ${u:/a/b}", "${u:3|4}|${u:\xC3\xA9}|${u:}x}|${u:/a/b}" },
         { "cat <<EOF <<  'B' <", "cat|<<EOF|<<  'B'|<" },
         { "<<${u:-EOF}", "${u:-EOF}" }, /* the nested word takes the buffer of the outer one */
         { "a${u:-b}c", "${u:-b}c" },
