@@ -497,6 +497,19 @@ def test_a_cancelled_build_ends_at_once_and_leaves_nothing(kind, request, strake
     assert not sleeps(seconds)
 
 
+def test_doctor_asks_each_builder(strake, project, buildkit, buildah):
+    folder = project({"strake.lua": f"builder 'one' {{ {buildctl(buildkit)} }}\nbuilder 'two' {{ {buildah} }}\n"
+                                    "builder 'three' { type = 'buildctl', address = 'tcp://127.0.0.1:1' }\n"})
+    done = strake("doctor", "--json", cwd=folder)
+    checks = {check["name"]: check for check in done.json()["checks"] if check["group"] == "builder"}
+    assert done.exit == 9
+    assert {name: check["status"] for name, check in checks.items()} == {"one": "ok", "two": "ok", "three": "fail"}
+    for name in ("one", "two"):
+        assert "linux/amd64" in checks[name]["detail"] and "linux/arm64" in checks[name]["detail"]
+    assert "buildah 1." in checks["two"]["detail"]
+    assert "onnection refused" in checks["three"]["detail"]
+
+
 def test_commands_are_shown_as_they_are_run(strake, project, registry, buildkit, base):
     folder = project({"Dockerfile": f"FROM {base}\n",
                       "strake.lua": strake_lua(f"{registry.host}/shown", buildctl(buildkit),
