@@ -461,6 +461,11 @@ static int choose_name(struct making *making, const char *name)
     strake_free(path);
     if (is_url(name) || folder)
         return visit_context(making, name);
+    if (making->project->target_count == 0) {
+        strake_fail(making->err, STRAKE_EUSAGE, "%s is neither a folder nor a URL", name);
+        strake_err_hint(making->err, "name the folder that is the build's context, such as `.`");
+        return STRAKE_EUSAGE;
+    }
     strake_project_no_target(making->project, name, making->err);
     return making->err->code;
 }
