@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.images import push_busybox
+from harness.liar import Liar
 from harness.program import Strake, make_project
 from harness.servers import BuildKit, Ntfy, Registry, register_emulation
 
@@ -38,10 +39,22 @@ def private_registry(servers):
 
 
 @pytest.fixture(scope="session")
-def buildkit(servers, registry, registry3, private_registry):
+def liar(registry):
+    """A liar before docker-registry 2.8; a test that told it lies says forget() in the end."""
+    yield from _served(Liar(registry))
+
+
+@pytest.fixture(scope="session")
+def liar3(registry3):
+    """A liar before distribution v3."""
+    yield from _served(Liar(registry3))
+
+
+@pytest.fixture(scope="session")
+def buildkit(servers, registry, registry3, private_registry, liar, liar3):
     """BuildKit that offers amd64 and, emulated, arm64."""
     register_emulation()
-    yield from _served(BuildKit(servers / "buildkit", [registry, registry3, private_registry]))
+    yield from _served(BuildKit(servers / "buildkit", [registry, registry3, private_registry, liar, liar3]))
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,19 @@ static int read_back(const struct tag_place *tag, const char *ref, const char *d
     return rc;
 }
 
+/* A PUT may have arrived although its answer did not: then the tag says so. */
+static bool arrived_all_the_same(const struct tag_place *tag, const char *digest,
+                                 struct strake_job *job)
+{
+    struct strake_descriptor found = { .size = sizeof(found) };
+    struct strake_err ignored = { 0 };
+    int rc = strake_registry_resolve(tag->place.instance, job, tag->place.repository, tag->ref.tag,
+                                     &found, &ignored);
+
+    strake_err_dispose(&ignored);
+    return rc == 0 && strcmp(found.digest, digest) == 0;
+}
+
 int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
                    struct strake_job *job, struct strake_err *err)
 {
@@ -86,12 +99,17 @@ int strake_tag_put(struct strake_stores *stores, const char *ref, const char *di
     if (rc == 0)
         rc = strake_registry_manifest_get(tag.place.instance, job, tag.place.repository, digest,
                                           &bytes, &found, err);
-    if (rc == 0)
-        rc = strake_registry_manifest_put(tag.place.instance, job, tag.place.repository,
-                                          tag.ref.tag, found.media_type, strake_buf_text(&bytes),
-                                          bytes.len, err);
-    if (rc == 0)
+    if (rc < 0)
+        goto out;
+    rc = strake_registry_manifest_put(tag.place.instance, job, tag.place.repository, tag.ref.tag,
+                                      found.media_type, strake_buf_text(&bytes), bytes.len, err);
+    if (rc == 0) {
         rc = read_back(&tag, ref, digest, job, err);
+    } else if (rc != STRAKE_ECANCELLED && arrived_all_the_same(&tag, digest, job)) {
+        strake_err_dispose(err);
+        rc = 0;
+    }
+out:
     strake_buf_dispose(&bytes);
     tag_close(&tag);
     return rc;

@@ -55,6 +55,7 @@ class Liar:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            default_request_version = "HTTP/1.1"  # who tries TLS first gets an answer that shows plain http
             disable_nagle_algorithm = True
 
             def answer_any(self):
