@@ -90,9 +90,35 @@ local function image_of(target, plan)
   return target
 end
 
+-- One tag cannot show two images: told before anything is built, or else before anything moves.
+local function refuse_shared_tags(owners)
+  local seen = {}
+  for _, owner in ipairs(owners) do
+    for _, ref in ipairs(owner.wanted) do
+      local other = seen[ref]
+      if other and (not other.digest or other.digest ~= owner.digest) then
+        core.raise { kind = "config",
+                     message = ("the targets %s and %s both want the tag %s"):format(other.name, owner.name, ref),
+                     hint = "give each its own tags or its own `image`" }
+      end
+      seen[ref] = owner
+    end
+  end
+end
+
+local function owners_of(plan)
+  local owners = {}
+  for i = 1, core.plan_count(plan) do
+    local name = core.plan_view(plan, i).name
+    owners[i] = { name = name, wanted = core.plan_refs(plan, name) }
+  end
+  return owners
+end
+
 -- `result.moves` tells what became of each tag, also when one could not be moved.
 local function publish_images(result, images, before, options)
   local tags = {}
+  refuse_shared_tags(images)
   for _, image in ipairs(images) do
     for _, ref in ipairs(image.wanted) do
       tags[#tags + 1] = { ref = ref, source = image.image, digest = image.digest }
@@ -137,6 +163,7 @@ function way.build(args)
     plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true, later = true })
   end
   core.plan_keep(plan)
+  if args.output == "push" then refuse_shared_tags(owners_of(plan)) end
   core.say_builder(plan)
   local result = core.build(plan, args)
   local ok, failure = pcall(finish_build, result, plan, args)

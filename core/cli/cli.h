@@ -71,6 +71,9 @@ int cli_way(struct cli *cli, const char *function, json_t *args, json_t **result
 
 /** Print a document on stdout, for --json. Steals it; NULL is out of memory. */
 int cli_print_json(struct cli *cli, json_t *document);
+/** An empty list that went through Lua comes back as an empty object: make the list again where the
+ *  document promises one. @return 0 or STRAKE_ENOMEM. */
+int cli_mend_list(json_t *object, const char *key);
 /** The document of a failure: {"schema":"strake.error/1","error":…}. */
 void cli_print_error(struct cli *cli);
 /** The exit code of a command that ended with cli->err. */

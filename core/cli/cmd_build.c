@@ -173,12 +173,26 @@ static json_t *build_args(struct cli *cli, const struct output *output, json_t *
     return args;
 }
 
+static int mend_lists(json_t *result)
+{
+    json_t *target;
+    size_t i;
+    int rc = cli_mend_list(result, "moves");
+
+    json_array_foreach(json_object_get(result, "targets"), i, target) {
+        if (rc == 0)
+            rc = cli_mend_list(target, "refs");
+    }
+    return rc;
+}
+
 /* The document of interfaces.md from what way.build() returned, which is taken over. */
 static json_t *document(struct cli *cli, json_t *result)
 {
     json_t *doc = json_object();
 
-    if (!doc || strake_json_set_str(doc, "schema", "strake.build/1") < 0 ||
+    if (!doc || mend_lists(result) < 0 ||
+        strake_json_set_str(doc, "schema", "strake.build/1") < 0 ||
         strake_json_set_str(doc, "run", cli->session.run) < 0 ||
         json_object_update(doc, result) < 0 ||
         strake_json_set_int(doc, "duration_ms", strake_time_mono_ms() - cli->started_ms) < 0) {

@@ -157,12 +157,13 @@ static int destination(struct cli *cli, const char *text, json_t *refs)
     return rc;
 }
 
-static json_t *tag_document(const json_t *result)
+static json_t *tag_document(json_t *result)
 {
     json_t *doc = json_object();
 
-    if (!doc || strake_json_set_str(doc, "schema", "strake.tag/1") < 0 ||
-        json_object_update_missing(doc, (json_t *)result) < 0) {
+    if (!doc || cli_mend_list(result, "moves") < 0 ||
+        strake_json_set_str(doc, "schema", "strake.tag/1") < 0 ||
+        json_object_update_missing(doc, result) < 0) {
         json_decref(doc);
         return NULL;
     }

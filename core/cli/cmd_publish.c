@@ -76,16 +76,24 @@ static json_t *publish_args(struct cli *cli)
     return args;
 }
 
-static json_t *document(struct cli *cli, const json_t *result)
+static json_t *document(struct cli *cli, json_t *result)
 {
-    json_t *doc = json_object();
+    json_t *doc = json_object(), *targets = json_object_get(result, "targets"), *target;
+    size_t i;
+    int rc = doc ? cli_mend_list(result, "moves") : STRAKE_ENOMEM;
 
-    if (!doc || strake_json_set_str(doc, "schema", "strake.publish/1") < 0 ||
+    if (rc == 0)
+        rc = cli_mend_list(result, "targets");
+    json_array_foreach(targets, i, target) {
+        if (rc == 0)
+            rc = cli_mend_list(target, "refs");
+    }
+    if (rc < 0 || strake_json_set_str(doc, "schema", "strake.publish/1") < 0 ||
         strake_json_set_str(doc, "run", cli->session.run) < 0 ||
         strake_json_set_str(doc, "status", cli->err.code == 0                ? "done"
                                            : cli->err.code == STRAKE_EPOLICY ? "denied"
                                                                              : "failed") < 0 ||
-        json_object_update_missing(doc, (json_t *)result) < 0) {
+        json_object_update_missing(doc, result) < 0) {
         json_decref(doc);
         return NULL;
     }

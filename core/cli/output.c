@@ -26,6 +26,15 @@ int cli_print_json(struct cli *cli, json_t *document)
     return rc < 0 ? rc : cli_finish_stdout(cli);
 }
 
+int cli_mend_list(json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!json_is_object(value) || json_object_size(value) > 0)
+        return 0;
+    return strake_json_set(object, key, json_array());
+}
+
 /* A build and what leads to one tells a Dockerfile's fault as a failed build (design §5, exit 5). */
 static int exit_of(const struct cli *cli, int code)
 {
