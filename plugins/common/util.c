@@ -112,6 +112,15 @@ char *plug_strndup(const char *data, size_t len)
     return copy;
 }
 
+bool plug_copy(char *out, size_t size, const char *text)
+{
+    size_t len = strlen(text);
+    if (len >= size)
+        return false;
+    memcpy(out, text, len + 1);
+    return true;
+}
+
 void plug_wipe(char *secret)
 {
     if (secret)

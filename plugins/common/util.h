@@ -60,6 +60,9 @@ int plug_wait_ms(const struct strake_host *host, struct strake_job *job, int64_t
 /** Out of memory, described. @return STRAKE_ENOMEM */
 int plug_fail_nomem(const struct strake_host *host, struct strake_err *err);
 
+/** Copy a string into `out` of `size` bytes. False: it does not fit, and `out` is as before. */
+bool plug_copy(char *out, size_t size, const char *text);
+
 /** A buffer's bytes as a string, never NULL. */
 static inline const char *plug_buf_text(const struct strake_host *host,
                                         const struct strake_buf *buf)

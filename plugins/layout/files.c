@@ -128,12 +128,15 @@ int layout_draft_commit(const struct layout *layout, struct layout_draft *draft,
                         struct strake_err *err)
 {
     char *path = plug_format("%s/%s", layout->options.path, name);
-    int rc = path ? 0 : plug_fail_nomem(layout->host, err);
-    int synced = rc == 0 ? fsync(draft->fd) : -1;
+    if (!path) {
+        layout_draft_drop(draft);
+        return plug_fail_nomem(layout->host, err);
+    }
+    int synced = fsync(draft->fd);
     int closed = close(draft->fd);
     draft->fd = -1;
-    if (rc == 0 &&
-        (synced < 0 || closed < 0 || rename(draft->path, path) < 0 || sync_folder(path) < 0))
+    int rc = 0;
+    if (synced < 0 || closed < 0 || rename(draft->path, path) < 0 || sync_folder(path) < 0)
         rc = fail_errno(layout, err, "written", name);
     free(path);
     if (rc == 0) {
@@ -168,24 +171,31 @@ static int make_folder(const struct layout *layout, const char *name, struct str
     return rc;
 }
 
+/** oci-layout, which says that the folder is one. */
+static int make_version_file(const struct layout *layout, struct strake_err *err)
+{
+    char *path = plug_format("%s/oci-layout", layout->options.path);
+    if (!path)
+        return plug_fail_nomem(layout->host, err);
+    bool there = access(path, F_OK) == 0;
+    free(path);
+    if (there)
+        return 0;
+    struct layout_draft draft = { .fd = -1 };
+    int rc = layout_draft_begin(layout, &draft, err);
+    if (rc == 0)
+        rc = layout_draft_write(layout, &draft, version_file, strlen(version_file), err);
+    if (rc == 0)
+        rc = layout_draft_commit(layout, &draft, "oci-layout", err);
+    layout_draft_drop(&draft);
+    return rc;
+}
+
 int layout_make_folder(const struct layout *layout, struct strake_err *err)
 {
     static const char *const folders[] = { "", "blobs", "blobs/sha256" };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof(folders) / sizeof(folders[0]); i++)
         rc = make_folder(layout, folders[i], err);
-    char *path = plug_format("%s/oci-layout", layout->options.path);
-    if (rc == 0 && !path)
-        rc = plug_fail_nomem(layout->host, err);
-    if (rc == 0 && access(path, F_OK) < 0) {
-        struct layout_draft draft = { .fd = -1 };
-        rc = layout_draft_begin(layout, &draft, err);
-        if (rc == 0)
-            rc = layout_draft_write(layout, &draft, version_file, strlen(version_file), err);
-        if (rc == 0)
-            rc = layout_draft_commit(layout, &draft, "oci-layout", err);
-        layout_draft_drop(&draft);
-    }
-    free(path);
-    return rc;
+    return rc < 0 ? rc : make_version_file(layout, err);
 }

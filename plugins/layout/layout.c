@@ -67,14 +67,11 @@ static int describe_bytes(const struct layout *layout, const char *digest,
 {
     json_t *root = json_loadb(plug_text_view(bytes), bytes->len, 0, NULL);
     const char *type = document_type(root);
-    int rc = 0;
-    if (!*type || strlen(type) >= sizeof(out->media_type))
-        rc = layout->host->fail(err, STRAKE_EREGISTRY, "%s: %s is not a manifest",
-                                layout->options.path, digest);
-    else
-        strcpy(out->media_type, type);
+    bool good = *type && plug_copy(out->media_type, sizeof(out->media_type), type);
     json_decref(root);
-    return rc;
+    return good ? 0
+                : layout->host->fail(err, STRAKE_EREGISTRY, "%s: %s is not a manifest",
+                                     layout->options.path, digest);
 }
 
 /** Descriptor and bytes of a manifest. */
@@ -90,20 +87,18 @@ static int read_manifest(const struct layout *layout, const char *reference,
     const json_t *entry = find_entry(manifests, reference);
     const char *digest = entry ? json_string_value(json_object_get(entry, "digest")) : reference;
     char *name = NULL;
-    if (!layout_is_digest(digest)) {
+    if (!layout_is_digest(digest) || !plug_copy(out->digest, sizeof(out->digest), digest)) {
         rc = fail_not_found(layout, manifests, reference, err);
     } else if (!(name = layout_blob_name(digest))) {
         rc = plug_fail_nomem(layout->host, err);
     } else {
-        strcpy(out->digest, digest);
         rc = layout_read_file(layout, name, bytes, err);
     }
     if (rc == STRAKE_ENOTFOUND && name)
         layout->host->fail(err, rc, "the layout %s has no blob %s", layout->options.path, digest);
     out->size_bytes = (int64_t)bytes->len;
-    if (rc == 0 && entry)
-        strcpy(out->media_type, json_string_value(json_object_get(entry, "mediaType")));
-    else if (rc == 0)
+    const char *type = json_string_value(json_object_get(entry, "mediaType"));
+    if (rc == 0 && !(type && plug_copy(out->media_type, sizeof(out->media_type), type)))
         rc = describe_bytes(layout, digest, bytes, out, err);
     free(name);
     json_decref(index);
@@ -218,7 +213,7 @@ static int layout_manifest_put(void *self, struct strake_job *job, const char *r
     const struct strake_host *host = layout->host;
     (void)repository;
     char digest[72];
-    if (strlen(media_type) >= sizeof(out->media_type))
+    if (!plug_copy(out->media_type, sizeof(out->media_type), media_type))
         return host->fail(err, STRAKE_EUSAGE, "%s: a media type that is too long",
                           layout->options.path);
     if (host->digest(data, len, digest) < 0)
@@ -227,8 +222,7 @@ static int layout_manifest_put(void *self, struct strake_job *job, const char *r
     if (by_digest && strcmp(reference, digest) != 0)
         return host->fail(err, STRAKE_ECORRUPT, "%s: bytes with digest %s as %s",
                           layout->options.path, digest, reference);
-    strcpy(out->digest, digest);
-    strcpy(out->media_type, media_type);
+    (void)plug_copy(out->digest, sizeof(out->digest), digest); /* host->digest() gives 71 */
     out->size_bytes = (int64_t)len;
     int rc = write_blob(layout, digest, data, len, err);
     /* A manifest without a tag is one within an index: index.json need not name it. */

@@ -98,11 +98,10 @@ static void content_type(const char *headers, char *type, size_t size)
 static int set_digest(const struct oci_call *call, const struct oci *oci, const char *digest,
                       struct strake_descriptor *out, struct strake_err *err)
 {
-    if (strlen(digest) >= sizeof(out->digest))
-        return oci->host->fail(err, STRAKE_EREGISTRY, "%s: a digest of %zu characters", call->what,
-                               strlen(digest));
-    strcpy(out->digest, digest);
-    return 0;
+    if (plug_copy(out->digest, sizeof(out->digest), digest))
+        return 0;
+    return oci->host->fail(err, STRAKE_EREGISTRY, "%s: a digest of %zu characters", call->what,
+                           strlen(digest));
 }
 
 /** The digest that the answer claims, in `out`; "" when it has none or it is malformed. */
@@ -187,7 +186,7 @@ static int read_type(const struct oci *oci, const struct oci_call *call, const c
                              "%s: %s calls it %s, and the document calls itself %.200s", call->what,
                              oci_name(oci), out->media_type, said);
     else if (vague)
-        strcpy(out->media_type, inner);
+        (void)plug_copy(out->media_type, sizeof(out->media_type), inner); /* a known one fits */
     json_decref(root);
     return rc;
 }
@@ -287,7 +286,7 @@ int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
     int rc = begin(oci, &put, "PUT", "writing", "pull,push", repository, reference, err);
     if (rc < 0)
         goto out;
-    if (strlen(media_type) >= sizeof(out->media_type)) {
+    if (!plug_copy(out->media_type, sizeof(out->media_type), media_type)) {
         rc = oci->host->fail(err, STRAKE_EUSAGE, "%s: its media type is too long", put.what);
         goto out;
     }
@@ -299,7 +298,6 @@ int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
         rc = oci_answer_fail(oci, &put.call, err);
     if (rc < 0)
         goto out;
-    strcpy(out->media_type, media_type);
     out->size_bytes = (int64_t)len;
     claimed_digest(oci_call_headers(oci, &put.call), out->digest, sizeof(out->digest));
     /* A registry may say nothing; then it is the digest of what it took. */
