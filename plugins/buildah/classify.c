@@ -104,12 +104,14 @@ static bool of_base(struct look *look)
     char image[512];
     plug_shorten(image, sizeof(image), at, (size_t)(end - at));
     const char *reason = end + 2;
+    char login[sizeof(look->out->hint)];
+    plug_login_hint(login, sizeof(login), "are you logged in?", image);
     if (has(reason, "manifest unknown") || has(reason, "name unknown"))
         return plug_failure_tell(look->out, STRAKE_EBUILD,
                                  "check the name and the tag in FROM or COPY --from",
                                  "the base image %s does not exist", image);
     if (has(reason, "unauthorized") || has(reason, "denied") || has(reason, "403 (Forbidden)"))
-        return plug_failure_tell(look->out, STRAKE_EAUTH, "are you logged in? `strake login HOST`",
+        return plug_failure_tell(look->out, STRAKE_EAUTH, login,
                                  "the base image %s may not be read: %s", image, reason);
     return plug_failure_tell(look->out, STRAKE_EREGISTRY, "can this machine reach that registry?",
                              "the base image %s cannot be fetched: %s", image, reason);

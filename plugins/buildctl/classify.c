@@ -252,10 +252,11 @@ static bool of_push(struct look *look)
     if (!begins(look->text, push) || !before(look->text + strlen(push), ": ", image, sizeof(image)))
         return false;
     const char *reason = look->text + strlen(push) + strlen(image) + 2;
+    char login[sizeof(look->out->hint)];
+    plug_login_hint(login, sizeof(login), "are you logged in, and may you push there?", image);
     if (is_denial(reason))
-        return plug_failure_tell(look->out, STRAKE_EAUTH,
-                                 "are you logged in, and may you push there? `strake login HOST`",
-                                 "%s may not be pushed to: %s", image, last_reason(reason));
+        return plug_failure_tell(look->out, STRAKE_EAUTH, login, "%s may not be pushed to: %s",
+                                 image, last_reason(reason));
     return plug_failure_tell(look->out, STRAKE_EREGISTRY,
                              "the builder pushes, not this machine: can it reach it?",
                              "the push to %s failed: %s", image, last_reason(reason));
@@ -273,6 +274,8 @@ static bool of_base(struct look *look)
     if (!before(at, ": ", image, sizeof(image)))
         return false;
     const char *reason = at + strlen(image) + 2;
+    char login[sizeof(look->out->hint)];
+    plug_login_hint(login, sizeof(login), "are you logged in?", image);
     size_t len = strlen(reason);
     bool missing =
         len >= strlen("not found") && strcmp(reason + len - strlen("not found"), "not found") == 0;
@@ -281,11 +284,10 @@ static bool of_base(struct look *look)
                                  "check the name and the tag in FROM or COPY --from",
                                  "the base image %s does not exist", image);
     if (has(reason, "repository does not exist or may require authorization"))
-        return plug_failure_tell(look->out, STRAKE_EBUILD,
-                                 "check the name; if it is private, log in: `strake login HOST`",
+        return plug_failure_tell(look->out, STRAKE_EBUILD, login,
                                  "the base image %s does not exist, or may not be read", image);
     if (is_denial(reason))
-        return plug_failure_tell(look->out, STRAKE_EAUTH, "are you logged in? `strake login HOST`",
+        return plug_failure_tell(look->out, STRAKE_EAUTH, login,
                                  "the base image %s may not be read: %s", image,
                                  last_reason(reason));
     return plug_failure_tell(look->out, STRAKE_EREGISTRY,

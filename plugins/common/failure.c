@@ -47,6 +47,16 @@ int plug_failure_report(const struct plug_failure *failure, const struct strake_
     return failure->code;
 }
 
+void plug_login_hint(char *to, size_t size, const char *question, const char *image)
+{
+    /* What has no dot or port before its first slash is at Docker Hub. */
+    size_t len = strcspn(image, "/");
+    bool named =
+        image[len] == '/' && (memchr(image, '.', len) != NULL || memchr(image, ':', len) != NULL);
+    snprintf(to, size, "%s `strake login %.*s`", question, named ? (int)len : 9,
+             named ? image : "docker.io");
+}
+
 const char *plug_exit_hint(int exit_code)
 {
     switch (exit_code) {

@@ -27,6 +27,8 @@ int plug_failure_report(const struct plug_failure *failure, const struct strake_
 
 /** What to look at when a command in a RUN ended with this exit code. */
 const char *plug_exit_hint(int exit_code);
+/** `question` and the command that logs in at the registry of `image`. */
+void plug_login_hint(char *to, size_t size, const char *question, const char *image);
 /** Copy as much of `text` as there is room for, on one line; what is shortened ends in dots. */
 void plug_shorten(char *to, size_t size, const char *text, size_t len);
 

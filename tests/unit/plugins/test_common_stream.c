@@ -208,6 +208,27 @@ static void shortening_keeps_characters_whole(void **state)
     assert_string_equal(to, "123…");
 }
 
+static void a_login_is_asked_for_where_the_image_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *image, *host;
+    } cases[] = {
+        { "ghcr.io/o/app:1", "ghcr.io" },
+        { "127.0.0.1:5000/app", "127.0.0.1:5000" },
+        { "localhost:5000/app@sha256:0", "localhost:5000" },
+        { "alpine:3.20", "docker.io" },
+        { "user/app", "docker.io" },
+        { "", "docker.io" },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char want[64], hint[64];
+        snprintf(want, sizeof(want), "well? `strake login %s`", cases[i].host);
+        plug_login_hint(hint, sizeof(hint), "well?", cases[i].image);
+        assert_string_equal(hint, want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup(a_private_folder_is_private_and_goes_away, fake_reset),
         cmocka_unit_test_setup(a_private_folder_says_where_it_cannot_be, fake_reset),
         cmocka_unit_test(shortening_keeps_characters_whole),
+        cmocka_unit_test(a_login_is_asked_for_where_the_image_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
