@@ -6,6 +6,7 @@
 #include "util/buf.h"
 #include "util/mem.h"
 
+#define STRAKE_VIEW_LINES 256 /**< the live part is never longer */
 #define STRAKE_VIEW_TAIL 4 /**< last log lines that the live view shows of a running step */
 
 enum strake_view_state { STRAKE_VIEW_RUNNING, STRAKE_VIEW_DONE, STRAKE_VIEW_CACHED, STRAKE_VIEW_FAILED };
@@ -35,6 +36,7 @@ struct strake_progress {
     size_t targets; /**< how many started: with one its name is not repeated on each line */
     struct strake_buf out; /**< what is written with the next flush */
     int drawn;      /**< lines of the live part on the screen */
+    int widths[STRAKE_VIEW_LINES]; /**< of each of them: a window that got narrower wraps them */
     bool dirty;
     bool broken;    /**< the terminal is gone: nothing is written any more */
 };

@@ -129,11 +129,49 @@ static int tail_lines(const struct strake_view_step *step)
 
 /* ---- drawing ---- */
 
+/* A line that was as wide as the window takes several rows once the window is narrower. */
+static int rows_of(int width, int columns)
+{
+    return width <= columns ? 1 : (width + columns - 1) / columns;
+}
+
 void strake_tty_clear(struct strake_progress *progress)
 {
-    if (progress->drawn > 0)
-        strake_buf_printf(&progress->out, ESC "%dA\r" ESC "J", progress->drawn);
+    int columns, rows, up = 0;
+
+    if (progress->drawn == 0)
+        return;
+    window(progress, &columns, &rows);
+    for (int i = 0; i < progress->drawn; i++)
+        up += rows_of(progress->widths[i], columns);
+    strake_buf_printf(&progress->out, ESC "%dA\r" ESC "J", up);
     progress->drawn = 0;
+}
+
+/* Characters that a line shows, escape sequences left out. */
+static int shown_width(const char *text, const char *end)
+{
+    int width = 0;
+
+    for (; text < end; text++) {
+        if (*text == '\033') {
+            while (text < end && *text != 'm')
+                text++;
+        } else if (((unsigned char)*text & 0xc0) != 0x80) {
+            width++;
+        }
+    }
+    return width;
+}
+
+/* Remember how wide the live lines are that `out` holds from `start` on. */
+static void note_widths(struct strake_progress *progress, size_t start)
+{
+    const char *line = strake_buf_text(&progress->out) + start, *newline;
+
+    progress->drawn = 0;
+    for (; (newline = strchr(line, '\n')) && progress->drawn < STRAKE_VIEW_LINES; line = newline + 1)
+        progress->widths[progress->drawn++] = shown_width(line, newline);
 }
 
 /* Final lines of what has ended since the last drawing; they stay. */
@@ -155,11 +193,13 @@ static void settle_finished(struct strake_progress *progress, int columns)
 void strake_tty_draw(struct strake_progress *progress)
 {
     int columns, rows, left;
+    size_t start;
 
     window(progress, &columns, &rows);
     strake_tty_clear(progress);
     settle_finished(progress, columns);
-    left = rows - 1;
+    start = progress->out.len;
+    left = rows - 1 < STRAKE_VIEW_LINES ? rows - 1 : STRAKE_VIEW_LINES;
     for (size_t i = 0; i < progress->count && left > 0; i++) {
         const struct strake_view_step *step = progress->steps[i];
         int lines = 1 + tail_lines(step);
@@ -170,9 +210,9 @@ void strake_tty_draw(struct strake_progress *progress)
         put_step(progress, step, columns);
         if (lines > 1)
             put_tail(progress, step, columns);
-        progress->drawn += lines;
         left -= lines;
     }
+    note_widths(progress, start);
     progress->dirty = false;
     strake_view_flush(progress);
 }

@@ -93,6 +93,8 @@ void cli_print_moves(const json_t *moves);
 /** Show progress on stderr as --progress and the terminal ask for. */
 int cli_view_open(struct cli *cli);
 void cli_view_close(struct cli *cli);
+/** Put what has ended into its final form: results are printed below it. */
+void cli_view_settle(struct cli *cli);
 
 /* ---- wish.c ---- */
 

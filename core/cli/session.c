@@ -395,6 +395,7 @@ int cli_await(struct cli *cli, int (*run)(void *ctx, struct strake_job *job, str
     while (!waiting.done)
         uv_run(strake_engine_loop(cli->engine), UV_RUN_DEFAULT);
     strake_bus_drain(cli->session.bus);
+    cli_view_settle(cli);
     if (waiting.err.code)
         strake_err_move(&cli->err, &waiting.err);
     return cli->err.code;
@@ -407,6 +408,7 @@ int cli_way(struct cli *cli, const char *function, json_t *args, json_t **result
 
     json_decref(args);
     strake_bus_drain(cli->session.bus);
+    cli_view_settle(cli);
     return rc;
 }
 

@@ -87,6 +87,12 @@ int cli_view_open(struct cli *cli)
     return 0;
 }
 
+void cli_view_settle(struct cli *cli)
+{
+    if (cli->view)
+        strake_progress_tick(cli->view->progress);
+}
+
 /* The timer's memory goes with the loop's last turn, which closes it. */
 static void on_closed(uv_handle_t *timer)
 {
