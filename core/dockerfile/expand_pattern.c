@@ -26,25 +26,60 @@ static int too_large(struct strake_err *err)
                        PATTERN_MAX, VALUE_MAX);
 }
 
-static int compile(struct strake_span from, struct pattern *out, struct strake_err *err)
+/* A pattern as it is written. */
+struct written {
+    uint32_t runes[2 * PATTERN_MAX]; /* each may be escaped */
+    size_t count;
+};
+
+static int read_written(struct strake_span from, struct written *out, struct strake_err *err)
 {
     out->count = 0;
     while (from.len > 0) {
         size_t width;
-        uint32_t rune = strake_rune(from, &width);
+        if (out->count == 2 * PATTERN_MAX)
+            return too_large(err);
+        out->runes[out->count++] = strake_rune(from, &width);
         from = strake_span_skip(from, width);
+    }
+    return 0;
+}
+
+/* From back to front, escapes before what they escape. One at the very end escapes what comes to
+ * stand behind it then: BuildKit has it so. */
+static void reverse_written(struct written *pattern)
+{
+    const struct written from = *pattern;
+    size_t to = from.count;
+    for (size_t i = 0; i < from.count; i++) {
+        if (from.runes[i] == '\\' && i + 1 < from.count) {
+            pattern->runes[--to] = from.runes[i + 1];
+            i++;
+            pattern->runes[--to] = '\\';
+        } else {
+            pattern->runes[--to] = from.runes[i];
+        }
+    }
+}
+
+static int compile(const struct written *from, struct pattern *out, struct strake_err *err)
+{
+    out->count = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        uint32_t rune = from->runes[i];
         if (rune == '*') {
             rune = MANY;
         } else if (rune == '?') {
             rune = ANY;
         } else if (rune == '\\') {
-            if (from.len > 0 && (from.at[0] == '}' || from.at[0] == '/'))
+            uint32_t escaped = i + 1 < from->count ? from->runes[i + 1] : 0;
+            if (escaped == '}' || escaped == '/')
                 continue; /* escaped for the sake of ${…}, no part of the pattern */
-            if (from.len == 0 || strchr("*?\\", from.at[0]) == NULL)
+            if (escaped != '*' && escaped != '?' && escaped != '\\')
                 return strake_fail(err, STRAKE_EDOCKERFILE,
                                    "a pattern of ${…} has a '\\' before what needs none");
-            rune = (uint32_t)from.at[0];
-            from = strake_span_skip(from, 1);
+            rune = escaped;
+            i++;
         }
         if (out->count == PATTERN_MAX)
             return too_large(err);
@@ -149,18 +184,22 @@ static int out_of_work(struct strake_err *err)
 int strake_shell_trim(struct strake_span value, struct strake_span pattern, bool suffix,
                       bool longest, size_t *work, struct strake_buf *out, struct strake_err *err)
 {
+    struct written written;
     struct pattern compiled;
     struct text text;
     size_t own_work = WORK_DEFAULT;
-    int rc = compile(pattern, &compiled, err);
+    int rc = read_written(pattern, &written, err);
     if (rc == 0)
         rc = decode(value, &text, err);
     if (rc < 0)
         return rc;
-    if (suffix) {
-        reverse(compiled.runes, compiled.count);
+    if (suffix) { /* the shortest and the longest are told from the front */
+        reverse_written(&written);
         reverse(text.runes, text.count);
     }
+    rc = compile(&written, &compiled, err);
+    if (rc < 0)
+        return rc;
     int64_t taken = match(&compiled, &text, 0, longest, work != NULL ? work : &own_work);
     if (taken == -2)
         return out_of_work(err);
@@ -175,10 +214,13 @@ int strake_shell_replace(struct strake_span value, struct strake_span pattern,
                          struct strake_span replacement, bool all, size_t *work,
                          struct strake_buf *out, struct strake_err *err)
 {
+    struct written written;
     struct pattern compiled;
     struct text text;
     size_t own_work = WORK_DEFAULT;
-    int rc = compile(pattern, &compiled, err);
+    int rc = read_written(pattern, &written, err);
+    if (rc == 0)
+        rc = compile(&written, &compiled, err);
     if (rc == 0)
         rc = decode(value, &text, err);
     if (work == NULL)

@@ -17,7 +17,7 @@
 #define D3 "sha256:0000000000000000000000000000000000000000000000000000000000000003"
 #define ENTRY(type, digest, platform)                                                              \
     "{\"mediaType\":\"" type "\",\"digest\":\"" digest "\",\"size\":7,\"platform\":{" platform "}" \
-                                                                                               "}"
+    "}"
 #define AMD64 "\"os\":\"linux\",\"architecture\":\"amd64\""
 #define ARM64                                                                                      \
     "\"architecture\":\"arm64\",\"os\":\"linux\",\"variant\":\"v8\",\"os.features\":[\"x\"]"
