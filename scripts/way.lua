@@ -264,7 +264,7 @@ function way.retag(args)
   return told(result, function()
     local shown = core.inspect(args.source)
     local repository = core.repository(args.source)
-    local tags, failure = {}, nil
+    local tags, failure = {}
     result.digest = shown.digest
     gate("retag", { { name = "", image = repository, tags = args.refs, ref = args.source } })
     for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = shown.digest } end
