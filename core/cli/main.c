@@ -9,6 +9,8 @@
 #include "util/json.h"
 #include "util/log.h"
 #include "util/suggest.h"
+#include "util/thread.h"
+#include "util/thread.h"
 #include "util/time.h"
 
 const struct cli_command *const cli_commands[] = {
@@ -193,5 +195,9 @@ int main(int argc, char **argv)
     code = cli_exit_code(&cli);
     strake_err_dispose(&cli.err);
     cli_args_dispose(&cli.args);
+    if (strake_threads_left()) { /* a plugin's method is still out, and may use anything */
+        fflush(NULL);
+        _exit(code);
+    }
     return code;
 }

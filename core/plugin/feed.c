@@ -27,6 +27,7 @@ struct strake_feed {
     int64_t pushed, taken; /* bytes since the start of the blob */
     bool ended;            /* the source is through; `rc` and `err` are its result */
     bool stopped;          /* nobody wants more */
+    bool left;             /* it was not through then */
     bool starved;          /* the taker waits for the source */
     int rc;
     struct strake_err err;
@@ -115,6 +116,7 @@ static void *source_main(void *ctx)
 {
     struct strake_feed *feed = ctx;
     struct strake_err err = { 0 };
+    bool left;
     int rc = feed->from->as.registry.blob_get(feed->from->self, feed->job, feed->repository,
                                               feed->digest, 0, push, feed, &err);
 
@@ -125,9 +127,12 @@ static void *source_main(void *ctx)
     feed->rc = rc;
     strake_err_move(&feed->err, &err);
     feed->ended = true;
+    left = feed->left;
     pthread_cond_broadcast(&feed->changed);
     pthread_mutex_unlock(&feed->lock);
     strake_feed_unref(feed);
+    if (left)
+        strake_thread_returned();
     return NULL;
 }
 
@@ -228,6 +233,10 @@ void strake_feed_stop(struct strake_feed *feed)
 {
     pthread_mutex_lock(&feed->lock);
     feed->stopped = true;
+    if (!feed->ended && !feed->left) {
+        feed->left = true;
+        strake_thread_left();
+    }
     pthread_cond_broadcast(&feed->changed);
     pthread_mutex_unlock(&feed->lock);
     strake_job_detach(feed->job);

@@ -6,4 +6,11 @@
  *  @return 0 or an errno */
 int strake_thread_start(void *(*body)(void *ctx), void *ctx);
 
+/** A thread that nobody waits for any more, and which may be anywhere; and its end. */
+void strake_thread_left(void);
+void strake_thread_returned(void);
+/** How many of those there are. Then the process ends with _exit(), because what exit() takes down
+ *  may be in use. */
+unsigned strake_threads_left(void);
+
 #endif

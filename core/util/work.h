@@ -26,12 +26,9 @@ int strake_work_start(struct strake_work *work, int (*run)(void *ctx),
 /** Run `run(ctx)` on a thread and wait for it, on any thread: `timeout_ms` at most (-1: without a
  *  limit), and once `job` (may be NULL) is cancelled `grace_ms` more. Idle threads are used again.
  *  @return its result, or STRAKE_ETIMEOUT: the thread is left behind, and so is `ctx`: `drop(ctx)`
- *  (may be NULL) is called when it does come back; or STRAKE_ENOMEM: it was not run. A `run` that
+ *  (may be NULL) is called when it does come back (util/thread.h counts it); or STRAKE_ENOMEM: it was not run. A `run` that
  *  uses these codes itself tells them apart through `ctx`. */
 int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx,
                      const struct strake_job *job, int64_t timeout_ms, int64_t grace_ms);
-/** Calls that were left behind and are still out: then the process ends with _exit(), because what
- *  exit() takes down may be in use. */
-unsigned strake_work_calls_left(void);
 
 #endif

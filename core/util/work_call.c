@@ -32,7 +32,6 @@ struct caller {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct caller *idle;
 static unsigned idle_count;
-static unsigned left_count;
 
 static void caller_free(struct caller *caller)
 {
@@ -55,7 +54,7 @@ static bool make_call(struct caller *caller)
         if (caller->drop != NULL)
             caller->drop(ctx);
         pthread_mutex_lock(&lock);
-        left_count--;
+        strake_thread_returned();
         return false;
     }
     caller->rc = rc;
@@ -182,16 +181,8 @@ int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx,
         give_back(caller);
     } else {
         caller->state = CALLER_LEFT;
-        left_count++;
+        strake_thread_left();
     }
     pthread_mutex_unlock(&lock);
     return rc;
-}
-
-unsigned strake_work_calls_left(void)
-{
-    pthread_mutex_lock(&lock);
-    unsigned count = left_count;
-    pthread_mutex_unlock(&lock);
-    return count;
 }

@@ -10,7 +10,7 @@
 #include "plugin_files.h"
 #include "torture.h"
 #include "util/json.h"
-#include "util/work.h"
+#include "util/thread.h"
 
 #define DIGEST_7 "sha256:0000000000000000000000000000000000000000000000000000000000000007"
 
@@ -74,9 +74,9 @@ static struct strake_instance *open_instance(struct fixture *fixture, const char
 static void open_gate(struct fixture *fixture)
 {
     file_write(fixture->gate, "", 0);
-    for (int i = 0; strake_work_calls_left() && i < 2000; i++)
+    for (int i = 0; strake_threads_left() && i < 2000; i++)
         usleep(5000);
-    assert_int_equal(strake_work_calls_left(), 0);
+    assert_int_equal(strake_threads_left(), 0);
 }
 
 static void assert_says(struct fixture *fixture, const char *part)
@@ -361,7 +361,7 @@ static void notifier_that_never_returns_is_left_behind(void **state)
     assert_int_equal(strake_notifier_send(notifier, &own, fixture->job, &receipt, &fixture->err),
                      STRAKE_ETIMEOUT);
     assert_says(fixture, "the plugin blocks did not end send() of lab within");
-    assert_int_equal(strake_work_calls_left(), 1);
+    assert_int_equal(strake_threads_left(), 1);
     /* All that was the caller's is gone before the method goes on. */
     strake_instance_unref(notifier);
     strake_job_free(fixture->job);
@@ -393,7 +393,7 @@ static void build_that_obeys_is_cancelled_at_once(void **state)
     assert_int_equal(strake_builder_build(builder, &request, fixture->job, &result, &fixture->err),
                      STRAKE_ECANCELLED);
     pthread_join(thread, NULL);
-    assert_int_equal(strake_work_calls_left(), 0);
+    assert_int_equal(strake_threads_left(), 0);
     assert_string_equal(strake_err_message(&fixture->err), "cancelled");
     strake_instance_unref(builder);
 }
@@ -450,7 +450,7 @@ static void nothing_is_called_for_a_cancelled_job(void **state)
     strake_job_cancel(fixture->job);
     assert_int_equal(strake_registry_resolve(store, fixture->job, "r", "t", &out, &fixture->err),
                      STRAKE_ECANCELLED);
-    assert_int_equal(strake_work_calls_left(), 0);
+    assert_int_equal(strake_threads_left(), 0);
     strake_instance_unref(store);
 }
 

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "util/mem.h"
+#include "util/thread.h"
 #include "util/work.h"
 
 #include "torture.h"
@@ -294,15 +295,15 @@ static void call_waits_only_a_grace_once_its_job_is_cancelled(void **state)
     gate_init(&gate);
     struct strake_job *job = strake_job_new(NULL, NULL, NULL);
     strake_job_cancel(job);
-    unsigned left = strake_work_calls_left();
+    unsigned left = strake_threads_left();
     assert_int_equal(strake_work_call(wait_at_gate, drop_gate, &gate, job, -1, 20),
                      STRAKE_ETIMEOUT);
-    assert_int_equal(strake_work_calls_left(), left + 1);
+    assert_int_equal(strake_threads_left(), left + 1);
     sem_post(&gate.open);
     sem_wait(&gate.left); /* by run */
     sem_wait(&gate.left); /* by drop */
     usleep(20000);
-    assert_int_equal(strake_work_calls_left(), left);
+    assert_int_equal(strake_threads_left(), left);
     strake_job_free(job);
     gate_destroy(&gate);
 }
