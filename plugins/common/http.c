@@ -189,9 +189,13 @@ void plug_base64_encode(struct plug_text *text, const void *data, size_t len)
         uint32_t block = (uint32_t)bytes[i] << 16;
         block |= i + 1 < len ? (uint32_t)bytes[i + 1] << 8 : 0;
         block |= i + 2 < len ? bytes[i + 2] : 0;
-        char out[4] = { base64_digits[block >> 18], base64_digits[(block >> 12) & 63],
-                        i + 1 < len ? base64_digits[(block >> 6) & 63] : '=',
-                        i + 2 < len ? base64_digits[block & 63] : '=' };
+        char out[4];
+        for (size_t digit = 0; digit < 4; digit++)
+            out[digit] = base64_digits[(block >> (18 - 6 * digit)) & 63];
+        if (i + 2 >= len)
+            out[3] = '=';
+        if (i + 1 >= len)
+            out[2] = '=';
         plug_text_add_len(text, out, sizeof(out));
     }
 }

@@ -8,7 +8,7 @@
 
 /** Broken transfers in a row that brought next to nothing. */
 #define STALLS_MAX 4
-#define PROGRESS_BYTES (64 * 1024)
+#define PROGRESS_BYTES ((int64_t)64 * 1024)
 #define PAUSE_MS 200
 
 /** A call about one blob, with what it borrows. */
@@ -162,8 +162,8 @@ int oci_blob_get(void *self, struct strake_job *job, const char *repository, con
         int64_t before = stream.given;
         rc = fetch(oci, job, &get, &stream, offset + stream.given, err);
         /* A limit of time is for one request, and a large blob may take several. */
-        bool broken = rc == STRAKE_ENETWORK ||
-                      (rc == STRAKE_ETIMEOUT && oci->host->job_remaining_ms(job) != 0);
+        bool time_left = !job || oci->host->job_remaining_ms(job) != 0;
+        bool broken = rc == STRAKE_ENETWORK || (rc == STRAKE_ETIMEOUT && time_left);
         bool progress = stream.given - before >= PROGRESS_BYTES;
         stalls = progress ? 0 : stalls + 1;
         if (!broken || stream.refused || stream.given == 0 || stalls >= STALLS_MAX)

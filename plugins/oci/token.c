@@ -51,9 +51,10 @@ static int send(struct token_request *request, const char *method, const char *u
 }
 
 /** Append "&name=value". */
-static void add_field(struct plug_text *text, char separator, const char *name, const char *value)
+static void add_field(struct plug_text *text, const char *separator, const char *name,
+                      const char *value)
 {
-    plug_text_addf(text, "%c%s=", separator, name);
+    plug_text_addf(text, "%s%s=", separator, name);
     plug_url_escape(text, value);
 }
 
@@ -63,10 +64,10 @@ static int ask_by_get(struct token_request *request)
     const struct oci_credentials *credentials = request->credentials;
     struct plug_text url = { 0 };
     plug_text_add(&url, request->realm);
-    char separator = strchr(request->realm, '?') ? '&' : '?';
+    const char *separator = strchr(request->realm, '?') ? "&" : "?";
     if (request->service) {
         add_field(&url, separator, "service", request->service);
-        separator = '&';
+        separator = "&";
     }
     for (const char *scope = request->scopes; *scope;) {
         size_t len = strcspn(scope, " ");
@@ -75,7 +76,7 @@ static int ask_by_get(struct token_request *request)
             url.failed = true;
         else if (len > 0)
             add_field(&url, separator, "scope", one);
-        separator = len > 0 ? '&' : separator;
+        separator = len > 0 ? "&" : separator;
         free(one);
         scope += len + (scope[len] == ' ');
     }
@@ -102,10 +103,10 @@ static int ask_by_post(struct token_request *request)
     struct plug_text form = { 0 };
     plug_text_add(&form, "grant_type=refresh_token&client_id=" CLIENT_ID);
     if (request->service)
-        add_field(&form, '&', "service", request->service);
+        add_field(&form, "&", "service", request->service);
     if (*request->scopes)
-        add_field(&form, '&', "scope", request->scopes);
-    add_field(&form, '&', "refresh_token", request->credentials->identity_token);
+        add_field(&form, "&", "scope", request->scopes);
+    add_field(&form, "&", "refresh_token", request->credentials->identity_token);
     int rc = form.failed ? plug_fail_nomem(request->oci->host, request->err)
                          : send(request, "POST", request->realm, NULL, &form);
     plug_text_dispose(&form);

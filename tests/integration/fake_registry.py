@@ -76,7 +76,7 @@ class FakeRegistry:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
 
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any
+            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_CONNECT = handle_any
 
             def log_message(self, *args):
                 pass

@@ -820,6 +820,15 @@ def test_options_that_are_wrong_are_named(drive, options, words):
     assert failed.value.kind == "config" and words in failed.value.text
 
 
+def test_docker_hub_answers_under_another_name(drive):
+    with FakeRegistry(lambda request: (403, {}, b"")) as proxy:
+        drive.env["https_proxy"] = f"http://{proxy.host}"
+        with pytest.raises(Failed) as failed:
+            drive.oci("docker.io", ("resolve", "library/busybox", "1"))
+    assert failed.value.code == -27
+    assert {one.target for one in proxy.requests} == {"registry-1.docker.io:443"}
+
+
 def test_a_block_without_a_username_leaves_the_password_alone(drive, private_registry):
     auth = auth_of("dev", "s3cret-password")
     drive.docker_config({"auths": {private_registry.host: {"auth": auth}}})
