@@ -228,7 +228,7 @@ int buildctl_events_line(struct buildctl_events *events, const char *line, size_
     json_error_t error;
     json_t *root = json_loadb(line, len, 0, &error);
     if (!json_is_object(root)) {
-        bool no_memory = root == NULL && json_error_code(&error) == json_error_out_of_memory;
+        bool no_memory = root == NULL && error.text[0] == '\0'; /* what jansson says of it */
         json_decref(root);
         events->bad_lines++;
         return no_memory ? STRAKE_ENOMEM : 0;
