@@ -102,6 +102,11 @@ static void print_rest(const json_t *run)
                *from ? from : "(new)", strake_json_str(entry, "to"),
                strake_json_str(entry, "outcome"));
     }
+    json_array_foreach(json_object_get(run, "publishes"), i, entry) {
+        const char *outcome = strake_json_str(entry, "outcome");
+        if (strcmp(outcome, "done") != 0)
+            printf("  %-7s %s\n", strake_json_str(entry, "kind"), outcome);
+    }
     json_array_foreach(json_object_get(run, "decisions"), i, entry) {
         const char *message = strake_json_str(entry, "message");
         printf("  policy  %s: %s%s%s\n", strake_json_str(entry, "name"),

@@ -27,6 +27,17 @@ static int append_new(json_t *list, json_t *entry)
 #define RUN_COLUMNS "id, command, started_us, coalesce(ended_us, 0), status, coalesce(exit, -1)," \
                     " dir, argv, error"
 
+/* A killed run is called so at once, not only after the next one has marked it. */
+static const char *status_of(struct strake_record *record, sqlite3_stmt *stmt)
+{
+    const char *status = strake_sql_text(record, stmt, 4);
+
+    if (strcmp(status, "running") == 0 &&
+        !strake_run_is_held(record, strake_sql_text(record, stmt, 0)))
+        return "interrupted";
+    return status;
+}
+
 static int add_run(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
 {
     int64_t started = record->sql->column_int64(stmt, 2);
@@ -42,7 +53,7 @@ static int add_run(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
         strake_json_set_str(run, "dir", strake_sql_text(record, stmt, 6)) == 0 &&
         set_time(run, "started", started) == 0 &&
         (!ended || strake_json_set_int(run, "duration_ms", (ended - started) / 1000) == 0) &&
-        strake_json_set_str(run, "status", strake_sql_text(record, stmt, 4)) == 0 &&
+        strake_json_set_str(run, "status", status_of(record, stmt)) == 0 &&
         (code < 0 || strake_json_set_int(run, "exit", code) == 0) &&
         (json_is_null(error) || json_object_set(run, "error", error) == 0) &&
         strake_json_set(run, "targets", json_array()) == 0)
@@ -195,6 +206,19 @@ static int add_move(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
     return rc;
 }
 
+/* What became of a unit of tags as a whole: done, rolled-back, partial, or pending. */
+static int add_publish(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
+{
+    json_t *unit = json_object();
+    int rc = STRAKE_ENOMEM;
+
+    if (unit && strake_json_set_str(unit, "kind", strake_sql_text(record, stmt, 0)) == 0 &&
+        strake_json_set_str(unit, "outcome", strake_sql_text(record, stmt, 1)) == 0)
+        rc = json_array_append(ctx, unit) < 0 ? STRAKE_ENOMEM : 0;
+    json_decref(unit);
+    return rc;
+}
+
 /* An event as it is kept, with its type where the list has several. */
 static int add_event(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
 {
@@ -217,6 +241,8 @@ static const struct {
     { "tag_moves", "SELECT ref, from_digest, to_digest, coalesce(outcome, 'pending') FROM moves JOIN"
                    " units ON units.id = moves.unit WHERE run=? AND (done=1 OR outcome IS NULL)"
                    " ORDER BY unit, position", add_move },
+    { "publishes", "SELECT kind, coalesce(outcome, 'pending') FROM units WHERE run=? ORDER BY id",
+      add_publish },
     { "decisions", "SELECT data, type FROM events WHERE run=? AND type='policy.decision' ORDER BY id",
       add_event },
     { "scans", "SELECT data, type FROM events WHERE run=? AND type='scan.done' ORDER BY id",

@@ -17,7 +17,8 @@ bool strake_run_is_held(const struct strake_record *record, const char *run)
 {
     char *path = lock_path(record, run);
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    bool held = !path; /* without memory nobody is declared dead */
+    /* Whoever cannot be looked at (no memory, no descriptor) is not declared dead. */
+    bool held = fd < 0 && !(path && errno == ENOENT);
 
     if (fd >= 0) {
         held = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
@@ -43,6 +44,15 @@ int strake_run_hold(struct strake_record *record, const char *run, struct strake
         return strake_fail_errno(err, STRAKE_EINTERNAL, "the run cannot be marked as alive: %s",
                                  record->run_lock_path);
     return 0;
+}
+
+void strake_run_forget(const struct strake_record *record, const char *run)
+{
+    char *path = lock_path(record, run);
+
+    if (path)
+        unlink(path);
+    strake_free(path);
 }
 
 void strake_run_release(struct strake_record *record)

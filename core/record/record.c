@@ -165,6 +165,8 @@ static int mark_interrupted(struct strake_record *record, struct strake_strings 
             continue;
         rc = strake_sql(record, "UPDATE runs SET status='interrupted' WHERE id=? AND status='running'",
                         STRAKE_VALUES(STRAKE_TEXT(running.items[i])), NULL, NULL, err);
+        if (rc == 0)
+            strake_run_forget(record, running.items[i]);
         if (rc == 0 && strake_strings_add(interrupted, running.items[i]) < 0)
             rc = strake_fail_nomem(err);
     }
