@@ -232,9 +232,10 @@ end
 
 -- ---- small commands -------------------------------------------------------------------------------
 
--- `strake publish --settle`
-function way.settle()
-  return core.settle()
+-- `strake publish --settle`, and what comes before every command that publishes.
+function way.settle(args)
+  local units, failure = core.settle(args)
+  return { units = units, error = failure }
 end
 
 -- A command that moves tags tells what became of each, whatever happened.

@@ -1,5 +1,6 @@
 /* Settling what a killed run left behind. Every check had passed when a unit was begun, so it goes
- * forward; where somebody else moved one of its tags, or a PUT fails, it goes back. */
+ * forward; where somebody else moved one of its tags, or a PUT fails, it goes back; where neither can
+ * be done now it stays. */
 #include <string.h>
 
 #include "build/publish.h"
@@ -26,6 +27,19 @@ static int note_move(json_t *moves, const struct strake_move *move, const char *
     return rc;
 }
 
+static void post_tag(struct settling *settling, enum strake_event_type type,
+                     const struct strake_move *move, const char *from, const char *to)
+{
+    json_t *data = json_object();
+
+    if (data && strake_json_set_str(data, "ref", move->ref) == 0 &&
+        strake_json_set_str(data, "from", from) == 0 && strake_json_set_str(data, "to", to) == 0 &&
+        strake_json_set_str(data, "settles", settling->unit->run) == 0)
+        strake_job_event(settling->job, type, data);
+    else
+        json_decref(data);
+}
+
 /* Forward is right only while every tag is where the unit knew it: old or new. */
 static int look_at_tags(struct settling *settling, bool *ours, struct strake_err *err)
 {
@@ -48,11 +62,14 @@ static int forward(struct settling *settling, struct strake_err *err)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < unit->count; i++) {
+        const struct strake_move *move = &unit->moves[i];
         char now[STRAKE_DIGEST_TEXT];
-        rc = strake_tag_resolve(settling->stores, unit->moves[i].ref, settling->job, now, NULL, err);
-        if (rc == 0 && strcmp(now, unit->moves[i].to) != 0)
-            rc = strake_tag_put(settling->stores, unit->moves[i].ref, unit->moves[i].to,
-                                settling->job, err);
+        rc = strake_tag_resolve(settling->stores, move->ref, settling->job, now, NULL, err);
+        if (rc == 0 && strcmp(now, move->to) != 0) {
+            rc = strake_tag_put(settling->stores, move->ref, move->to, settling->job, err);
+            if (rc == 0)
+                post_tag(settling, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
+        }
         if (rc == 0)
             rc = strake_journal_mark(settling->record, unit->id, i, true, err);
     }
@@ -82,9 +99,9 @@ static bool back(struct settling *settling, json_t *moves, struct strake_err *er
     return clean;
 }
 
-/* A registry that cannot be reached leaves the unit pending: the next command tries again. */
-static int settle_unit(struct settling *settling, const char **outcome, json_t *moves,
-                       struct strake_err *err)
+/* @return 0 with an outcome; a failure when the unit can go neither forward nor back now. */
+static int try_unit(struct settling *settling, const char **outcome, json_t *moves,
+                    struct strake_err *err)
 {
     const struct strake_unit *unit = settling->unit;
     struct strake_err failure = { 0 };
@@ -97,11 +114,35 @@ static int settle_unit(struct settling *settling, const char **outcome, json_t *
         *outcome = "done";
         for (size_t i = 0; rc == 0 && i < unit->count; i++)
             rc = note_move(moves, &unit->moves[i], "done");
-    } else {
-        *outcome = back(settling, moves, &failure) ? "rolled-back" : "partial";
+        return rc < 0 ? strake_fail_nomem(err) : 0;
     }
     strake_err_dispose(&failure);
-    return rc < 0 ? rc : strake_journal_end(settling->record, unit->id, *outcome, err);
+    if (back(settling, moves, &failure)) {
+        *outcome = "rolled-back";
+    } else {
+        rc = failure.code ? failure.code : strake_fail_nomem(&failure);
+        strake_err_move(err, &failure);
+    }
+    strake_err_dispose(&failure);
+    return rc;
+}
+
+static int settle_unit(struct settling *settling, bool give_up, const char **outcome, json_t *moves,
+                       struct strake_err *err)
+{
+    int rc = try_unit(settling, outcome, moves, err);
+
+    if (rc < 0 && give_up && rc != STRAKE_ENOMEM && rc != STRAKE_ECANCELLED) {
+        strake_err_dispose(err);
+        *outcome = "partial";
+        rc = 0;
+    }
+    if (rc == 0)
+        return strake_journal_end(settling->record, settling->unit->id, *outcome, err);
+    strake_err_prefix(err, "the publish of run %s cannot be settled: ", settling->unit->run);
+    strake_err_hint(err, "`strake publish --settle` tries again; with --force it leaves the tags as "
+                         "they are and gives up");
+    return rc;
 }
 
 static int report_unit(json_t *report, const struct strake_unit *unit, const char *outcome,
@@ -118,7 +159,7 @@ static int report_unit(json_t *report, const struct strake_unit *unit, const cha
     return rc;
 }
 
-int strake_publish_settle(struct strake_stores *stores, struct strake_record *record,
+int strake_publish_settle(struct strake_stores *stores, struct strake_record *record, bool give_up,
                           struct strake_job *job, json_t **report, struct strake_err *err)
 {
     struct strake_unit *units = NULL;
@@ -128,16 +169,21 @@ int strake_publish_settle(struct strake_stores *stores, struct strake_record *re
     *report = json_array();
     if (rc == 0 && !*report)
         rc = strake_fail_nomem(err);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
+    for (size_t i = 0; i < count && rc != STRAKE_ENOMEM && rc != STRAKE_ECANCELLED; i++) {
         struct settling settling = { .stores = stores, .record = record, .job = job,
                                      .unit = &units[i] };
+        struct strake_err failure = { 0 };
         const char *outcome = "";
         json_t *moves = json_array();
-        rc = moves ? settle_unit(&settling, &outcome, moves, err) : strake_fail_nomem(err);
-        if (rc == 0 && report_unit(*report, &units[i], outcome, moves) < 0)
-            rc = strake_fail_nomem(err);
-        if (rc < 0)
-            strake_err_prefix(err, "the publish of run %s cannot be settled: ", units[i].run);
+        int done = moves ? settle_unit(&settling, give_up, &outcome, moves, &failure)
+                         : strake_fail_nomem(&failure);
+        if (done == 0 && report_unit(*report, &units[i], outcome, moves) < 0)
+            done = strake_fail_nomem(&failure);
+        if (done < 0 && rc == 0) {
+            rc = done;
+            strake_err_move(err, &failure);
+        }
+        strake_err_dispose(&failure);
         json_decref(moves);
     }
     strake_units_free(units, count);

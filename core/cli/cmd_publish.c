@@ -31,33 +31,58 @@ void cli_print_moves(const json_t *moves)
 
 /* ---- settling ---- */
 
-static int settle(struct cli *cli)
+static json_t *settle_args(struct cli *cli)
 {
-    json_t *report = NULL, *unit, *doc;
-    size_t i;
-    int rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN);
+    json_t *args = json_object();
 
-    if (rc == 0)
-        rc = cli_way(cli, "settle", json_object(), &report);
-    if (rc < 0)
-        return rc;
-    if (cli->json) {
-        doc = json_object();
-        if (!doc || strake_json_set_str(doc, "schema", "strake.settle/1") < 0 ||
-            strake_json_set(doc, "units", report) < 0) {
-            json_decref(doc);
-            doc = NULL;
-        }
-        return cli_print_json(cli, doc);
+    if (args && strake_json_set_bool(args, "force", cli_flag(&cli->args, "force")) < 0) {
+        json_decref(args);
+        args = NULL;
     }
-    if (json_array_size(report) == 0)
+    return args;
+}
+
+static json_t *settle_document(json_t *result)
+{
+    json_t *doc = json_object();
+
+    if (!doc || cli_mend_list(result, "units") < 0 ||
+        strake_json_set_str(doc, "schema", "strake.settle/1") < 0 ||
+        json_object_update_missing(doc, result) < 0) {
+        json_decref(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+static void print_units(const struct cli *cli, const json_t *units)
+{
+    const json_t *unit;
+    size_t i;
+
+    if (json_array_size(units) == 0 && !cli->err.code)
         puts("Nothing to settle: no run left tags half moved.");
-    json_array_foreach(report, i, unit) {
+    json_array_foreach(units, i, unit) {
         printf("run %s: %s\n", strake_json_str(unit, "run"), strake_json_str(unit, "outcome"));
         cli_print_moves(json_object_get(unit, "moves"));
     }
-    json_decref(report);
-    return cli_finish_stdout(cli);
+}
+
+static int settle(struct cli *cli)
+{
+    json_t *result = NULL;
+    int rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN);
+
+    if (rc == 0)
+        rc = cli_way(cli, "settle", settle_args(cli), &result);
+    if (rc == 0 && json_is_object(json_object_get(result, "error")))
+        rc = cli_fail_json(cli, json_object_get(result, "error"));
+    if (result && cli->json)
+        cli_print_json(cli, settle_document(result));
+    else if (result)
+        print_units(cli, json_object_get(result, "units"));
+    json_decref(result);
+    return rc < 0 ? rc : cli_finish_stdout(cli);
 }
 
 /* ---- publishing ---- */

@@ -305,20 +305,25 @@ static int add_sinks(struct cli *cli)
     return cli_view_open(cli);
 }
 
-/* What a killed run left behind, before this one moves a tag. */
+/* What a killed run left behind, before this one moves a tag. What cannot be settled now (a registry
+ * that is gone) does not stop this command: settling never touches a tag that moved on meanwhile. */
 static int settle_first(struct cli *cli)
 {
-    json_t *report = NULL, *unit;
+    json_t *result = NULL, *error, *unit;
     size_t i;
     int rc;
 
     if (!cli->session.record || !strake_journal_waits(cli->session.record))
         return 0;
-    rc = cli_way(cli, "settle", json_object(), &report);
-    json_array_foreach(report, i, unit)
+    rc = cli_way(cli, "settle", json_object(), &result);
+    json_array_foreach(json_object_get(result, "units"), i, unit)
         strake_log(STRAKE_LOG_WARN, "the publish of run %s was settled: %s",
                    strake_json_str(unit, "run"), strake_json_str(unit, "outcome"));
-    json_decref(report);
+    error = json_object_get(result, "error");
+    if (json_is_object(error))
+        strake_log(STRAKE_LOG_WARN, "%s; %s", strake_json_str(error, "message"),
+                   strake_json_str(error, "hint"));
+    json_decref(result);
     return rc;
 }
 

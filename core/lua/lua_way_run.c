@@ -406,7 +406,7 @@ static int way_publish(lua_State *L)
     return await(L, call, publish_run, push_both);
 }
 
-/* ---- settle() -> report ---- */
+/* ---- settle({ force }) -> report, failure ---- */
 
 static int settle_run(void *ctx, struct strake_job *job, struct strake_err *err)
 {
@@ -416,12 +416,18 @@ static int settle_run(void *ctx, struct strake_job *job, struct strake_err *err)
         call->out = json_array();
         return call->out ? 0 : strake_fail_nomem(err);
     }
-    return strake_publish_settle(call->session->stores, call->session->record, job, &call->out, err);
+    strake_publish_settle(call->session->stores, call->session->record,
+                          strake_json_bool(call->args, "force", false), job, &call->out, &call->err);
+    return call->out ? 0 : strake_fail_nomem(err); /* a failure goes along with the report */
 }
 
 static int way_settle(lua_State *L)
 {
-    return await(L, call_new(L), settle_run, push_out);
+    json_t *args = strake_way_json(L, 1);
+    struct way_call *call = call_new(L);
+
+    call->args = args;
+    return await(L, call, settle_run, push_both);
 }
 
 /* ---- messages ---- */
