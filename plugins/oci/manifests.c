@@ -69,6 +69,7 @@ static int begin(struct oci *oci, struct manifest_call *out, const char *method,
         .method = method,
         .url = out->url,
         .max_bytes = OCI_MANIFEST_MAX,
+        .max_redirects = OCI_REDIRECTS,
         .idempotent = true,
     };
     return 0;
@@ -220,7 +221,6 @@ static int get(struct oci *oci, struct strake_job *job, const char *repository,
     if (rc < 0)
         goto out;
     get.call.accept = accepted;
-    get.call.max_redirects = OCI_REDIRECTS;
     rc = oci_call_run(oci, job, &get.call, err);
     if (rc == STRAKE_ETOOBIG)
         rc = oci->host->fail(err, rc, "%s: it is larger than %zu MiB, which no manifest is",
@@ -254,7 +254,6 @@ int oci_resolve(void *self, struct strake_job *job, const char *repository, cons
     if (rc < 0)
         goto out;
     head.call.accept = accepted;
-    head.call.max_redirects = OCI_REDIRECTS;
     rc = oci_call_run(oci, job, &head.call, err);
     if (rc < 0)
         goto out;
@@ -350,6 +349,7 @@ int oci_referrers(void *self, struct strake_job *job, const char *repository, co
     }
     call.call.url = call.url;
     call.call.accept = OCI_INDEX;
+    call.call.max_redirects = 0;
     rc = oci_call_run(oci, job, &call.call, err);
     if (rc < 0)
         goto out;

@@ -41,6 +41,7 @@ struct oci_call oci_upload_call(const struct oci_upload *upload, const char *met
         .scopes = upload->scopes,
         .method = method,
         .url = url,
+        .max_redirects = OCI_REDIRECTS,
         .idempotent = true,
     };
 }

@@ -617,6 +617,44 @@ def test_an_upload_keeps_what_its_address_holds(drive, files, location):
     assert put.body == layer
 
 
+def moved(registry):
+    """The registry behind redirects that keep the method, from /v2/… to /v2/moved/…."""
+    def answer(request):
+        if request.path.startswith("/v2/moved/"):
+            return registry(request)
+        return 307, {"Location": request.target.replace("/v2/", "/v2/moved/", 1)}, b""
+    return answer
+
+
+def test_what_is_written_follows_redirects_on_the_same_host(drive, files):
+    layer = (files / "layer").read_bytes()
+    registry = UploadRegistry()
+    with FakeRegistry(moved(registry)) as fake:
+        drive.oci(fake.host, ("blob-put", "app", digest_of(layer), files / "layer"),
+                  ("put", "app", "v1", MANIFEST, files / "image"))
+    assert [one.body for one in registry.stored] == [layer, IMAGE]
+
+
+def test_what_is_written_does_not_follow_a_redirect_elsewhere(drive, files):
+    with FakeRegistry(UploadRegistry()) as other:
+        answer = lambda request: (307, {"Location": f"http://{other.host}{request.target}"}, b"")
+        with FakeRegistry(answer) as fake:
+            for command in (("put", "app", "v1", MANIFEST, files / "image"),
+                            ("blob-put", "app", digest_of(CONFIG), files / "config"),
+                            ("delete", "app", "v1")):
+                with pytest.raises(Failed) as failed:
+                    drive.oci(fake.host, command)
+                assert failed.value.kind == "registry" and "redirect" in failed.value.text
+    assert not other.requests
+
+
+def test_redirects_that_lead_in_circles_end(drive):
+    with FakeRegistry(lambda request: (307, {"Location": request.target}, b"")) as fake:
+        with pytest.raises(Failed):
+            drive.oci(fake.host, ("get", "app", "v1"))
+    assert len(fake.requests) == 11
+
+
 def test_an_upload_to_another_host_gets_no_credentials(drive, files):
     layer = (files / "layer").read_bytes()
     with FakeRegistry(UploadRegistry()) as store:
