@@ -316,8 +316,16 @@ int buildah_build(void *instance, const struct strake_build_request *given, stru
         rc = self->host->fail(
             err, STRAKE_EUNSUPPORTED,
             "buildah does not push by digest, and no folder to write to was given");
+    const char *dest = request.output_dest;
+    char *part = NULL;
+    if (rc == 0 && request.output == STRAKE_OUTPUT_FILE &&
+        strcmp(request.output_type, "local") != 0) {
+        rc = plug_part_begin(dest, &part) < 0 ? plug_fail_nomem(self->host, err) : 0;
+        request.output_dest = part != NULL ? part : dest;
+    }
     if (rc == 0)
         rc = build_all(&build, &made);
+    rc = plug_part_end(self->host, part, dest, rc, err);
     if (rc == 0) {
         uint32_t size = result->size < sizeof(made) ? result->size : (uint32_t)sizeof(made);
         made.size = result->size;

@@ -1,11 +1,9 @@
 /* What leaves buildah's storage: one image or an index of several, into an OCI layout or an
  * archive. Folders and plain tars are written by the build itself. */
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "buildah/buildah.h"
 
@@ -106,30 +104,14 @@ static int write_layout(struct buildah_build *build, struct strake_build_result 
 
 /* ---- an archive ------------------------------------------------------------------------------ */
 
-/* buildah adds to an archive that is there: it writes another, which then takes its place. */
+/* What there is already may not be added to: the request's dest is a file that is not there. */
 static int write_archive(struct buildah_build *build)
 {
-    const struct strake_host *host = build->host;
-    const char *dest = build->request->output_dest;
-    const char *name = build->request->image;
-    char *part = plug_format("%s.part", dest);
-    char *target = plug_format("%s-archive:%s.part%s%s", build->request->output_type, dest,
+    const struct strake_build_request *request = build->request;
+    const char *name = request->image;
+    char *target = plug_format("%s-archive:%s%s%s", request->output_type, request->output_dest,
                                name[0] != '\0' ? ":" : "", name);
-    int rc = 0;
-    if (part == NULL || target == NULL) {
-        rc = plug_fail_nomem(host, build->err);
-        goto out;
-    }
-    if (unlink(part) < 0 && errno != ENOENT)
-        rc = host->fail(build->err, STRAKE_EIO, "%s cannot be written: %s", part, strerror(errno));
-    if (rc == 0)
-        rc = copy_out(build, target);
-    if (rc == 0 && rename(part, dest) < 0)
-        rc = host->fail(build->err, STRAKE_EIO, "%s cannot be written: %s", dest, strerror(errno));
-    if (rc < 0)
-        unlink(part);
-out:
-    free(part);
+    int rc = target != NULL ? copy_out(build, target) : plug_fail_nomem(build->host, build->err);
     free(target);
     return rc;
 }

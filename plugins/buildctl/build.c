@@ -199,6 +199,13 @@ static int read_result(struct build *build, struct strake_build_result *result)
 
 /* ---- the build ------------------------------------------------------------------------------- */
 
+/* Is it one file that comes out? */
+static bool writes_file(const struct strake_build_request *request)
+{
+    return request->output == STRAKE_OUTPUT_FILE && strcmp(request->output_type, "local") != 0 &&
+           request->output_dest[0] != '\0';
+}
+
 static int prepare(struct build *build)
 {
     int rc = plug_tempdir_make(build->host, &build->dir, build->err);
@@ -257,7 +264,13 @@ int buildctl_build(void *instance, const struct strake_build_request *given, str
     build.events.dockerfile = dockerfile_name(&request);
     build.lines.ctx = &build;
     struct strake_build_result made = { .size = sizeof(made) };
+    const char *dest = request.output_dest;
+    char *part = NULL;
     int rc = 0;
+    if (writes_file(&request)) {
+        rc = plug_part_begin(dest, &part) < 0 ? plug_fail_nomem(self->host, err) : 0;
+        request.output_dest = part != NULL ? part : dest;
+    }
     if (request.output == STRAKE_OUTPUT_STAGE && request.image[0] == '\0' &&
         request.layout_dir[0] == '\0')
         rc = self->host->fail(err, STRAKE_EUSAGE, "neither a repository nor a folder was named");
@@ -269,6 +282,7 @@ int buildctl_build(void *instance, const struct strake_build_request *given, str
         rc = run(&build);
     if (rc == 0)
         rc = read_result(&build, &made);
+    rc = plug_part_end(self->host, part, dest, rc, err);
     if (rc == 0) {
         uint32_t size = result->size < sizeof(made) ? result->size : (uint32_t)sizeof(made);
         made.size = result->size;

@@ -101,6 +101,33 @@ int plug_file_read(const char *path, size_t max, char **data, size_t *len)
     return 0;
 }
 
+int plug_part_begin(const char *dest, char **part)
+{
+    struct stat st;
+    *part = NULL;
+    if (lstat(dest, &st) == 0 && !S_ISREG(st.st_mode))
+        return 0;
+    if (asprintf(part, "%s.part", dest) < 0) {
+        *part = NULL;
+        return STRAKE_ENOMEM;
+    }
+    unlink(*part); /* if there is one, and cannot be removed, writing it says so */
+    return 0;
+}
+
+int plug_part_end(const struct strake_host *host, char *part, const char *dest, int rc,
+                  struct strake_err *err)
+{
+    if (part == NULL)
+        return rc;
+    if (rc == 0 && rename(part, dest) < 0)
+        rc = host->fail(err, STRAKE_EIO, "%s cannot be written: %s", dest, strerror(errno));
+    if (rc < 0)
+        unlink(part);
+    free(part);
+    return rc;
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;

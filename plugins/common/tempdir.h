@@ -21,6 +21,15 @@ int plug_tempdir_write(const struct strake_host *host, const struct plug_tempdir
  *  be NULL.
  *  @return 0, STRAKE_EIO, STRAKE_ETOOBIG, STRAKE_ENOMEM; nothing is described. */
 int plug_file_read(const char *path, size_t max, char **data, size_t *len);
+/** Where to write a file that shall become `dest` only when it is whole, so that a failed build
+ * does not cost the one that is there: *part is DEST.part (plug_part_end() frees it), or NULL when
+ * `dest` is a device or a link, which is written itself. @return 0 or STRAKE_ENOMEM; nothing is
+ * described. */
+int plug_part_begin(const char *dest, char **part);
+/** Give it its name when `rc` is 0, else remove it; frees it. NULL does nothing.
+ *  @return `rc`, or STRAKE_EIO. */
+int plug_part_end(const struct strake_host *host, char *part, const char *dest, int rc,
+                  struct strake_err *err);
 /** Remove it and all that is in it; without one nothing. What cannot be removed is logged. */
 void plug_tempdir_remove(const struct strake_host *host, struct plug_tempdir *dir);
 

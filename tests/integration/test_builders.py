@@ -215,6 +215,19 @@ def test_an_image_can_be_written_to_a_file(kind, output, request, strake, projec
 
 
 @pytest.mark.parametrize("kind", ["buildctl", "buildah"])
+@pytest.mark.parametrize("output", ["oci", "docker", "tar"])
+def test_a_failed_build_leaves_the_file_that_is_there(kind, output, request, strake, project, base, tmp_path):
+    builder = buildctl(request.getfixturevalue("buildkit")) if kind == "buildctl" else request.getfixturevalue("buildah")
+    folder = project({"Dockerfile": f"FROM {base}\nRUN exit 1\n", "strake.lua": strake_lua("127.0.0.1:1/x", builder)})
+    dest = tmp_path / "out"
+    dest.write_text("the last good one")
+    done = strake("build", "--json", "--output", f"type={output},dest={dest}", cwd=folder)
+    assert done.exit == 5, done.out
+    assert dest.read_text() == "the last good one"
+    assert list(tmp_path.glob("out*")) == [dest]
+
+
+@pytest.mark.parametrize("kind", ["buildctl", "buildah"])
 def test_steps_and_their_output_are_told(kind, request, strake, project, base, tmp_path):
     builder = buildctl(request.getfixturevalue("buildkit")) if kind == "buildctl" else request.getfixturevalue("buildah")
     folder = project({"Dockerfile": f"FROM {base}\nRUN echo to-stdout-{tmp_path.name}; echo to-stderr >&2\n",

@@ -194,6 +194,41 @@ static void a_private_folder_says_where_it_cannot_be(void **state)
         unsetenv("TMPDIR");
 }
 
+static void a_file_takes_its_place_only_when_it_is_whole(void **state)
+{
+    (void)state;
+    struct plug_tempdir dir = { 0 };
+    char dest[PATH_MAX + 8];
+    char *part, *data;
+    assert_int_equal(plug_tempdir_make(&fake_host, &dir, &fake_err), 0);
+    assert_int_equal(plug_tempdir_write(&fake_host, &dir, "out", "old", 3, &fake_err), 0);
+    snprintf(dest, sizeof(dest), "%s/out", dir.path);
+
+    assert_int_equal(plug_part_begin(dest, &part), 0);
+    assert_int_equal(plug_tempdir_write(&fake_host, &dir, "out.part", "ne", 2, &fake_err), 0);
+    assert_int_equal(plug_part_end(&fake_host, part, dest, STRAKE_EBUILD, &fake_err),
+                     STRAKE_EBUILD);
+    assert_int_equal(plug_file_read(dest, 10, &data, NULL), 0);
+    assert_string_equal(data, "old");
+    free(data);
+
+    assert_int_equal(plug_part_begin(dest, &part), 0);
+    assert_int_equal(plug_tempdir_write(&fake_host, &dir, "out.part", "new", 3, &fake_err), 0);
+    assert_int_equal(plug_part_end(&fake_host, part, dest, 0, &fake_err), 0);
+    assert_int_equal(plug_file_read(dest, 10, &data, NULL), 0);
+    assert_string_equal(data, "new");
+    free(data);
+
+    /* Nothing was written. */
+    assert_int_equal(plug_part_begin(dest, &part), 0);
+    assert_int_equal(plug_part_end(&fake_host, part, dest, 0, &fake_err), STRAKE_EIO);
+    /* A device stays one. */
+    assert_int_equal(plug_part_begin("/dev/null", &part), 0);
+    assert_null(part);
+    assert_int_equal(plug_part_end(&fake_host, part, "/dev/null", 0, &fake_err), 0);
+    plug_tempdir_remove(&fake_host, &dir);
+}
+
 static void shortening_keeps_characters_whole(void **state)
 {
     (void)state;
@@ -240,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_list_becomes_json_whatever_its_bytes),
         cmocka_unit_test_setup(a_private_folder_is_private_and_goes_away, fake_reset),
         cmocka_unit_test_setup(a_private_folder_says_where_it_cannot_be, fake_reset),
+        cmocka_unit_test_setup(a_file_takes_its_place_only_when_it_is_whole, fake_reset),
         cmocka_unit_test(shortening_keeps_characters_whole),
         cmocka_unit_test(a_login_is_asked_for_where_the_image_is),
     };
