@@ -42,7 +42,7 @@ static int copy_secrets(struct strake_build_copy *copy, struct strake_call *call
     while (from && from[count])
         count++;
     copy->secrets = strake_calloc(count + 1, sizeof(*copy->secrets));
-    copy->secret_list = strake_calloc(count + 1, sizeof(*copy->secret_list));
+    copy->secret_list = strake_calloc(count + 1, sizeof(void *));
     if (!copy->secrets || !copy->secret_list)
         return STRAKE_ENOMEM;
     for (size_t i = 0; rc == 0 && i < count; i++) {

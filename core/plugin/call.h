@@ -11,7 +11,7 @@
 /** How long methods may take: what asks one question of a person's network, … */
 #define STRAKE_CALL_LIMIT_MS 60000
 /** … a request to a registry, tried again and again, … */
-#define STRAKE_CALL_REGISTRY_LIMIT_MS (15 * 60 * 1000)
+#define STRAKE_CALL_REGISTRY_LIMIT_MS ((int64_t)15 * 60 * 1000)
 /** … and what only its job bounds. */
 #define STRAKE_CALL_NO_LIMIT (-1)
 /** How long a method may take to stop once its job is cancelled. */

@@ -200,7 +200,7 @@ bool strake_loader_name_valid(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == len;
 }
 
-static int not_found(const char *name, struct strake_err *err)
+static void not_found(const char *name, struct strake_err *err)
 {
     struct strake_strings names = { 0 };
     struct strake_buf searched = STRAKE_BUF(8192);
@@ -218,32 +218,34 @@ static int not_found(const char *name, struct strake_err *err)
         strake_err_hint(err, "`strake plugin list` shows what is installed");
     strake_strings_dispose(&names);
     strake_buf_dispose(&searched);
-    return STRAKE_ECONFIG;
 }
 
-/* The lock is held. */
-static int find_and_load(const char *name, struct entry **out, struct strake_err *err)
+/* NULL: a failure, described. The lock is held. */
+static struct entry *find_and_load(const char *name, struct strake_err *err)
 {
     for (size_t i = 0; i < folders.count; i++) {
         char *path = strake_asprintf("%s/%s.so", folders.items[i], name);
-        int rc;
-        if (!path)
-            return strake_fail_nomem(err);
+        struct entry *entry = NULL;
+        if (!path) {
+            strake_fail_nomem(err);
+            return NULL;
+        }
         if (!strake_loader_exists(path)) {
             strake_free(path);
             continue;
         }
-        rc = load_file(path, name, out, err);
+        if (load_file(path, name, &entry, err) < 0)
+            entry = NULL;
         strake_free(path);
-        return rc;
+        return entry;
     }
-    return not_found(name, err);
+    not_found(name, err);
+    return NULL;
 }
 
 int strake_loader_load(const char *name, const struct strake_loaded **out, struct strake_err *err)
 {
     struct entry *entry;
-    int rc = 0;
 
     if (!strake_loader_name_valid(name))
         return strake_fail(err, STRAKE_ECONFIG, "'%s' is not the name of a plugin", name);
@@ -251,16 +253,17 @@ int strake_loader_load(const char *name, const struct strake_loaded **out, struc
     for (entry = entries; entry && strcmp(entry->loaded.name, name) != 0;)
         entry = entry->next;
     if (!entry) {
-        rc = find_and_load(name, &entry, err);
-        if (rc == 0) {
+        entry = find_and_load(name, err);
+        if (entry) {
             entry->next = entries;
             entries = entry;
         }
     }
-    if (rc == 0)
-        *out = &entry->loaded;
     pthread_mutex_unlock(&loader_lock);
-    return rc;
+    if (!entry)
+        return err->code;
+    *out = &entry->loaded;
+    return 0;
 }
 
 int strake_loader_interface(const struct strake_loaded *plugin, const char *name, void *vtable,

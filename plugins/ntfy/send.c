@@ -32,7 +32,7 @@ static int authorization(const struct ntfy *ntfy, char **value, struct strake_er
     *value = NULL;
     if (!basic && !plug_secret_given(&ntfy->token))
         return 0;
-    struct strake_buf *secret = host->buf_new(64 * 1024);
+    struct strake_buf *secret = host->buf_new(NTFY_ANSWER_MAX);
     if (secret == NULL)
         return plug_fail_nomem(host, err);
     int rc = plug_secret_read(host, basic ? &ntfy->password : &ntfy->token, secret, err);
