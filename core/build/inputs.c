@@ -15,6 +15,36 @@ static bool is_local(const struct strake_plan_target *target)
     return strstr(target->context, "://") == NULL;
 }
 
+/* Where a file (there or not yet) is within a folder; NULL when it is elsewhere. The caller frees. */
+static char *path_within(const char *folder, const char *file)
+{
+    const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
+    char *dir = slash ? strake_strndup(file, (size_t)(slash - file) + 1) : strake_strdup(".");
+    char *real_dir = dir ? strake_fs_absolute(dir) : NULL, *top = strake_fs_absolute(folder);
+    size_t len = top ? strlen(top) : 0;
+    char *within = NULL;
+
+    if (real_dir && len && strncmp(real_dir, top, len) == 0 &&
+        (real_dir[len] == '/' || real_dir[len] == '\0'))
+        within = real_dir[len] ? strake_asprintf("%s/%s", real_dir + len + 1, name)
+                               : strake_strdup(name);
+    strake_free(dir);
+    strake_free(real_dir);
+    strake_free(top);
+    return within;
+}
+
+/* Files of one folder that is sent to the builder, the saved plan left out. */
+static int hash_folder(const char *folder, const char *dockerfile, const char *plan_file,
+                       struct strake_job *job, char *out, struct strake_err *err)
+{
+    char *except = plan_file ? path_within(folder, plan_file) : NULL;
+    int rc = strake_context_digest_without(job, folder, dockerfile, except, out, err);
+
+    strake_free(except);
+    return rc;
+}
+
 static int hash_json(json_t *doc, char *out, struct strake_err *err)
 {
     struct strake_buf text = { 0 };
@@ -30,8 +60,8 @@ static int hash_json(json_t *doc, char *out, struct strake_err *err)
 }
 
 /* Named contexts that are folders have files of their own. */
-static int hash_contexts(const struct strake_plan_target *target, struct strake_job *job,
-                         json_t *doc, struct strake_err *err)
+static int hash_contexts(const struct strake_plan_target *target, const char *plan_file,
+                         struct strake_job *job, json_t *doc, struct strake_err *err)
 {
     int rc = 0;
 
@@ -41,7 +71,7 @@ static int hash_contexts(const struct strake_plan_target *target, struct strake_
         char *key;
         if (!strake_fs_is_dir(pair->value))
             continue;
-        rc = strake_context_digest(job, pair->value, "", digest, err);
+        rc = hash_folder(pair->value, "", plan_file, job, digest, err);
         key = strake_asprintf("files of %s", pair->name);
         if (rc == 0 && (!key || strake_json_set_str(doc, key, digest) < 0))
             rc = strake_fail_nomem(err);
@@ -50,8 +80,8 @@ static int hash_contexts(const struct strake_plan_target *target, struct strake_
     return rc;
 }
 
-static int hash_options(struct strake_plan_target *target, struct strake_job *job,
-                        struct strake_err *err)
+static int hash_options(struct strake_plan_target *target, const char *plan_file,
+                        struct strake_job *job, struct strake_err *err)
 {
     json_t *doc = json_object();
     int rc;
@@ -66,7 +96,7 @@ static int hash_options(struct strake_plan_target *target, struct strake_job *jo
         json_decref(doc);
         return strake_fail_nomem(err);
     }
-    rc = hash_contexts(target, job, doc, err);
+    rc = hash_contexts(target, plan_file, job, doc, err);
     if (rc < 0) {
         json_decref(doc);
         return rc;
@@ -169,19 +199,19 @@ static int hash_all(struct strake_plan_inputs *inputs, struct strake_err *err)
 }
 
 int strake_inputs_compute(struct strake_plan_target *target, struct strake_stores *stores,
-                          enum strake_bases bases, bool context, struct strake_job *job,
-                          struct strake_err *err)
+                          enum strake_bases bases, bool context, const char *plan_file,
+                          struct strake_job *job, struct strake_err *err)
 {
     int rc;
 
     strake_pairs_dispose(&target->inputs.bases);
     target->inputs = (struct strake_plan_inputs){ 0 };
-    rc = hash_options(target, job, err);
+    rc = hash_options(target, plan_file, job, err);
     if (rc == 0 && is_local(target))
         rc = read_dockerfile(target, stores, bases, job, err);
     if (rc == 0 && is_local(target) && context)
-        rc = strake_context_digest(job, target->context, target->dockerfile,
-                                   target->inputs.context, err);
+        rc = hash_folder(target->context, target->dockerfile, plan_file, job,
+                         target->inputs.context, err);
     return rc < 0 ? rc : hash_all(&target->inputs, err);
 }
 

@@ -13,10 +13,11 @@ enum strake_bases {
 };
 
 /** Fill target->inputs: digests of the Dockerfile, the context's files (with `context`), the options,
- *  and the bases. Blocks; on a worker thread when bases are looked up. */
+ *  and the bases. Blocks; on a worker thread when bases are looked up.
+ *  @param plan_file where the plan is saved, or NULL: a plan within a context does not change it */
 int strake_inputs_compute(struct strake_plan_target *target, struct strake_stores *stores,
-                          enum strake_bases bases, bool context, struct strake_job *job,
-                          struct strake_err *err);
+                          enum strake_bases bases, bool context, const char *plan_file,
+                          struct strake_job *job, struct strake_err *err);
 
 /** STRAKE_ESTALE naming each part that differs; 0 when nothing does. */
 int strake_inputs_compare(const struct strake_plan_target *target,

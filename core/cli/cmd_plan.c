@@ -21,6 +21,7 @@ static json_t *plan_args(struct cli *cli)
 
     if (!args || !wish || json_object_set(args, "wish", wish) < 0 ||
         strake_json_set_bool(args, "stage", true) < 0 ||
+        strake_json_set_str(args, "save", cli_text(&cli->args, "save")) < 0 ||
         strake_json_set_str(args, "inputs", inputs ? "context" : "none") < 0 ||
         strake_json_set_str(args, "resolve", resolve ? "require" : inputs ? "try" : "none") < 0) {
         json_decref(args);

@@ -32,6 +32,7 @@ struct walk {
     struct strake_job *job;
     const struct strake_ignore *ignore;
     const char *context;
+    const char *except; /* a file that does not count, or NULL */
     struct strake_hash *hash;
     struct strake_buf path; /* relative to the context */
     char *chunk;            /* CHUNK bytes to read into */
@@ -187,7 +188,8 @@ static int visit(struct walk *walk, struct level *level, const char *name, bool 
     }
     if (S_ISDIR(st.st_mode))
         return enter_folder(walk, level, name, &st, ignored, matched);
-    if (ignored || S_ISSOCK(st.st_mode))
+    if (ignored || S_ISSOCK(st.st_mode) ||
+        (walk->except != NULL && strcmp(strake_buf_text(&walk->path), walk->except) == 0))
         return 0;
     rc = write_parents(walk, level);
     if (rc < 0)
@@ -270,10 +272,19 @@ static int walk_context(struct walk *walk, char *out)
 int strake_context_digest(struct strake_job *job, const char *context, const char *dockerfile,
                           char *out, struct strake_err *err)
 {
+    return strake_context_digest_without(job, context, dockerfile, NULL, out, err);
+}
+
+int strake_context_digest_without(struct strake_job *job, const char *context,
+                                  const char *dockerfile, const char *except, char *out,
+                                  struct strake_err *err)
+{
     struct strake_ignore *ignore;
-    struct walk walk = {
-        .job = job, .context = context, .path = STRAKE_BUF((size_t)1024 * 1024), .err = err
-    };
+    struct walk walk = { .job = job,
+                         .context = context,
+                         .except = except,
+                         .path = STRAKE_BUF((size_t)1024 * 1024),
+                         .err = err };
     int rc = strake_ignore_load(context, dockerfile, &ignore, err);
     if (rc < 0)
         return rc;

@@ -25,5 +25,9 @@ int strake_ignore_load(const char *context, const char *dockerfile, struct strak
  *  Names the first file that cannot be read. @return 0, STRAKE_EIO, STRAKE_ENOTFOUND, … */
 int strake_context_digest(struct strake_job *job, const char *context, const char *dockerfile,
                           char *out, struct strake_err *err);
+/** The same without one file: `except` is its path relative to the context, or NULL. */
+int strake_context_digest_without(struct strake_job *job, const char *context,
+                                  const char *dockerfile, const char *except, char *out,
+                                  struct strake_err *err);
 
 #endif

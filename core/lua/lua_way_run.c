@@ -86,7 +86,7 @@ static int push_nothing(lua_State *L, void *ctx)
     return 0;
 }
 
-/* ---- plan_finish(plan, { inputs, resolve, stage }) ---- */
+/* ---- plan_finish(plan, { inputs, resolve, stage, save }) ---- */
 
 static enum strake_bases bases_of(const char *resolve)
 {
@@ -104,8 +104,8 @@ static int finish_run(void *ctx, struct strake_job *job, struct strake_err *err)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && (context || bases) && i < call->plan->count; i++)
-        rc = strake_inputs_compute(&call->plan->targets[i], call->session->stores, bases, context, job,
-                                   err);
+        rc = strake_inputs_compute(&call->plan->targets[i], call->session->stores, bases, context,
+                                   strake_json_str(call->args, "save"), job, err);
     if (rc == 0)
         rc = strake_plan_finish(call->plan, call->session->stores,
                                 strake_json_bool(call->args, "stage", true), err);
@@ -140,7 +140,8 @@ static int check_inputs(struct way_call *call, struct strake_job *job, struct st
             resolved = resolved || saved.bases.items[k]->value[0];
         target->inputs = (struct strake_plan_inputs){ 0 };
         rc = strake_inputs_compute(target, call->session->stores,
-                                   resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, true, job, err);
+                                   resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, true,
+                                   call->text, job, err);
         if (rc == 0)
             rc = strake_inputs_compare(target, &saved, &target->inputs, err);
         strake_pairs_dispose(&saved.bases);
