@@ -1,13 +1,29 @@
 """Fixtures: servers live as long as the whole run, projects and homes as long as one test."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from harness.images import push_busybox
 from harness.liar import Liar
+from harness.process import Server
 from harness.program import Strake, make_project
 from harness.servers import BuildKit, Ntfy, Registry, register_emulation
+
+# A shell starts background jobs with these ignored, and children would inherit that: Ctrl-C is tested here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows the last words of every server that runs."""
+    report = (yield).get_result()
+    if report.failed:
+        for server in Server.running:
+            report.sections.append((f"log of {server.name}", server.tail()))
 
 
 def _served(server):

@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.process import cache
+
 ROOT = Path(__file__).resolve().parents[2]
 _SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
@@ -31,12 +33,13 @@ class Strake:
         home.mkdir(parents=True, exist_ok=True)
         preset = preset or os.environ.get("STRAKE_TEST_PRESET", "dev")
         self.program = ROOT / "build" / preset / "bin/strake"
-        buildkit = Path(os.environ.get("STRAKE_TEST_CACHE", Path.home() / ".cache/strake-tests")) / "current/buildkit"
+        temp = home / "tmp"
+        temp.mkdir(exist_ok=True)
         drop = ("GITHUB_", "STRAKE_", "BUILDKIT_HOST", "DOCKER_", "XDG_", "CI", "NO_COLOR")
         self.env = {key: value for key, value in os.environ.items() if not key.startswith(drop)}
         self.env.update({
             "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config"),
-            "DOCKER_CONFIG": str(home / "docker"), "PATH": f"{buildkit}:{os.environ['PATH']}",
+            "DOCKER_CONFIG": str(home / "docker"), "TMPDIR": str(temp), "PATH": f"{cache() / 'buildkit'}:{os.environ['PATH']}",
             "STRAKE_SYSTEM_CONFIG": str(home / "etc"), "TERM": "dumb", "no_proxy": "127.0.0.1,localhost",
             "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
             "LSAN_OPTIONS": "print_suppressions=0",

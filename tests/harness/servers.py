@@ -46,7 +46,7 @@ class Registry:
             config["auth"] = {"htpasswd": {"realm": "tests", "path": str(passwords)}}
         path = folder / "config.json"  # JSON is YAML
         path.write_text(json.dumps(config))
-        program = tool("docker-registry") if version == 2 else tool("registry", "distribution/registry")
+        program = tool("docker-registry", "docker-registry/usr/bin/docker-registry") if version == 2 else tool("registry", "distribution/registry")
         self.server = Server(f"registry v{version}", [program, "serve", path], folder / "log",
                              {"OTEL_TRACES_EXPORTER": "none"})
         self.server.wait_until(lambda: accepts(self.port))
