@@ -18,6 +18,7 @@ static bool is_own(const lua_Debug *ar)
 
 bool strake_lua_place(lua_State *L, const char **file, int *line)
 {
+    const struct strake_task *task = strake_lua_engine(L)->running;
     lua_Debug ar;
 
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
@@ -27,7 +28,8 @@ bool strake_lua_place(lua_State *L, const char **file, int *line)
             return true;
         }
     }
-    return false;
+    /* a coroutine of C functions alone, or none of theirs: then where the task itself is */
+    return task && task->co != L && strake_lua_place(task->co, file, line);
 }
 
 static void set_place(lua_State *L, struct strake_err *err)

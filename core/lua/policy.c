@@ -80,6 +80,13 @@ static void set_text(lua_State *L, const char *key, const char *text)
     lua_setfield(L, -2, key);
 }
 
+static void set_place(lua_State *L, const char *file, int line)
+{
+    set_text(L, "file", file);
+    lua_pushinteger(L, line);
+    lua_setfield(L, -2, "line");
+}
+
 /* Append the decision on top to the list at `list`; pops it. */
 static void append(lua_State *L, int list)
 {
@@ -95,9 +102,10 @@ static void push_decision(lua_State *L, const struct strake_policy *policy, cons
     set_text(L, "at", strake_point_name(policy->at));
     set_text(L, "action", action);
     set_text(L, "message", message);
-    set_text(L, "file", file ? file : policy->place.file);
-    lua_pushinteger(L, file ? line : policy->place.line);
-    lua_setfield(L, -2, "line");
+    if (file)
+        set_place(L, file, line);
+    else
+        set_place(L, policy->place.file, policy->place.line);
 }
 
 /* A policy that did not do its work denies. */
@@ -147,6 +155,12 @@ static bool append_said(lua_State *L, struct strake_task *task, const struct str
         lua_getfield(L, -1, "action");
         denied = denied || strcmp(lua_tostring(L, -1), "deny") == 0;
         lua_pop(L, 1);
+        if (lua_getfield(L, -1, "file") == LUA_TNIL) {
+            lua_pop(L, 1);
+            set_place(L, policy->place.file, policy->place.line);
+        } else {
+            lua_pop(L, 1);
+        }
         append(L, 3);
     }
     lua_settop(L, top);
@@ -295,11 +309,8 @@ static void say(lua_State *L, const char *action)
             lua_setfield(L, 3, "fix");
         lua_settop(L, 3);
     }
-    if (strake_lua_place(L, &file, &line)) {
-        set_text(L, "file", file);
-        lua_pushinteger(L, line);
-        lua_setfield(L, 3, "line");
-    }
+    if (strake_lua_place(L, &file, &line))
+        set_place(L, file, line);
     strake_task_push(L, policy);
     lua_getiuservalue(L, -1, 2);
     lua_pushvalue(L, 3);

@@ -1,0 +1,240 @@
+---@meta
+-- What strake.lua may say, for the Lua language server (.luarc.json points here). A unit test compares
+-- the names with those that the engine registers. Lua's own string, table, math, utf8 and coroutine are
+-- known to the server; math.random, load, require, io, os, debug and package do not exist.
+
+---@class strake.Secret a value that nobody can read: give it as it is to the option that wants it
+---@class strake.Declaration what `target "NAME"` gives: a reference to that target
+
+---@class strake.Error what pcall gives when an operation failed
+---@field kind string "build", "registry", "builder", "policy", …
+---@field message string
+---@field hint string|false what to do next
+---@field file string|false
+---@field line integer 0: unknown
+---@field detail string|false a tool's own words
+---@field exit integer the exit code that it would end the command with
+
+---@class strake.Target
+---@field context? string a folder relative to the project, or a URL; "." by default
+---@field dockerfile? string relative to the context; "Dockerfile" by default
+---@field stage? string the stage to build; the last one by default
+---@field platforms? string|string[] "linux/amd64", …; the builder's own by default
+---@field image? string|string[] repositories, without a tag
+---@field tags? string|string[] or what tags.rules gives
+---@field args? table<string, string|number|true> build arguments
+---@field labels? table<string, string|number|true>
+---@field annotations? table<string, string|number|true>
+---@field contexts? table<string, string|strake.Declaration> named contexts
+---@field after? string|strake.Declaration|(string|strake.Declaration)[] targets that are built before
+---@field builder? string|string[] names of builders, in order
+---@field builders? string|string[] the same
+---@field secrets? table<string, strake.Secret> for RUN --mount=type=secret,id=…
+---@field cache? table { type = "registry", ref = … }, or a list of such tables
+---@field no_cache? boolean
+---@field default? boolean built when no target is named
+
+---@class strake.Policy
+---@field at "dockerfile"|"plan"|"source"|"image"|"publish"|"retag"|"delete"|"deploy"
+---@field check fun(subject: table)
+
+---@class strake.FlowArgument
+---@field [1] string
+---@field pattern? string a Lua pattern
+---@field default? string
+---@field summary? string
+
+---@class strake.Flow
+---@field summary? string
+---@field args? (string|strake.FlowArgument)[]
+---@field run fun(arg: table<string, string>): any
+
+---@class strake.Block
+---@field type? string the plugin
+---@field timeout? string "2s", "5m"
+
+---@class strake.Image what build() gives: staged, no tag shows it
+---@field name string
+---@field image string the repository
+---@field digest string
+---@field ref string repository@digest
+
+-- ---- declarations --------------------------------------------------------------------------------
+
+---@param name string
+---@return strake.Declaration|fun(fields: strake.Target): strake.Declaration
+function target(name) end
+
+---@param name string
+---@return fun(fields: strake.Policy): strake.Declaration
+function policy(name) end
+
+---@param name string
+---@return fun(fields: strake.Flow): strake.Declaration
+function flow(name) end
+
+---@param name string
+---@return fun(fields: strake.Block): strake.Declaration
+function builder(name) end
+
+---@param name string the registry's host
+---@return fun(fields: strake.Block): strake.Declaration
+function registry(name) end
+
+---@param name string
+---@return fun(fields: strake.Block): strake.Declaration
+function notifier(name) end
+
+---@param name string
+---@return fun(fields: strake.Block): strake.Declaration
+function scanner(name) end
+
+---@param name string
+---@return fun(fields: strake.Block): strake.Declaration
+function workflow(name) end
+
+---@param name string
+---@return fun(fields: strake.Block): strake.Declaration
+function deployer(name) end
+
+---Run another Lua file of the project, once.
+---@param path string
+---@return any
+function include(path) end
+
+-- ---- in policies ---------------------------------------------------------------------------------
+
+---Deny, and end the policy.
+---@param text string
+---@param options? { fix: string }
+function deny(text, options) end
+
+---@param text string
+---@param options? { fix: string }
+function warn(text, options) end
+
+-- ---- in flows ------------------------------------------------------------------------------------
+
+---Build targets and stage them by digest. Waits.
+---@param names string|string[]
+---@param options? { tags?: string[], args?: table, labels?: table, platforms?: string[], stage?: string, builder?: string, no_cache?: boolean }
+---@return strake.Image ...
+function build(names, options) end
+
+---Move the tags of all these images as one unit. Waits.
+---@param ... strake.Image
+function publish(...) end
+
+---@param message string|{ title?: string, message: string, to?: string, priority?: integer, tags?: string[], click?: string }
+function notify(message) end
+
+---Run several functions at once; fails with all their errors. Waits.
+---@param functions (fun(): any)[]
+---@return any ... the first result of each
+function all(functions) end
+
+---Run a program, never a shell. Waits.
+---@param command { [integer]: string|number, env?: table<string, string|strake.Secret>, stdin?: string|strake.Secret, cwd?: string, check?: boolean, timeout?: string }
+---@return { exit: integer, stdout: string, stderr: string }
+function exec(command) end
+
+http = {}
+
+---@class strake.Answer
+---@field status integer
+---@field body string
+---@field headers table<string, string> names in lower case
+
+---@param url string
+---@param options? { headers?: table, timeout?: string, plain_http?: boolean }
+---@return strake.Answer
+function http.get(url, options) end
+
+---@param url string
+---@param options? { body?: string, json?: any, headers?: table, timeout?: string, plain_http?: boolean }
+---@return strake.Answer
+function http.post(url, options) end
+
+---@param options { url: string, method?: string, body?: string, json?: any, headers?: table, timeout?: string, plain_http?: boolean }
+---@return strake.Answer
+function http.request(options) end
+
+-- ---- everywhere ----------------------------------------------------------------------------------
+
+---An environment variable, or false. Cannot be listed.
+---@type table<string, string|false>
+env = {}
+
+---@class strake.Git facts about the commit; false where there is none
+---@field branch string|false
+---@field tag string|false the highest version among the tags of the commit
+---@field sha string|false
+---@field short_sha string|false 7 characters
+---@field dirty boolean are there changes that are not committed?
+---@field commit_time string|false RFC 3339, UTC
+---@field remote string|false the URL of origin
+git = {}
+
+tags = {}
+
+---@param rules (string|{ [1]: string, when?: any })[]
+---@return string[]
+function tags.rules(rules) end
+
+secret = {}
+
+---@param name string an environment variable
+---@return strake.Secret
+function secret.env(name) end
+
+---@param path string a file, from the folder of strake.lua
+---@return strake.Secret
+function secret.file(path) end
+
+fs = {}
+
+---@param path string within the project
+---@return string
+function fs.read(path) end
+
+---@param path string
+---@return boolean
+function fs.exists(path) end
+
+---Flows only.
+---@param path string
+---@param text string
+function fs.write(path, text) end
+
+json = {}
+
+---@param value any
+---@param options? { pretty: boolean }
+---@return string
+function json.encode(value, options) end
+
+---@param text string
+---@return any null is false
+function json.decode(text) end
+
+log = {}
+
+---@param text any
+function log.info(text) end
+
+---@param text any
+function log.warn(text) end
+
+---@param text any
+function log.error(text) end
+
+image = {}
+
+---What a registry has. Waits.
+---@param ref string
+---@return table
+function image.inspect(ref) end
+
+---@param ref string
+---@return string
+function image.digest(ref) end
