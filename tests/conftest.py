@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.certificates import make_certificates
 from harness.images import push_busybox
 from harness.liar import Liar
 from harness.process import Server
@@ -17,13 +18,17 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 
+def pytest_runtest_logstart():
+    for server in Server.running:
+        server.mark()
+
+
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """A failure shows the last words of every server that runs."""
+def pytest_runtest_makereport():
+    """A failure shows what the servers said during the test."""
     report = (yield).get_result()
     if report.failed:
-        for server in Server.running:
-            report.sections.append((f"log of {server.name}", server.tail()))
+        report.sections += [(f"log of {server.name}", server.tail()) for server in Server.running if server.tail()]
 
 
 def _served(server):
@@ -74,13 +79,26 @@ def buildkit(servers, registry, registry3, private_registry, liar, liar3):
 
 
 @pytest.fixture(scope="session")
+def certificates(servers) -> Path:
+    """ca.pem, server.pem, server.key, client.pem, client.key."""
+    return make_certificates(servers / "certificates")
+
+
+@pytest.fixture(scope="session")
+def tls_buildkit(servers, certificates):
+    """BuildKit that talks to clients with a certificate only."""
+    yield from _served(BuildKit(servers / "tls-buildkit", [], tls={
+        "cert": certificates / "server.pem", "key": certificates / "server.key", "ca": certificates / "ca.pem"}))
+
+
+@pytest.fixture(scope="session")
 def ntfy(servers):
     yield from _served(Ntfy(servers / "ntfy"))
 
 
 @pytest.fixture(scope="session")
 def closed_ntfy(servers):
-    """ntfy that denies everything but to user `dev` with password `topsecret`."""
+    """ntfy that denies everything but to user `dev` with password `topsecret`, or with a token of theirs."""
     yield from _served(Ntfy(servers / "closed-ntfy", users={"dev": "topsecret"}))
 
 

@@ -30,15 +30,22 @@ class Server:
     def __init__(self, name: str, argv: list, log: Path, env: dict | None = None, cwd: Path | None = None):
         self.name = name
         self.log = log
+        self.seen = 0
         self.output = open(log, "wb")
         self.child = subprocess.Popen(
             [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})}, cwd=cwd, start_new_session=True)
         Server.running.append(self)
 
+    def mark(self) -> None:
+        """What is in its log by now is of no interest any more."""
+        self.seen = self.log.stat().st_size
+
     def tail(self) -> str:
-        """The last lines of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+        """The last lines of its log since mark()."""
+        with open(self.log, errors="replace") as log:
+            log.seek(self.seen)
+            return "\n".join(log.read().splitlines()[-20:])
 
     def wait_until(self, ready, seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds

@@ -1,6 +1,7 @@
 """The real servers: BuildKit, two registries, ntfy."""
 
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -36,7 +37,7 @@ class Registry:
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": str(self.data)}, "delete": {"enabled": delete}},
-            "http": {"addr": self.host},
+            "http": {"addr": self.host, "secret": "tests"},
         }
         if tls:
             config["http"]["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}
@@ -46,7 +47,8 @@ class Registry:
             config["auth"] = {"htpasswd": {"realm": "tests", "path": str(passwords)}}
         path = folder / "config.json"  # JSON is YAML
         path.write_text(json.dumps(config))
-        program = tool("docker-registry", "docker-registry/usr/bin/docker-registry") if version == 2 else tool("registry", "distribution/registry")
+        program = (tool("docker-registry", "docker-registry/usr/bin/docker-registry") if version == 2
+                   else tool("registry", "distribution/registry"))
         self.server = Server(f"registry v{version}", [program, "serve", path], folder / "log",
                              {"OTEL_TRACES_EXPORTER": "none"})
         self.server.wait_until(lambda: accepts(self.port))
@@ -133,7 +135,7 @@ class Ntfy:
             self.admin("user", "add", "--role=admin", name, env={"NTFY_PASSWORD": password})
 
     def admin(self, *words: str, env: dict | None = None) -> str:
-        import os
+        """What `ntfy WORD …` says about this server's users."""
         done = subprocess.run([str(self.program), words[0], "--config", str(self.config), *words[1:]], check=True,
                               capture_output=True, text=True, env={**os.environ, **(env or {})})
         return done.stdout + done.stderr

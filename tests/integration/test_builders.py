@@ -369,34 +369,6 @@ def test_a_builder_that_is_not_there_is_told(strake, project):
     assert "No such file" in unreachable(strake, project, "unix:///nonexistent/socket")["message"]
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """An authority, and a server's and a client's certificate of it."""
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words) -> None:
-        subprocess.run(["openssl", *map(str, words)], cwd=folder, check=True, capture_output=True)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=tests", "-days", 2,
-            "-addext", "basicConstraints=critical,CA:TRUE")
-    for name, extensions in (("server", "subjectAltName=IP:127.0.0.1,DNS:builder.test\nextendedKeyUsage=serverAuth\n"),
-                             ("client", "extendedKeyUsage=clientAuth\n")):
-        (folder / f"{name}.ext").write_text(extensions)
-        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", 2,
-                "-out", f"{name}.pem", "-extfile", f"{name}.ext")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tls_buildkit(tmp_path_factory, certificates):
-    server = BuildKit(tmp_path_factory.mktemp("tls"), [], tls={
-        "cert": certificates / "server.pem", "key": certificates / "server.key", "ca": certificates / "ca.pem"})
-    yield server
-    server.stop()
-
-
 def test_a_builder_with_certificates_builds(strake, project, tls_buildkit, certificates):
     folder = project({
         "Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
@@ -508,6 +480,27 @@ def test_a_cancelled_build_ends_at_once_and_leaves_nothing(kind, request, strake
     while sleeps(seconds) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not sleeps(seconds)
+
+
+def test_a_build_ends_with_the_program_that_was_killed(strake, project, buildkit, base, tmp_path):
+    mark = f"mark-{tmp_path.name}-{free_port()}"
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo it-runs; while sleep 1; do echo {mark}; done\n",
+                      "strake.lua": strake_lua("127.0.0.1:1/x", buildctl(buildkit))})
+    child = strake.popen("build", "--json", "--events", tmp_path / "events", cwd=folder)
+
+    def runs() -> bool:
+        return mark in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+    try:
+        wait_for(tmp_path / "events", "it-runs\\n")
+        assert runs()
+    finally:
+        child.kill()
+        child.wait()
+    deadline = time.monotonic() + 20
+    while runs() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not runs()
 
 
 def test_doctor_asks_each_builder(strake, project, buildkit, buildah):
