@@ -208,8 +208,7 @@ int buildctl_argv_build(const struct buildctl *self, const struct strake_build_r
 {
     buildctl_argv_begin(self, argv);
     plug_list_add(argv, "build");
-    add_option(argv, "--trace", "/dev/fd/3");
-    plug_list_add(argv, "--progress=quiet");
+    plug_list_add(argv, "--progress=rawjson");
     add_option(argv, "--frontend", "dockerfile.v0");
     add_context(request, argv);
     if (request->stage[0] != '\0') {

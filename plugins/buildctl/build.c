@@ -25,7 +25,7 @@ struct build {
     struct plug_list env;
     struct buildctl_events events;
     struct plug_lines lines;
-    struct plug_tail words; /* what it writes to stderr */
+    struct plug_tail words; /* what else it writes to stderr */
 };
 
 /* ---- what it tells --------------------------------------------------------------------------- */
@@ -61,13 +61,19 @@ static const struct buildctl_events_sink sink = {
     .warning = on_warning,
 };
 
+/* Events and words come on one stream. `--trace` would keep them apart, but a client whose trace
+ * nobody reads any more hangs for ever, and the build with it; one that cannot write to its stderr
+ * ends. So when we are killed, nothing is left behind. */
 static int on_line(void *ctx, char *line, size_t len)
 {
     struct build *build = ctx;
-    return buildctl_events_line(&build->events, line, len);
+    if (line[0] == '{')
+        return buildctl_events_line(&build->events, line, len);
+    line[len] = '\n'; /* over its NUL */
+    return plug_tail_keep(&build->words, line, len + 1);
 }
 
-static int on_events(void *ctx, const char *data, size_t len)
+static int on_output(void *ctx, const char *data, size_t len)
 {
     struct build *build = ctx;
     return plug_lines_feed(&build->lines, data, len);
@@ -222,11 +228,8 @@ static int prepare(struct build *build)
 
 static int run(struct build *build)
 {
-    const struct strake_process_fd words = { .fd = 2,
-                                             .data = plug_tail_keep,
-                                             .ctx = &build->words };
-    const struct strake_process_fd events = { .fd = 3, .data = on_events, .ctx = build };
-    const struct strake_process_fd *const fds[] = { &words, &events, NULL };
+    const struct strake_process_fd output = { .fd = 2, .data = on_output, .ctx = build };
+    const struct strake_process_fd *const fds[] = { &output, NULL };
     const struct strake_process process = {
         .size = sizeof(process),
         .argv = plug_list_view(&build->argv),

@@ -1,6 +1,6 @@
-/* What `buildctl build --trace` writes: one JSON object a line with vertexes, statuses, logs and
- * warnings (BuildKit's SolveStatus). Everything here is input: bounded, and left out when it is not
- * what it should be, for only buildctl's exit code decides how a build went. */
+/* What `buildctl build --progress=rawjson` writes: one JSON object a line with vertexes, statuses,
+ * logs and warnings (BuildKit's SolveStatus). Everything here is input: bounded, and left out when
+ * it is not what it should be, for only buildctl's exit code decides how a build went. */
 #ifndef BUILDCTL_EVENTS_H
 #define BUILDCTL_EVENTS_H
 

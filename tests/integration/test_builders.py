@@ -453,7 +453,7 @@ def test_a_builder_lost_in_mid_build_is_told(strake, project, registry, base, tm
 
 
 def sleeps(seconds: int) -> bool:
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     return any(line.endswith(f"sleep {seconds}") for line in found.splitlines())
 
 
@@ -489,7 +489,7 @@ def test_a_build_ends_with_the_program_that_was_killed(strake, project, buildkit
     child = strake.popen("build", "--json", "--events", tmp_path / "events", cwd=folder)
 
     def runs() -> bool:
-        return mark in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return mark in subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
     try:
         wait_for(tmp_path / "events", "it-runs\\n")

@@ -29,7 +29,7 @@ static const char *words_of(const struct buildctl *self, const struct strake_bui
 }
 
 #define BEGIN                                                                                      \
-    "buildctl|--addr|tcp://lab:1234|build|--trace|/dev/fd/3|--progress=quiet|--frontend|"          \
+    "buildctl|--addr|tcp://lab:1234|build|--progress=rawjson|--frontend|"                          \
     "dockerfile.v0|"
 #define FOLDER "--local|context=/src|--local|dockerfile=/src|--opt|filename=Dockerfile|"
 #define END "--metadata-file|meta.json"
