@@ -84,6 +84,9 @@ static bool in_class(unsigned char c, unsigned char class)
     case 'x':
         result = isxdigit(c);
         break;
+    case 'z': /* of older Lua, still understood by 5.4 */
+        result = c == 0;
+        break;
     default:
         return class == c;
     }
