@@ -268,7 +268,7 @@ function way.retag(args)
     local tags, failure = {}
     result.digest = shown.digest
     gate("retag", { { name = "", image = repository, tags = args.refs, ref = args.source } })
-    for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = shown.digest } end
+    for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = result.digest } end
     result.moves, failure = core.publish(tags, false, { force = args.force, kind = "tag" })
     if failure then core.raise(failure) end
   end)

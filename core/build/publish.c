@@ -81,6 +81,8 @@ struct unit {
     const char **status;
     bool *undone;
     size_t count;
+    bool read_now; /* the old digests were read in this call, not while something was built */
+    struct strake_manifest_kept kept;
     size_t first; /* moves before this one were at their digest already, and are not in the journal */
     int64_t id;
     bool begun;
@@ -102,6 +104,7 @@ static void unit_dispose(struct unit *unit)
     strake_free(unit->moves);
     strake_free(unit->status);
     strake_free(unit->undone);
+    strake_manifest_kept_dispose(&unit->kept);
 }
 
 static int unit_add(struct unit *unit, const struct strake_publish_tag *tag,
@@ -214,11 +217,22 @@ static int mark(struct unit *unit, size_t at, bool done, struct strake_err *err)
     return strake_journal_mark(unit->record, unit->id, at - unit->first, done, err);
 }
 
+/* Where the tag is now. The first of a unit that has just read its old digests needs no second look. */
+static int look_again(struct unit *unit, size_t at, char *now, struct strake_err *err)
+{
+    const struct strake_move *move = &unit->moves[at];
+
+    if (!unit->read_now || at != unit->first)
+        return strake_tag_resolve(unit->stores, move->ref, unit->job, now, NULL, err);
+    memcpy(now, move->from, strlen(move->from) + 1);
+    return 0;
+}
+
 static int do_move(struct unit *unit, size_t at, struct strake_err *err)
 {
     struct strake_move *move = &unit->moves[at];
     char now[STRAKE_DIGEST_TEXT];
-    int rc = strake_tag_resolve(unit->stores, move->ref, unit->job, now, NULL, err);
+    int rc = look_again(unit, at, now, err);
 
     if (rc < 0)
         return rc;
@@ -234,7 +248,7 @@ static int do_move(struct unit *unit, size_t at, struct strake_err *err)
         }
         /* The PUT may have arrived even when its answer did not: from here on it counts as done. */
         move->done = true;
-        rc = strake_tag_put(unit->stores, move->ref, move->to, unit->job, err);
+        rc = strake_tag_put(unit->stores, move->ref, move->to, &unit->kept, unit->job, err);
         if (rc < 0)
             return rc;
         post_tag(unit, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
@@ -251,7 +265,7 @@ int strake_move_undo(struct strake_stores *stores, const struct strake_move *mov
 
     if (rc < 0 || strcmp(now, move->to) != 0)
         return rc; /* not ours any more, or never moved */
-    return move->from[0] ? strake_tag_put(stores, move->ref, move->from, job, err)
+    return move->from[0] ? strake_tag_put(stores, move->ref, move->from, NULL, job, err)
                          : strake_tag_delete(stores, move->ref, job, err);
 }
 
@@ -356,7 +370,8 @@ int strake_publish(struct strake_stores *stores, struct strake_record *record,
                    const struct strake_publish_options *options, struct strake_job *job,
                    json_t **moves, struct strake_err *err)
 {
-    struct unit unit = { .stores = stores, .record = record, .job = job, .options = options };
+    struct unit unit = { .stores = stores, .record = record, .job = job, .options = options,
+                         .read_now = before == NULL };
     int rc = strake_job_check(job, err);
 
     if (rc == 0)

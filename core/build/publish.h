@@ -47,9 +47,21 @@ int strake_publish_settle(struct strake_stores *stores, struct strake_record *re
 /** Digest and media type of a tag now: "" when it does not exist. */
 int strake_tag_resolve(struct strake_stores *stores, const char *ref, struct strake_job *job,
                        char *digest, char **media_type, struct strake_err *err);
-/** Put the manifest `digest` of the ref's repository under the ref's tag and read it back. */
+/** The manifest that was fetched last: several tags of one image need its bytes once. Zero-initialised
+ *  is empty. */
+struct strake_manifest_kept {
+    struct strake_instance *instance; /**< borrowed: only compared */
+    char *repository;
+    char *media_type;
+    char digest[STRAKE_DIGEST_TEXT];
+    struct strake_buf bytes;
+};
+void strake_manifest_kept_dispose(struct strake_manifest_kept *kept);
+/** Put the manifest `digest` of the ref's repository under the ref's tag and read it back. `kept` (may
+ *  be NULL) is asked for its bytes first, and keeps them. */
 int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
-                   struct strake_job *job, struct strake_err *err);
+                   struct strake_manifest_kept *kept, struct strake_job *job,
+                   struct strake_err *err);
 /** Take a tag away without touching other tags of its digest: DELETE of the tag, else a unique dummy
  *  manifest that is put under it and deleted by digest; when that is refused, the old manifest is put
  *  back. A tag that does not exist is no error. */

@@ -88,29 +88,68 @@ static bool arrived_all_the_same(const struct tag_place *tag, const char *digest
     return rc == 0 && strcmp(found.digest, digest) == 0;
 }
 
-int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
-                   struct strake_job *job, struct strake_err *err)
+void strake_manifest_kept_dispose(struct strake_manifest_kept *kept)
+{
+    strake_free(kept->repository);
+    strake_free(kept->media_type);
+    strake_buf_dispose(&kept->bytes);
+    *kept = (struct strake_manifest_kept){ 0 };
+}
+
+static int fetch_manifest(const struct tag_place *tag, const char *digest,
+                          struct strake_manifest_kept *kept, struct strake_job *job,
+                          struct strake_err *err)
 {
     struct strake_descriptor found = { .size = sizeof(found) };
-    struct strake_buf bytes = STRAKE_BUF(STRAKE_MANIFEST_MAX);
-    struct tag_place tag;
-    int rc = tag_open(stores, ref, &tag, err);
+    int rc;
+
+    if (kept->instance == tag->place.instance && kept->repository &&
+        strcmp(kept->repository, tag->place.repository) == 0 && strcmp(kept->digest, digest) == 0)
+        return 0;
+    strake_manifest_kept_dispose(kept);
+    rc = strake_registry_manifest_get(tag->place.instance, job, tag->place.repository, digest,
+                                      &kept->bytes, &found, err);
+    if (rc < 0)
+        return rc;
+    kept->instance = tag->place.instance;
+    kept->repository = strake_strdup(tag->place.repository);
+    kept->media_type = strake_strdup(found.media_type);
+    memcpy(kept->digest, found.digest, STRAKE_DIGEST_TEXT - 1);
+    return kept->repository && kept->media_type ? 0 : strake_fail_nomem(err);
+}
+
+static int put_and_check(const struct tag_place *tag, const char *ref,
+                         const struct strake_manifest_kept *kept, struct strake_job *job,
+                         struct strake_err *err)
+{
+    int rc = strake_registry_manifest_put(tag->place.instance, job, tag->place.repository,
+                                          tag->ref.tag, kept->media_type,
+                                          strake_buf_text(&kept->bytes), kept->bytes.len, err);
 
     if (rc == 0)
-        rc = strake_registry_manifest_get(tag.place.instance, job, tag.place.repository, digest,
-                                          &bytes, &found, err);
-    if (rc < 0)
-        goto out;
-    rc = strake_registry_manifest_put(tag.place.instance, job, tag.place.repository, tag.ref.tag,
-                                      found.media_type, strake_buf_text(&bytes), bytes.len, err);
-    if (rc == 0) {
-        rc = read_back(&tag, ref, digest, job, err);
-    } else if (rc != STRAKE_ECANCELLED && arrived_all_the_same(&tag, digest, job)) {
+        return read_back(tag, ref, kept->digest, job, err);
+    if (rc != STRAKE_ECANCELLED && arrived_all_the_same(tag, kept->digest, job)) {
         strake_err_dispose(err);
         rc = 0;
     }
-out:
-    strake_buf_dispose(&bytes);
+    return rc;
+}
+
+int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
+                   struct strake_manifest_kept *kept, struct strake_job *job,
+                   struct strake_err *err)
+{
+    struct strake_manifest_kept own = { 0 };
+    struct tag_place tag;
+    int rc = tag_open(stores, ref, &tag, err);
+
+    if (!kept)
+        kept = &own;
+    if (rc == 0)
+        rc = fetch_manifest(&tag, digest, kept, job, err);
+    if (rc == 0)
+        rc = put_and_check(&tag, ref, kept, job, err);
+    strake_manifest_kept_dispose(&own);
     tag_close(&tag);
     return rc;
 }
@@ -160,7 +199,7 @@ static int untag_by_dummy(const struct tag_place *tag, const char *ref, const ch
                                          err);
     if (rc == 0)
         goto out;
-    if (strake_tag_put(stores, ref, current, job, &undo) < 0)
+    if (strake_tag_put(stores, ref, current, NULL, job, &undo) < 0)
         strake_err_detail(err, strake_err_message(&undo), strlen(strake_err_message(&undo)));
     strake_err_dispose(&undo);
 out:
@@ -185,6 +224,8 @@ int strake_tag_delete(struct strake_stores *stores, const char *ref, struct stra
         strake_err_dispose(err);
         rc = untag_by_dummy(&tag, ref, current, stores, job, err);
     }
+    if (rc == STRAKE_EUNSUPPORTED) /* of a registry, not of a builder */
+        rc = strake_err_recode(err, STRAKE_EREGISTRY);
     if (rc < 0)
         strake_err_prefix(err, "the tag %s cannot be taken away: ", ref);
     tag_close(&tag);

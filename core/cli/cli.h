@@ -2,6 +2,8 @@
 #ifndef STRAKE_CLI_CLI_H
 #define STRAKE_CLI_CLI_H
 
+#include <pthread.h>
+
 #include "cli/options.h"
 #include "lua/engine.h"
 #include "project/session.h"
@@ -15,6 +17,7 @@ struct cli_command {
     const char *usage;   /**< "[OPTIONS] [TARGET…]" */
     const char *help;    /**< what it does and an example; may be NULL */
     const struct cli_option *options;
+    bool http; /**< it will talk to registries: libcurl is loaded while the rest is opened */
     /** @return 0 or the code of the failure, described in cli->err. */
     int (*run)(struct cli *cli);
 };
@@ -41,6 +44,8 @@ struct cli {
     struct strake_err err;
     int exit; /**< 0: that of the failure's kind */
     bool told; /**< the command has printed its document, error included */
+    pthread_t warming;
+    bool warming_runs;
     uv_async_t wake;
     uv_async_t signalled;
     bool handles_open;

@@ -296,5 +296,6 @@ const struct cli_command cli_doctor = {
     .usage = "[OPTIONS]",
     .help = "Exits 9 when a builder failed, else 8 for a registry, else 7.",
     .options = options,
+    .http = true,
     .run = run,
 };

@@ -317,5 +317,6 @@ const struct cli_command cli_image = {
     .usage = "show REF | list REPOSITORY | tag SOURCE REF… | copy SOURCE DESTINATION",
     .help = "A REF is a registry reference, or oci:DIR[:TAG|@DIGEST] for an OCI layout.",
     .options = options,
+    .http = true,
     .run = run,
 };

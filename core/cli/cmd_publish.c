@@ -157,5 +157,6 @@ const struct cli_command cli_publish = {
     .help = "  strake build --stage app && strake publish app\n"
             "  strake publish --settle",
     .options = options,
+    .http = true,
     .run = run,
 };

@@ -335,11 +335,25 @@ static void report_waiting(struct cli *cli)
                                     "settles it");
 }
 
+/* Loading libcurl costs milliseconds: they pass while the Lua files are read. What fails here fails
+ * again, and is told, with the first request. */
+static void *warm_http(void *ctx)
+{
+    struct strake_err ignored = { 0 };
+
+    (void)ctx;
+    strake_http_warm(&ignored);
+    strake_err_dispose(&ignored);
+    return NULL;
+}
+
 int cli_open(struct cli *cli, unsigned needs)
 {
     struct strake_session *session = &cli->session;
     int rc;
 
+    if (cli->command->http)
+        cli->warming_runs = pthread_create(&cli->warming, NULL, warm_http, NULL) == 0;
     session->bus = strake_bus_new(wake_loop, cli);
     session->job = session->bus ? strake_job_new(NULL, session->bus, NULL) : NULL;
     if (!session->job)
@@ -497,6 +511,8 @@ void cli_close(struct cli *cli, int rc)
 {
     struct strake_session *session = &cli->session;
 
+    if (cli->warming_runs)
+        pthread_join(cli->warming, NULL);
     end_run(cli, rc);
     cli_view_close(cli);
     if (cli->handles_open) {

@@ -362,6 +362,39 @@ static int way_inspect(lua_State *L)
     return await(L, call, inspect_run, push_out);
 }
 
+/* ---- resolve(ref) -> digest ---- */
+
+static int resolve_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct way_call *call = ctx;
+    struct strake_descriptor found = { .size = sizeof(found) };
+    struct strake_reference ref = { 0 };
+    struct strake_place_in_store place = { 0 };
+    int rc = strake_stores_open(call->session->stores, call->text, &ref, &place, err);
+
+    if (rc == 0)
+        rc = strake_registry_resolve(place.instance, job, place.repository,
+                                     strake_reference_object(&ref), &found, err);
+    if (rc == 0 && !(call->out = json_string(found.digest)))
+        rc = strake_fail_nomem(err);
+    strake_place_in_store_dispose(&place);
+    strake_reference_dispose(&ref);
+    return rc;
+}
+
+static int way_resolve(lua_State *L)
+{
+    const char *ref = luaL_checkstring(L, 1);
+    struct way_call *call = call_new(L);
+
+    call->text = strake_strdup(ref);
+    if (!call->text) {
+        call_drop(call);
+        return luaL_error(L, "out of memory");
+    }
+    return await(L, call, resolve_run, push_out);
+}
+
 /* ---- publish({ { ref, source, digest } … }, before, { force, kind }) -> moves, failure ---- */
 
 static int publish_run(void *ctx, struct strake_job *job, struct strake_err *err)
@@ -530,6 +563,7 @@ void strake_way_open_run(lua_State *L)
         { "plan_load", way_plan_load },
         { "build", way_build },
         { "inspect", way_inspect },
+        { "resolve", way_resolve },
         { "publish", way_publish },
         { "settle", way_settle },
         { "notify", way_notify },

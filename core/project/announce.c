@@ -301,7 +301,7 @@ static int send_one(struct strake_session *session, const struct strake_outgoing
     struct strake_buf receipt = STRAKE_BUF(65536);
     struct strake_err failure = { 0 };
     int rc = deliver(out, job, &receipt, &failure);
-    int64_t later = strake_time_now_us() + RETRY_US * (out->tries < 20 ? out->tries : 20);
+    int64_t later = strake_time_now_us() + RETRY_US * (out->tries < 20 ? out->tries + 1 : 20);
 
     if (rc < 0 && rc != STRAKE_ECANCELLED)
         strake_log(STRAKE_LOG_WARN, "the message to %s was not sent: %s%s", out->notifier,

@@ -78,6 +78,7 @@ static int connect_db(struct strake_record *record, struct strake_err *err)
     /* Taking the log over into the database costs syncs that every short command would wait for: it
      * happens when the log has grown (SQLite's own threshold), not each time that somebody leaves. */
     record->sql->db_config(record->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    record->synced = true;
     rc = strake_schema_migrate(record, err);
     if (rc == 0 && record->writable)
         rc = strake_sql(record, "PRAGMA journal_mode=WAL", STRAKE_NONE, NULL, NULL, err);

@@ -77,11 +77,24 @@ int strake_sql(struct strake_record *record, const char *sql, const struct strak
     return rc < 0 && !err->code ? strake_fail_nomem(err) : rc;
 }
 
-/* FULL syncs the log at each commit, NORMAL only at checkpoints (SQLite, PRAGMA synchronous). */
+/* FULL syncs the log at each commit, NORMAL only at checkpoints (SQLite, PRAGMA synchronous). The
+ * connection stays at NORMAL between transactions that asked for more. */
+static int set_synced(struct strake_record *record, bool synced, struct strake_err *err)
+{
+    int rc;
+
+    if (record->synced == synced)
+        return 0;
+    rc = strake_sql(record, synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                    STRAKE_NONE, NULL, NULL, err);
+    if (rc == 0)
+        record->synced = synced;
+    return rc;
+}
+
 int strake_sql_begin(struct strake_record *record, bool synced, struct strake_err *err)
 {
-    const char *level = synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL";
-    int rc = strake_sql(record, level, STRAKE_NONE, NULL, NULL, err);
+    int rc = set_synced(record, synced, err);
 
     return rc < 0 ? rc : strake_sql(record, "BEGIN IMMEDIATE", STRAKE_NONE, NULL, NULL, err);
 }
@@ -90,9 +103,11 @@ int strake_sql_commit(struct strake_record *record, struct strake_err *err)
 {
     int rc = strake_sql(record, "COMMIT", STRAKE_NONE, NULL, NULL, err);
 
-    if (rc < 0)
+    if (rc < 0) {
         strake_sql_rollback(record);
-    return rc;
+        return rc;
+    }
+    return set_synced(record, false, err);
 }
 
 void strake_sql_rollback(struct strake_record *record)

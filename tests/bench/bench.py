@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,24 +21,28 @@ from harness.program import ROOT, make_project  # noqa: E402
 from harness.servers import BuildKit, Registry  # noqa: E402
 
 STRAKE = ROOT / "build/release/bin/strake"
+MEASURE = ROOT / "build/release/tests/measure"
 
 
 def run(argv: list, cwd: Path, env: dict) -> tuple:
-    """Milliseconds and MiB of one run. posix_spawn: a forked child would show this program's own peak."""
-    words = [str(word) for word in argv]
+    """Milliseconds and MiB of one run."""
+    words = [str(MEASURE), *map(str, argv)]
+    reader, writer = os.pipe()
     null = os.open(os.devnull, os.O_RDWR)
     before = os.getcwd()
     os.chdir(cwd)
-    start = time.perf_counter()
-    pid = os.posix_spawnp(words[0], words, env, file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)])
-    _, status, usage = os.wait4(pid, 0)
-    elapsed = (time.perf_counter() - start) * 1000
+    pid = os.posix_spawn(words[0], words, env, file_actions=[
+        *((os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)), (os.POSIX_SPAWN_DUP2, writer, 3)])
+    os.waitpid(pid, 0)
     os.chdir(before)
     os.close(null)
-    if status != 0:
-        words_of_failure = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True)
-        raise SystemExit(f"{' '.join(words)} failed:\n{words_of_failure.stderr}")
-    return elapsed, usage.ru_maxrss / 1024
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        elapsed, peak, code = answer.read().split()
+    if code != "0":
+        failure = subprocess.run(words[1:], cwd=cwd, env=env, capture_output=True, text=True)
+        raise SystemExit(f"{' '.join(words[1:])} failed:\n{failure.stderr}")
+    return float(elapsed), float(peak)
 
 
 class Row:
