@@ -68,6 +68,7 @@ static int parse_log(json_t *git, char *text)
     *seconds++ = '\0';
     *refs++ = '\0';
     strake_time_format(strtoll(seconds, NULL, 10) * 1000000, time);
+    snprintf(time + 19, sizeof(time) - 19, "Z"); /* commits have whole seconds */
     snprintf(short_sha, sizeof(short_sha), "%.7s", text);
     rc = strake_json_set_str(git, "sha", text);
     if (rc == 0)

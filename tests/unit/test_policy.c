@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "lua_fixture.h"
+#include "torture.h"
 
 static int setup(void **state)
 {
@@ -164,6 +165,48 @@ static void a_policy_may_wait_for_a_registry(void **state)
     json_decref(args);
 }
 
+/* ---- memory ---- */
+
+static int load_and_ask(void *ctx)
+{
+    struct fixture *fixture = ctx;
+    json_t *result = NULL;
+    json_t *args = json_pack("{s:s, s:{s:[s]}}", "point", "plan", "subject", "tags", "a");
+    int rc = args ? 0 : STRAKE_ENOMEM;
+    char text[200];
+
+    fixture_stop(fixture);
+    if (rc == 0)
+        rc = fixture_start(fixture);
+    if (rc == 0)
+        rc = strake_engine_load(fixture->engine, &fixture->project, &fixture->err);
+    if (rc == 0)
+        rc = strake_engine_call(fixture->engine, "probe", "ask", args, &result, &fixture->err);
+    if (rc == 0) {
+        /* a policy that got no memory denies: never an allow */
+        decisions_text(result, text, sizeof(text));
+        if (strcmp(text, "warn careful; change tags; deny no") != 0)
+            assert_non_null(strstr(text, "deny!"));
+    }
+    json_decref(result);
+    json_decref(args);
+    fixture_stop(fixture);
+    return rc;
+}
+
+static void asking_survives_each_failing_allocation(void **state)
+{
+    struct fixture *fixture = *state;
+    json_decref(fixture_ask(fixture,
+        "policy 'p' { at = 'plan', check = function(s) warn 'careful' s.tags[2] = 'b' end }",
+        "plan", "{\"tags\":[\"a\"]}"));
+    fixture_write(fixture, "user/config.lua",
+        "policy 'p' { at = 'plan', check = function(s) warn 'careful' s.tags[2] = 'b' end }");
+    fixture_write(fixture, "strake.lua",
+        "policy 'p' { at = 'plan', check = function(s) deny 'no' end }");
+    torture(load_and_ask, fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +214,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_deny_has_its_fix_and_its_own_place, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_go_from_policy_to_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(a_policy_may_wait_for_a_registry, setup, teardown),
+        cmocka_unit_test_setup_teardown(asking_survives_each_failing_allocation, setup, teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    setenv("STRAKE_LUA_GCSTRESS", "1", 1); /* again, with garbage collected all the time */
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }
