@@ -72,6 +72,14 @@ int cli_await(struct cli *cli, int (*run)(void *ctx, struct strake_job *job, str
 /** Call a function of scripts/way.lua. Steals args. *result (may be NULL) is a new reference. */
 int cli_way(struct cli *cli, const char *function, json_t *args, json_t **result);
 
+/* ---- signals.c ---- */
+
+/** Catch signals for this command, from its loop's being ready on. */
+void cli_signals_open(struct cli *cli);
+void cli_signals_close(void);
+/** What the loop does once one came. */
+void cli_on_signal(uv_async_t *handle);
+
 /* ---- output.c ---- */
 
 /** Print a document on stdout, for --json. Steals it; NULL is out of memory. */

@@ -1,80 +1,21 @@
-/* Opening what a command works with, the signals that end it, and closing it all in order. */
+/* Opening what a command works with, and closing it all in order. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "build/inspect.h"
 #include "cli/cli.h"
-#include "lua/lua_api.h"
 #include "plugin/loader.h"
 #include "record/journal.h"
 #include "util/fs.h"
 #include "util/http.h"
 #include "util/json.h"
 #include "util/log.h"
-#include "util/process.h"
 #include "util/time.h"
 
 #define FLUSH_MS 10000
-
-/* ---- signals ---- */
-
-static struct cli *signalled_cli; /* one program, one command */
-static atomic_int signal_count;
-static volatile sig_atomic_t last_signal;
-
-/* Once cancels and tidies up, twice stops at once: nothing here may take a lock. */
-static void on_signal(int number)
-{
-    int saved = errno;
-
-    last_signal = number;
-    if (atomic_fetch_add(&signal_count, 1) > 0 && number != SIGHUP) {
-        strake_process_kill_all(SIGKILL);
-        _exit(130);
-    }
-    if (signalled_cli->engine)
-        strake_engine_interrupt(signalled_cli->engine);
-    uv_async_send(&signalled_cli->signalled);
-    errno = saved;
-}
-
-static void on_signalled(uv_async_t *handle)
-{
-    struct cli *cli = handle->data;
-
-    strake_log(STRAKE_LOG_WARN, "%s: stopping; once more stops at once",
-               last_signal == SIGHUP ? "the terminal is gone" : "cancelled");
-    strake_job_cancel(cli->session.job);
-}
-
-static void catch_signals(struct cli *cli)
-{
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-
-    signalled_cli = cli;
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        struct sigaction before;
-        sigaction(numbers[i], NULL, &before);
-        if (before.sa_handler != SIG_IGN) /* nohup and background jobs have asked for that */
-            sigaction(numbers[i], &action, NULL);
-    }
-}
-
-static void release_signals(void)
-{
-    struct sigaction action = { .sa_handler = SIG_DFL };
-    const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        sigaction(numbers[i], &action, NULL);
-}
 
 /* ---- the bus ---- */
 
@@ -205,7 +146,7 @@ static int open_loop(struct cli *cli)
     uv_loop_t *loop = strake_engine_loop(cli->engine);
 
     if (uv_async_init(loop, &cli->wake, on_wake) < 0 ||
-        uv_async_init(loop, &cli->signalled, on_signalled) < 0)
+        uv_async_init(loop, &cli->signalled, cli_on_signal) < 0)
         return strake_fail(&cli->err, STRAKE_EINTERNAL, "the loop cannot be made ready");
     cli->wake.data = cli;
     cli->signalled.data = cli;
@@ -213,7 +154,7 @@ static int open_loop(struct cli *cli)
     uv_unref((uv_handle_t *)&cli->signalled);
     cli->handles_open = true;
     strake_bus_set_owner_thread(cli->session.bus);
-    catch_signals(cli);
+    cli_signals_open(cli);
     return 0;
 }
 
@@ -261,19 +202,21 @@ static int open_run(struct cli *cli)
     rc = strake_record_open(NULL, true, &session->record, &cli->err);
     if (rc == 0)
         rc = begin_run(cli);
+    if (rc < 0) {
+        struct strake_err ignored = { 0 };
+        strake_record_close(session->record, &ignored); /* not tried again at the end */
+        strake_err_dispose(&ignored);
+        session->record = NULL;
+    }
     if (rc < 0 && cli_flag(&cli->args, "require-record")) {
         json_decref(data);
         return rc;
     }
     if (rc < 0) {
-        struct strake_err ignored = { 0 };
         strake_log(STRAKE_LOG_WARN, "this run is not recorded: %s", strake_err_message(&cli->err));
         if (cli->err.hint)
             strake_log(STRAKE_LOG_WARN, "%s", cli->err.hint);
         strake_err_dispose(&cli->err);
-        strake_record_close(session->record, &ignored);
-        strake_err_dispose(&ignored);
-        session->record = NULL;
     }
     if (data && strake_json_set_str(data, "command", cli->command->name) == 0 &&
         strake_json_set_str(data, "version", STRAKE_VERSION) == 0)
@@ -516,7 +459,7 @@ void cli_close(struct cli *cli, int rc)
     end_run(cli, rc);
     cli_view_close(cli);
     if (cli->handles_open) {
-        release_signals();
+        cli_signals_close();
         uv_close((uv_handle_t *)&cli->wake, NULL);
         uv_close((uv_handle_t *)&cli->signalled, NULL);
         uv_run(strake_engine_loop(cli->engine), UV_RUN_NOWAIT);

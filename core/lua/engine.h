@@ -47,4 +47,15 @@ int strake_engine_call(struct strake_engine *engine, const char *script, const c
  *  name -> kind ("function", "table") with dots ("git.branch"), for the test of the types file. */
 json_t *strake_engine_api(struct strake_engine *engine);
 
+/** What Lua modules need of the rooms above. */
+struct strake_lua_hooks {
+    /** image.inspect(ref): {"ref","repository","digest","platform","config",…}. On a worker thread. */
+    int (*image_inspect)(void *session, const char *ref, struct strake_job *job, json_t **out,
+                         struct strake_err *err);
+};
+/** Borrowed for the engine's life; set by the command line before the first call, as the session. */
+void strake_engine_set_hooks(struct strake_engine *engine, const struct strake_lua_hooks *hooks);
+void strake_engine_set_session(struct strake_engine *engine, void *session);
+void *strake_engine_session(struct strake_engine *engine);
+
 #endif

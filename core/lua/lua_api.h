@@ -66,15 +66,5 @@ int strake_lua_to_json(lua_State *L, int index, json_t **out, struct strake_err 
 void strake_lua_core_add(lua_State *L, const luaL_Reg *functions);
 /** lua_way.c: the primitives of scripts/way.lua. Called once by the engine. */
 void strake_lua_open_way(lua_State *L);
-/** What lua_way.c keeps for the engine's life: set by the command line before the first call. */
-struct strake_lua_hooks {
-    /** image.inspect(ref): {"ref","repository","digest","platform","config",…}. On a worker thread. */
-    int (*image_inspect)(void *session, const char *ref, struct strake_job *job, json_t **out,
-                         struct strake_err *err);
-};
-/** What Lua modules need of the rooms above; borrowed for the engine's life. */
-void strake_engine_set_hooks(struct strake_engine *engine, const struct strake_lua_hooks *hooks);
-void strake_engine_set_session(struct strake_engine *engine, void *session);
-void *strake_engine_session(struct strake_engine *engine);
 
 #endif

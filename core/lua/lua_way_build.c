@@ -1,0 +1,277 @@
+/* The primitives of scripts/way.lua that plan and build: each runs on a worker thread while its coroutine
+ * sleeps. */
+#include <pthread.h>
+#include <string.h>
+
+#include "build/inputs.h"
+#include "build/run.h"
+#include "lua/lua_way.h"
+#include "project/make.h"
+#include "util/fs.h"
+#include "util/json.h"
+
+/* ---- plan_finish(plan, { inputs, resolve, stage, save }) ---- */
+
+static enum strake_bases bases_of(const char *resolve)
+{
+    if (resolve && strcmp(resolve, "require") == 0)
+        return STRAKE_BASES_REQUIRE;
+    return resolve && strcmp(resolve, "try") == 0 ? STRAKE_BASES_TRY : STRAKE_BASES_NONE;
+}
+
+static int finish_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct strake_way_call *call = ctx;
+    const char *inputs = strake_json_str(call->args, "inputs");
+    enum strake_bases bases = bases_of(strake_json_str(call->args, "resolve"));
+    bool context = inputs && strcmp(inputs, "context") == 0;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && (context || bases) && i < call->plan->count; i++)
+        rc = strake_inputs_compute(&call->plan->targets[i], call->session->stores, bases, context,
+                                   strake_json_str(call->args, "save"), job, err);
+    if (rc == 0)
+        rc = strake_plan_finish(call->plan, call->session->stores,
+                                strake_json_bool(call->args, "stage", true), err);
+    if (rc == 0 && !strake_json_bool(call->args, "later", false))
+        rc = strake_plan_seal(call->plan, err);
+    return rc;
+}
+
+static int way_plan_finish(lua_State *L)
+{
+    struct strake_plan *plan = strake_way_plan(L, 1);
+    json_t *args = strake_way_json(L, 2);
+    struct strake_way_call *call = strake_way_call_new(L);
+
+    call->plan = plan;
+    call->args = args;
+    lua_settop(L, 1); /* the plan stays on the stack while the worker has it */
+    return strake_way_await(L, call, finish_run, strake_way_push_nothing);
+}
+
+/* ---- plan_load(path) -> plan ---- */
+
+static int check_inputs(struct strake_way_call *call, struct strake_job *job, struct strake_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < call->plan->count; i++) {
+        struct strake_plan_target *target = &call->plan->targets[i];
+        struct strake_plan_inputs saved = target->inputs;
+        bool resolved = false;
+        for (size_t k = 0; k < saved.bases.count; k++)
+            resolved = resolved || saved.bases.items[k]->value[0];
+        target->inputs = (struct strake_plan_inputs){ 0 };
+        rc = strake_inputs_compute(target, call->session->stores,
+                                   resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, true,
+                                   call->text, job, err);
+        if (rc == 0)
+            rc = strake_inputs_compare(target, &saved, &target->inputs, err);
+        strake_pairs_dispose(&saved.bases);
+    }
+    return rc;
+}
+
+static int load_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct strake_way_call *call = ctx;
+    struct strake_buf text = { 0 };
+    int rc;
+
+    call->plan = strake_calloc(1, sizeof(*call->plan));
+    if (call->plan)
+        call->plan->dir = strake_strdup(call->session->project->dir);
+    if (!call->plan || !call->plan->dir)
+        return strake_fail_nomem(err);
+    rc = strake_fs_read(call->text, STRAKE_BUF_MAX, &text, err);
+    if (rc < 0 && rc != STRAKE_ENOMEM)
+        rc = strake_err_recode(err, STRAKE_EUSAGE);
+    if (rc == 0)
+        rc = strake_plan_parse(call->plan, strake_buf_text(&text), text.len, call->text, err);
+    if (rc == 0)
+        rc = strake_plan_attach(call->plan, call->session->project, err);
+    if (rc == 0)
+        rc = check_inputs(call, job, err);
+    strake_buf_dispose(&text);
+    return rc;
+}
+
+static void load_drop(void *ctx)
+{
+    struct strake_way_call *call = ctx;
+
+    strake_plan_free(call->plan);
+    strake_way_call_drop(call);
+}
+
+/* The session keeps a plan that was read from a file; Lua gets a value that points to it. */
+static int load_push(lua_State *L, void *ctx)
+{
+    struct strake_way_call *call = ctx;
+
+    strake_plan_free(call->session->plan);
+    call->session->plan = call->plan;
+    call->plan = NULL;
+    return strake_way_push_kept(L);
+}
+
+static int way_plan_load(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct strake_way_call *call = strake_way_call_new(L);
+    struct strake_lua_call waiting = { .run = load_run, .push = load_push, .drop = load_drop,
+                                       .ctx = call };
+
+    call->text = strake_strdup(path);
+    if (!call->text) {
+        strake_way_call_drop(call);
+        return luaL_error(L, "out of memory");
+    }
+    return strake_lua_await(L, &waiting);
+}
+
+/* ---- build(plan, { output, output_type, output_dest, jobs, keep_going, no_cache }) -> result ---- */
+
+/* While the builder works: the plan gets its digest, and the tags that will move are read; libcrypto
+ * and libcurl are loaded on the way. */
+struct reading {
+    bool push;
+    struct strake_way_call *call;
+    struct strake_job *job;
+    struct strake_err err;
+    pthread_t thread;
+    bool running;
+};
+
+static int collect_refs(const struct strake_plan *plan, struct strake_strings *refs)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->count; i++)
+        rc = strake_plan_refs(&plan->targets[i], refs);
+    return rc;
+}
+
+static void *read_tags(void *ctx)
+{
+    struct reading *reading = ctx;
+    struct strake_strings refs = { 0 };
+    int rc = reading->push ? collect_refs(reading->call->plan, &refs) : 0;
+
+    if (!reading->call->plan->digest[0])
+        strake_plan_seal(reading->call->plan, &reading->err);
+    if (reading->err.code || (rc == 0 && !reading->push))
+        return NULL;
+    if (rc == 0)
+        rc = strake_tags_read(reading->call->session->stores, strake_strings_view(&refs),
+                              reading->job, &reading->call->before, &reading->err);
+    else
+        strake_fail_nomem(&reading->err);
+    strake_strings_dispose(&refs);
+    return NULL;
+}
+
+static void start_reading(struct reading *reading)
+{
+    if (pthread_create(&reading->thread, NULL, read_tags, reading) == 0)
+        reading->running = true;
+}
+
+static const char *run_status(int rc)
+{
+    return rc == 0 ? "done" : rc == STRAKE_ECANCELLED ? "cancelled" : "failed";
+}
+
+static int build_document(struct strake_way_call *call, const struct strake_run_result *result, int rc)
+{
+    json_t *targets = json_array();
+
+    call->out = json_object();
+    for (size_t i = 0; targets && i < result->count; i++) {
+        if (json_array_append_new(targets, strake_target_result_json(&result->targets[i])) < 0) {
+            json_decref(targets);
+            targets = NULL;
+        }
+    }
+    if (!call->out || strake_json_set(call->out, "targets", targets) < 0 ||
+        strake_json_set_str(call->out, "status", run_status(rc)) < 0 ||
+        strake_json_set_str(call->out, "plan", call->plan->digest) < 0 ||
+        strake_json_set_bool(call->out, "before", call->before != NULL) < 0 ||
+        (rc < 0 && strake_json_set(call->out, "error", strake_err_json(&call->err)) < 0))
+        return STRAKE_ENOMEM;
+    return 0;
+}
+
+static int build_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct strake_way_call *call = ctx;
+    const char *output = strake_json_str(call->args, "output");
+    const char *type = strake_json_str(call->args, "output_type");
+    const char *dest = strake_json_str(call->args, "output_dest");
+    const bool push = output && strcmp(output, "push") == 0;
+    struct strake_run_options options = {
+        .output = push || (output && strcmp(output, "stage") == 0) ? STRAKE_OUTPUT_STAGE
+                  : type                                          ? STRAKE_OUTPUT_FILE
+                                                                  : STRAKE_OUTPUT_NONE,
+        .output_type = type ? type : "", .output_dest = dest ? dest : "",
+        .jobs = (int)strake_json_int(call->args, "jobs", 0),
+        .keep_going = strake_json_bool(call->args, "keep_going", false),
+    };
+    struct strake_run_result result = { 0 };
+    struct reading reading = { .push = push, .call = call, .job = job };
+    int rc;
+
+    start_reading(&reading);
+    rc = strake_run_plan(call->plan, &options, call->session->stores, job, &result, &call->err);
+    if (reading.running)
+        pthread_join(reading.thread, NULL);
+    else
+        read_tags(&reading); /* no thread was to be had: it is done now */
+    if (rc == 0 && reading.err.code) {
+        rc = reading.err.code;
+        strake_err_move(&call->err, &reading.err);
+    }
+    strake_err_dispose(&reading.err);
+    if (build_document(call, &result, rc) < 0)
+        rc = strake_fail_nomem(err);
+    else
+        rc = 0; /* the failure is in the result */
+    strake_run_result_dispose(&result);
+    return rc;
+}
+
+/* The tags as they were go into the session: publish() takes them from there. */
+static int build_push(lua_State *L, void *ctx)
+{
+    struct strake_way_call *call = ctx;
+
+    strake_tag_state_free(call->session->before);
+    call->session->before = call->before;
+    call->before = NULL;
+    return strake_way_push_out(L, ctx);
+}
+
+static int way_build(lua_State *L)
+{
+    struct strake_plan *plan = strake_way_plan(L, 1);
+    json_t *args = strake_way_json(L, 2);
+    struct strake_way_call *call = strake_way_call_new(L);
+
+    call->plan = plan;
+    call->args = args;
+    lua_settop(L, 1);
+    return strake_way_await(L, call, build_run, build_push);
+}
+
+void strake_way_open_build(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "plan_finish", way_plan_finish },
+        { "plan_load", way_plan_load },
+        { "build", way_build },
+        { NULL, NULL },
+    };
+
+    strake_lua_core_add(L, functions);
+}
