@@ -51,16 +51,22 @@ static struct strake_record *record_new(const char *dir, bool write)
     return record;
 }
 
+static int cannot_write(const struct strake_record *record, struct strake_err *err)
+{
+    strake_err_prefix(err, "the history %s cannot be written: ", record->path);
+    strake_err_hint(err, "let this user write there, or set XDG_STATE_HOME to a folder that it "
+                         "can write to");
+    return strake_err_recode(err, STRAKE_EINTERNAL);
+}
+
 /* SQLite makes its files with the rights of the database: 0600 before the first byte is in. */
 static int make_file(const struct strake_record *record, struct strake_err *err)
 {
     int fd = open(record->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
 
     if (fd < 0) {
-        strake_fail_errno(err, STRAKE_EINTERNAL, "the history %s cannot be written", record->path);
-        strake_err_hint(err, "let this user write there, or set XDG_STATE_HOME to a folder that it "
-                             "can write to");
-        return STRAKE_EINTERNAL;
+        strake_fail_errno(err, STRAKE_EINTERNAL, "its file cannot be opened");
+        return cannot_write(record, err);
     }
     close(fd);
     return 0;
@@ -100,8 +106,11 @@ int strake_record_open(const char *dir, bool write, struct strake_record **out,
         rc = strake_fail(err, STRAKE_ENOTFOUND, "there is no history yet in %s", record->dir);
     if (rc == 0 && !(record->sql = strake_sqlite_load(err)))
         rc = err->code;
-    if (rc == 0 && write)
+    if (rc == 0 && write) {
         rc = strake_fs_mkdirs(record->dir, 0700, err);
+        if (rc < 0 && rc != STRAKE_ENOMEM)
+            rc = cannot_write(record, err);
+    }
     if (rc == 0 && write)
         rc = make_file(record, err);
     if (rc == 0)
