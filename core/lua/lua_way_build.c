@@ -157,15 +157,14 @@ static void *read_tags(void *ctx)
 {
     struct reading *reading = ctx;
     struct strake_strings refs = { 0 };
-    int rc = reading->push ? collect_refs(reading->call->plan, &refs) : 0;
 
     if (!reading->call->plan->digest[0])
         strake_plan_seal(reading->call->plan, &reading->err);
-    if (reading->err.code || (rc == 0 && !reading->push))
+    if (reading->err.code || !reading->push)
         return NULL;
-    if (rc == 0)
-        rc = strake_tags_read(reading->call->session->stores, strake_strings_view(&refs),
-                              reading->job, &reading->call->before, &reading->err);
+    if (collect_refs(reading->call->plan, &refs) == 0)
+        strake_tags_read(reading->call->session->stores, strake_strings_view(&refs), reading->job,
+                         &reading->call->before, &reading->err);
     else
         strake_fail_nomem(&reading->err);
     strake_strings_dispose(&refs);
