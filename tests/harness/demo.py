@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from harness.images import push_busybox
-from harness.program import ROOT, make_project, run_git
+from harness.program import ROOT, commit, make_project, run_git
 from harness.servers import BuildKit, Ntfy, Registry, register_emulation
 
 STRAKE = ROOT / "build/release/bin/strake"
@@ -32,7 +32,7 @@ class Shell:
 
 def files(base: str, registry: Registry, buildkit: BuildKit, ntfy: Ntfy) -> dict:
     return {
-        "Dockerfile": f"FROM {base}\nARG VERSION=dev\nRUN echo \"$VERSION on $(uname -m)\" > /version\n"
+        "Dockerfile": f"FROM {base}\nRUN echo hello > /greeting\nARG VERSION=dev\nRUN echo \"$VERSION on $(uname -m)\" > /version\n"
                       "USER dev\nCMD [\"cat\", \"/version\"]\n",
         "strake.lua": f'''local repo = "{registry.host}/demo/hello"
 
@@ -78,13 +78,20 @@ def show(folder: Path, registry: Registry, buildkit: BuildKit, ntfy: Ntfy) -> No
     strake("plan")
     heading("Built for two platforms, staged by digest, checked, published, recorded, announced")
     strake("run", "release", "v1.2.3")
+    heading("A change and the next version: what is before it comes from the cache, and latest moves")
+    with open(project / "Dockerfile", "a") as dockerfile:
+        dockerfile.write("LABEL changed=yes\n")
+    commit(project)
+    run_git(project, "tag", "v1.2.4")
+    strake("run", "release", "v1.2.4")
     heading("What is in the registry now")
-    strake("image", "show", f"{registry.host}/demo/hello:v1.2.3")
+    strake("image", "show", f"{registry.host}/demo/hello:latest")
     strake("image", "list", f"{registry.host}/demo/hello")
     heading("What the record says")
+    strake("history", "list")
     strake("history", "show", "last")
     heading("What subscribers of the topic received")
-    for message in ntfy.messages("builds", count=2):
+    for message in ntfy.messages("builds", count=4):
         print(f"{message.get('title', '')}: {message['message']}")
 
 
