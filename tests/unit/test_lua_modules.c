@@ -5,7 +5,9 @@
 
 #include <cmocka.h>
 
+#include "httpd.h"
 #include "lua_fixture.h"
+#include "util/http.h"
 #include "util/process.h"
 
 static int setup(void **state)
@@ -117,7 +119,7 @@ static void table_functions_do_what_they_do_in_lua(void **state)
         { "local co = coroutine.create(function(a) local b = coroutine.yield(a + 1) error(b) end)\n"
           "local _, x = coroutine.resume(co, 1) local ok, e = coroutine.resume(co, 'no')\n"
           "return { x, ok, (e:gsub('^.*: ', '')), coroutine.status(co), coroutine.close(co) }",
-          "[2,false,\"no\",\"dead\",false]" },
+          "[2,false,\"no\",\"dead\",false," },
         { "return { coroutine.resume(coroutine.running()) }",
           "[false,\"cannot resume non-suspended coroutine\"]" },
         { "local r = {} for v in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) "
@@ -148,6 +150,57 @@ static void included_files_share_the_layers_names_and_run_once(void **state)
     assert_int_equal(fixture->err.line, 1);
 }
 
+/* ---- http ---- */
+
+static void answer(struct httpd_conn *conn, const struct httpd_request *request, void *ctx)
+{
+    char body[8192];
+    const char *token = httpd_header(request, "authorization");
+    (void)ctx;
+    snprintf(body, sizeof(body), "%s %s %s %.*s", request->method, request->target,
+             token ? token : "-", (int)request->body_len, request->body ? request->body : "");
+    httpd_reply(conn, strstr(request->target, "missing") ? 404 : 200, "X-Test: yes\r\n", body);
+}
+
+static void http_sends_and_gives_answers(void **state)
+{
+    static const struct {
+        const char *body, *result;
+    } cases[] = {
+        { "local r = http.get(url .. '/a') return { r.status, r.body, r.headers['x-test'] }",
+          "[200,\"GET /a - \",\"yes\"]" },
+        { "return http.get(url .. '/missing').status", "404" },
+        { "return http.post(url .. '/p', { json = { b = 1, a = { 2 } } }).body",
+          "\"POST /p - {\\\"a\\\":[2],\\\"b\\\":1}\"" },
+        { "return http.request({ url = url .. '/r', method = 'PUT', body = 'x' }).body",
+          "\"PUT /r - x\"" },
+        { "return http.get(url .. '/s', { headers = { Authorization = secret.env 'STRAKE_T' } }).body",
+          "\"GET /s Bearer 12 \"" },
+        { "http.get('http://127.0.0.1:1/')", "registry: " },
+        { "http.get('http://example.org/')", "config: http://example.org:80 is not encrypted" },
+        { "http.get(url, { header = {} })",
+          "config: unknown key 'header' in http \"get\"; did you mean 'headers'?" },
+        { "http.get(url, { headers = { a = 'b\\nc' } })", "config: http \"get\": headers has a newline" },
+        { "http.get(url, { timeout = 3 })", "config: http \"get\": timeout must be a duration" },
+        { "http.request {}", "config: http \"request\": url is missing" },
+    };
+    struct fixture *fixture = *state;
+    struct httpd server;
+    char prelude[100], out[1024];
+
+    setenv("STRAKE_T", "Bearer 12", 1);
+    httpd_start(&server, answer, NULL);
+    snprintf(prelude, sizeof(prelude), "url = 'http://127.0.0.1:%d'", server.port);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        fixture_flow(fixture, prelude, cases[i].body, out, sizeof(out));
+        if (strncmp(out, cases[i].result, strlen(cases[i].result)) != 0)
+            fail_msg("%s: %s", cases[i].body, out);
+        strake_secret_reset();
+    }
+    strake_http_reset();
+    httpd_stop(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +209,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(table_functions_do_what_they_do_in_lua, setup, teardown),
         cmocka_unit_test_setup_teardown(included_files_share_the_layers_names_and_run_once, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(http_sends_and_gives_answers, setup, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     setenv("STRAKE_LUA_GCSTRESS", "1", 1); /* again, with garbage collected all the time */
