@@ -91,8 +91,6 @@ int cli_mend_list(json_t *object, const char *key);
 void cli_print_error(struct cli *cli);
 /** The exit code of a command that ended with cli->err. */
 int cli_exit_code(const struct cli *cli);
-/** Describe a failure from the JSON that crossed from Lua. @return its code */
-int cli_fail_json(struct cli *cli, const json_t *error);
 /** Flush stdout and notice what went wrong with it: a full disk, a reader that is gone. */
 int cli_finish_stdout(struct cli *cli);
 

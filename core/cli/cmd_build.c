@@ -249,7 +249,7 @@ static int finish(struct cli *cli, struct output *output, json_t *result)
     int rc = 0;
 
     if (json_is_object(error))
-        rc = cli_fail_json(cli, error);
+        rc = strake_err_parse(&cli->err, error);
     else if (output->load)
         rc = cli_await(cli, load, output);
     if (rc < 0 && json_is_object(error))

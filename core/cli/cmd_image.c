@@ -188,7 +188,7 @@ static int tag(struct cli *cli)
     }
     rc = cli_way(cli, "retag", args, &result);
     if (rc == 0 && json_is_object(json_object_get(result, "error")))
-        rc = cli_fail_json(cli, json_object_get(result, "error"));
+        rc = strake_err_parse(&cli->err, json_object_get(result, "error"));
     if (result && cli->json)
         cli_print_json(cli, tag_document(result));
     else if (result)

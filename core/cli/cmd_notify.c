@@ -30,7 +30,7 @@ static json_t *message(struct cli *cli)
 /* Here the message is the purpose: a failure is the command's, whatever its kind. */
 static int failed(struct cli *cli, const json_t *error)
 {
-    cli_fail_json(cli, error);
+    strake_err_parse(&cli->err, error);
     return strake_err_recode(&cli->err, STRAKE_ENOTIFY);
 }
 

@@ -76,7 +76,7 @@ static int settle(struct cli *cli)
     if (rc == 0)
         rc = cli_way(cli, "settle", settle_args(cli), &result);
     if (rc == 0 && json_is_object(json_object_get(result, "error")))
-        rc = cli_fail_json(cli, json_object_get(result, "error"));
+        rc = strake_err_parse(&cli->err, json_object_get(result, "error"));
     if (result && cli->json)
         cli_print_json(cli, settle_document(result));
     else if (result)
@@ -141,7 +141,7 @@ static int run(struct cli *cli)
         rc = args ? cli_way(cli, "publish", args, &result) : cli->err.code;
     }
     if (rc == 0 && json_is_object(json_object_get(result, "error")))
-        rc = cli_fail_json(cli, json_object_get(result, "error"));
+        rc = strake_err_parse(&cli->err, json_object_get(result, "error"));
     if (result && cli->json)
         cli_print_json(cli, document(cli, result));
     else if (result)

@@ -64,30 +64,6 @@ void cli_print_error(struct cli *cli)
     cli_print_json(cli, document);
 }
 
-static int code_of(const char *kind)
-{
-    for (int code = STRAKE_EINTERNAL; kind && code >= STRAKE_ENETWORK; code--) {
-        if (strcmp(strake_code_kind(code), kind) == 0)
-            return code;
-    }
-    return STRAKE_EINTERNAL;
-}
-
-int cli_fail_json(struct cli *cli, const json_t *error)
-{
-    const char *message = strake_json_str(error, "message"), *hint = strake_json_str(error, "hint");
-    const char *file = strake_json_str(error, "file"), *detail = strake_json_str(error, "detail");
-
-    strake_fail(&cli->err, code_of(strake_json_str(error, "kind")), "%s", message ? message : "failed");
-    if (hint)
-        strake_err_hint(&cli->err, "%s", hint);
-    if (file)
-        strake_err_place(&cli->err, file, (int)strake_json_int(error, "line", 0));
-    if (detail)
-        strake_err_detail(&cli->err, detail, strlen(detail));
-    return cli->err.code;
-}
-
 int cli_finish_stdout(struct cli *cli)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -65,8 +65,9 @@ static void declare(lua_State *L, int index, int table)
     struct strake_engine *engine = strake_lua_engine(L);
     struct handle *handle = luaL_checkudata(L, index, handle_type);
     struct strake_err *err = &engine->raising; /* whatever raises, the engine frees it */
-    struct strake_decl decl = { .L = L, .engine = engine, .err = err,
-                                .kind = kinds[handle->kind].word, .file = "?" };
+    struct strake_decl decl = {
+        .L = L, .engine = engine, .err = err, .kind = kinds[handle->kind].word, .file = "?"
+    };
     struct strake_err raised = { 0 };
 
     strake_err_dispose(err);

@@ -1,5 +1,6 @@
-/* builder, registry, notifier, scanner, workflow, deployer: what the core takes itself of their tables;
- * the rest goes to the plugin, which refuses what it does not know. And policies and flows. */
+/* builder, registry, notifier, scanner, workflow, deployer: what the core takes itself of their
+ * tables; the rest goes to the plugin, which refuses what it does not know. And policies and flows.
+ */
 #include <string.h>
 
 #include "lua/schema.h"
@@ -69,8 +70,8 @@ static int take_timeout(struct strake_decl *decl, json_t *options)
 static int resolve_file(struct strake_decl *decl, json_t *options, const char *key)
 {
     const char *path = strake_json_str(options, key);
-    const char *dir = decl->engine->layer_root ? decl->engine->layer_root
-                                               : decl->engine->project_dir;
+    const char *dir =
+        decl->engine->layer_root ? decl->engine->layer_root : decl->engine->project_dir;
     char *absolute;
     int rc;
 
@@ -274,8 +275,9 @@ static int take_args(struct strake_decl *decl, const char *key, int index, void 
             if (strcmp(flow->args[k].name, flow->args[i].name) == 0)
                 rc = strake_decl_fail(decl, "args: '%s' is named twice", flow->args[k].name);
             else if (flow->args[k].fallback && !flow->args[i].fallback)
-                rc = strake_decl_fail(decl, "args: '%s' has no default, but stands behind '%s', "
-                                            "which has one",
+                rc = strake_decl_fail(decl,
+                                      "args: '%s' has no default, but stands behind '%s', "
+                                      "which has one",
                                       flow->args[i].name, flow->args[k].name);
         }
     }

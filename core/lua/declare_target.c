@@ -205,15 +205,24 @@ static int take_default(struct strake_decl *decl, const char *key, int index, vo
 int strake_declare_target(struct strake_decl *decl, int index)
 {
     static const struct strake_field fields[] = {
-        { "context", take_context, false },     { "dockerfile", take_dockerfile, false },
-        { "stage", take_stage, false },         { "platforms", take_platforms, false },
-        { "image", take_image, false },         { "tags", take_tags, false },
-        { "args", take_args, false },           { "labels", take_labels, false },
-        { "annotations", take_annotations, false }, { "contexts", take_contexts, false },
-        { "after", take_after, false },         { "builders", take_builders, false },
-        { "builder", take_builders, false },    { "secrets", take_secrets, false },
-        { "cache", take_cache, false },         { "no_cache", take_no_cache, false },
-        { "default", take_default, false },     { NULL, NULL, false },
+        { "context", take_context, false },
+        { "dockerfile", take_dockerfile, false },
+        { "stage", take_stage, false },
+        { "platforms", take_platforms, false },
+        { "image", take_image, false },
+        { "tags", take_tags, false },
+        { "args", take_args, false },
+        { "labels", take_labels, false },
+        { "annotations", take_annotations, false },
+        { "contexts", take_contexts, false },
+        { "after", take_after, false },
+        { "builders", take_builders, false },
+        { "builder", take_builders, false },
+        { "secrets", take_secrets, false },
+        { "cache", take_cache, false },
+        { "no_cache", take_no_cache, false },
+        { "default", take_default, false },
+        { NULL, NULL, false },
     };
     struct strake_target *target;
     int rc = strake_project_add_target(decl->engine->project, decl->name, decl->file, decl->line,

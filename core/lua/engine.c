@@ -64,12 +64,12 @@ struct strake_project *strake_lua_project(lua_State *L)
 static int open_all(lua_State *L)
 {
     static void (*const openers[])(lua_State *) = {
-        strake_lua_open_error,   strake_lua_open_base,  strake_lua_open_coroutine,
-        strake_lua_open_string,  strake_lua_open_table, strake_lua_open_names,
+        strake_lua_open_error,   strake_lua_open_base,    strake_lua_open_coroutine,
+        strake_lua_open_string,  strake_lua_open_table,   strake_lua_open_names,
         strake_lua_open_secret,  strake_lua_open_declare, strake_lua_open_policy,
-        strake_lua_open_flow,    strake_lua_open_env,   strake_lua_open_git,
-        strake_lua_open_fs,      strake_lua_open_json,  strake_lua_open_log,
-        strake_lua_open_exec,    strake_lua_open_http,  strake_lua_open_image,
+        strake_lua_open_flow,    strake_lua_open_env,     strake_lua_open_git,
+        strake_lua_open_fs,      strake_lua_open_json,    strake_lua_open_log,
+        strake_lua_open_exec,    strake_lua_open_http,    strake_lua_open_image,
         strake_lua_open_include, strake_lua_open_way,
     };
     static const char *const verbs[] = { "build", "publish", "notify" };
@@ -263,8 +263,8 @@ static int end_call(lua_State *L)
     struct strake_task *task = calling->task;
 
     if (task->outcome != STRAKE_OUTCOME_DONE) {
-        calling->rc = strake_lua_describe(task->co, task->outcome == STRAKE_OUTCOME_NOMEM,
-                                          calling->err);
+        calling->rc =
+            strake_lua_describe(task->co, task->outcome == STRAKE_OUTCOME_NOMEM, calling->err);
     } else if (calling->result) {
         if (task->results > 0)
             lua_settop(task->co, -task->results);
@@ -296,8 +296,9 @@ static int protected_call(struct strake_engine *engine, lua_CFunction function,
 int strake_engine_call(struct strake_engine *engine, const char *script, const char *function,
                        const json_t *args, json_t **result, struct strake_err *err)
 {
-    struct calling calling = { .script = script, .function = function, .args = args,
-                               .result = result, .err = err };
+    struct calling calling = {
+        .script = script, .function = function, .args = args, .result = result, .err = err
+    };
     int rc = protected_call(engine, begin_call, &calling);
 
     if (rc == 0)

@@ -18,7 +18,7 @@ enum strake_trip {
 struct strake_meter {
     uint64_t limit; /**< instructions; 0: none */
     uint64_t used;
-    uint64_t unseen; /**< used since the clock was last looked at */
+    uint64_t unseen;  /**< used since the clock was last looked at */
     int64_t limit_us; /**< of the thread's own time; 0: none */
     int64_t used_us;
     int64_t since_us; /**< when it began to run, while depth > 0 */
@@ -87,10 +87,11 @@ void *strake_lua_alloc(void *engine, void *ptr, size_t old_size, size_t new_size
 
 void strake_meter_enter(struct strake_meter *meter);
 void strake_meter_leave(struct strake_meter *meter);
-/** Count `n` instructions of the running task, and raise when it has used up what it may, or when the
- *  command was cancelled. For loops in C, where no hook runs. */
+/** Count `n` instructions of the running task, and raise when it has used up what it may, or when
+ * the command was cancelled. For loops in C, where no hook runs. */
 void strake_lua_charge(lua_State *L, size_t n);
-/** True when an error must not be caught here: the budget is used up, or the command is cancelled. */
+/** True when an error must not be caught here: the budget is used up, or the command is cancelled.
+ */
 bool strake_lua_must_stop(lua_State *L);
 void strake_lua_set_hook(lua_State *L);
 /** As must_stop, for shipped code: cancellation is something that it tidies up after. */
@@ -105,8 +106,8 @@ struct strake_task *strake_task_new(lua_State *L, int nargs, struct strake_task 
 void strake_task_start(lua_State *L, struct strake_task *task, int nargs);
 /** Raise unless the running code may wait here. */
 void strake_task_check_wait(lua_State *L);
-/** Leave `ctx` to the engine until strake_lua_await() takes it: what raises in between drops it. Sets
- *  call->ctx. */
+/** Leave `ctx` to the engine until strake_lua_await() takes it: what raises in between drops it.
+ * Sets call->ctx. */
 void strake_lua_park(lua_State *L, struct strake_lua_call *call, void *ctx);
 /** Wait in the running task until nothing is pending, then go on in `k`. Yields. */
 int strake_task_wait(lua_State *L, lua_KFunction k, lua_KContext ctx);
@@ -125,7 +126,8 @@ int strake_lua_all(lua_State *L);
 void strake_lua_open_error(lua_State *L);
 /** The failure behind a raised structured error at `index`, or NULL. Borrowed. */
 const struct strake_err *strake_lua_error_at(lua_State *L, int index);
-/** Describe the error value on top of the stack of `L`, whose frames are still there. @return code */
+/** Describe the error value on top of the stack of `L`, whose frames are still there. @return code
+ */
 int strake_lua_describe(lua_State *L, bool out_of_memory, struct strake_err *err);
 /** File and line of the innermost frame of the team's own files. False: there is none. */
 bool strake_lua_place(lua_State *L, const char **file, int *line);
@@ -154,13 +156,14 @@ void strake_lua_push_script(lua_State *L, const char *script);
 
 /* ---- load.c ---- */
 
-/** Compile `text` with chunk name `chunk` and the environment on top of the stack, which the function
- *  replaces. @return 0 or the described failure (stack: environment removed). */
+/** Compile `text` with chunk name `chunk` and the environment on top of the stack, which the
+ * function replaces. @return 0 or the described failure (stack: environment removed). */
 int strake_lua_compile(lua_State *L, const char *text, size_t len, const char *chunk,
                        struct strake_err *err);
 /** Push the environment of the layer that is being loaded. */
 void strake_lua_push_current_env(lua_State *L);
-/** The path as messages show it: relative to the working folder where it is below. NULL: no memory. */
+/** The path as messages show it: relative to the working folder where it is below. NULL: no memory.
+ */
 char *strake_lua_shown(const char *path);
 
 /* ---- the rest: one opener a file ---- */

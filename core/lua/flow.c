@@ -37,7 +37,8 @@ static void usage(const struct strake_flow *flow, char *out, size_t cap)
 
 static bool matches(lua_State *L, const struct strake_flow_arg *arg, const char *text)
 {
-    struct strake_match match = { .subject = text, .subject_end = text + strlen(text),
+    struct strake_match match = { .subject = text,
+                                  .subject_end = text + strlen(text),
                                   .pattern_end = arg->pattern + strlen(arg->pattern),
                                   .steps_left = STRAKE_LUA_MATCH_STEPS };
     const bool anchored = arg->pattern[0] == '^';

@@ -26,7 +26,8 @@ static void short_name(lua_State *L, const char *chunk, char *out, size_t cap)
     snprintf(out, cap, "%s:", ar.short_src);
 }
 
-/* "f.lua:3: unexpected symbol near 'x'": the place apart. A few messages ("C stack overflow") have none. */
+/* "f.lua:3: unexpected symbol near 'x'": the place apart. A few messages ("C stack overflow") have
+ * none. */
 static void describe_syntax(lua_State *L, const char *chunk, struct strake_err *err)
 {
     const char *message = lua_tostring(L, -1);
@@ -127,8 +128,8 @@ static int run_file(lua_State *L)
     task = new_load_task(L, loading->shown);
     strake_task_start(L, task, 0);
     if (task->outcome != STRAKE_OUTCOME_DONE)
-        loading->rc = strake_lua_describe(task->co, task->outcome == STRAKE_OUTCOME_NOMEM,
-                                          loading->err);
+        loading->rc =
+            strake_lua_describe(task->co, task->outcome == STRAKE_OUTCOME_NOMEM, loading->err);
     strake_task_drop(L, task);
     return 0;
 }
@@ -155,7 +156,8 @@ static int run_text(struct strake_engine *engine, struct loading *loading)
 static int load_file(struct strake_engine *engine, enum strake_layer layer, const char *root,
                      const char *path, bool named, bool *found, struct strake_err *err)
 {
-    struct loading loading = { .engine = engine, .text = STRAKE_BUF(STRAKE_LUA_SOURCE_MAX),
+    struct loading loading = { .engine = engine,
+                               .text = STRAKE_BUF(STRAKE_LUA_SOURCE_MAX),
                                .err = err };
     char *shown = strake_lua_shown(path);
     int rc = shown ? strake_fs_read(path, STRAKE_LUA_SOURCE_MAX, &loading.text, err)

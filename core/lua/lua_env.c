@@ -1,5 +1,5 @@
-/* env.NAME: an environment variable, or false. It cannot be listed, and the source of a declared secret
- * is that secret. */
+/* env.NAME: an environment variable, or false. It cannot be listed, and the source of a declared
+ * secret is that secret. */
 #include <stdlib.h>
 
 #include "lua/engine_impl.h"

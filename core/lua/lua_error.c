@@ -1,5 +1,5 @@
-/* Structured errors: how a failure becomes a Lua error with fields, and how whatever Lua raised becomes
- * a failure with the place in the team's own files. */
+/* Structured errors: how a failure becomes a Lua error with fields, and how whatever Lua raised
+ * becomes a failure with the place in the team's own files. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,7 +91,10 @@ static int error_index(lua_State *L)
 void strake_lua_open_error(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        { "__gc", error_gc }, { "__tostring", error_tostring }, { "__index", error_index }, { 0 },
+        { "__gc", error_gc },
+        { "__tostring", error_tostring },
+        { "__index", error_index },
+        { 0 },
     };
 
     luaL_newmetatable(L, error_type);
@@ -184,8 +187,8 @@ static int describe_text(lua_State *L, const char *message, struct strake_err *e
     const bool ours = prefix && ar.source[0] == '=';
 
     /* A mistake in a script that ships is a defect of Strake, whoever called it. */
-    strake_fail(err, ours ? STRAKE_EINTERNAL : STRAKE_ECONFIG, "%.*s",
-                (int)STRAKE_LUA_MESSAGE_MAX, ours ? message : message + prefix);
+    strake_fail(err, ours ? STRAKE_EINTERNAL : STRAKE_ECONFIG, "%.*s", (int)STRAKE_LUA_MESSAGE_MAX,
+                ours ? message : message + prefix);
     if (prefix && !ours)
         strake_err_place(err, ar.source + 1, ar.currentline);
     else

@@ -47,7 +47,8 @@ static int keep(void *ctx, const char *data, size_t len)
     return strake_buf_append(ctx, data, len);
 }
 
-/* NAME=value of each variable; those of secrets are marked for wiping by the buffer that held them. */
+/* NAME=value of each variable; those of secrets are marked for wiping by the buffer that held them.
+ */
 static int make_environment(const struct exec *exec, struct strake_strings *env,
                             struct strake_err *err)
 {
@@ -105,7 +106,9 @@ static int exec_run(void *ctx, struct strake_job *job, struct strake_err *err)
     const struct strake_process_fd *const fds[] = { &output, &errors, NULL };
     struct strake_process process = { .size = sizeof(process),
                                       .argv = strake_strings_view(&exec->argv),
-                                      .cwd = exec->cwd, .fds = fds, .input = exec->input,
+                                      .cwd = exec->cwd,
+                                      .fds = fds,
+                                      .input = exec->input,
                                       .input_len = exec->input_len,
                                       .timeout_ms = exec->timeout_ms };
     int rc = make_environment(exec, &env, err);
@@ -219,9 +222,8 @@ static int take_timeout(struct strake_decl *decl, const char *key, int index, vo
 }
 
 static const struct strake_field exec_fields[] = {
-    { "env", take_env, false },         { "stdin", take_stdin, false },
-    { "cwd", take_cwd, false },         { "check", take_check, false },
-    { "timeout", take_timeout, false }, { NULL, NULL, false },
+    { "env", take_env, false },     { "stdin", take_stdin, false },     { "cwd", take_cwd, false },
+    { "check", take_check, false }, { "timeout", take_timeout, false }, { NULL, NULL, false },
 };
 
 /* The words 1..n of the table at 1; the named keys are left to the schema, in the table at 3. */
@@ -268,13 +270,15 @@ static void split_options(lua_State *L)
     }
 }
 
-/* exec { word, …, env =, stdin =, cwd =, check =, timeout = } -> { exit, stdout, stderr }. Yields. */
+/* exec { word, …, env =, stdin =, cwd =, check =, timeout = } -> { exit, stdout, stderr }. Yields.
+ */
 static int lua_exec(lua_State *L)
 {
     struct strake_engine *engine = strake_lua_engine(L);
     struct strake_err err = { 0 };
-    struct strake_decl decl = { .L = L, .engine = engine, .kind = "exec", .name = "", .file = "?",
-                                .err = &err };
+    struct strake_decl decl = {
+        .L = L, .engine = engine, .kind = "exec", .name = "", .file = "?", .err = &err
+    };
     struct strake_lua_call call = { .run = exec_run, .push = exec_push, .drop = exec_drop };
     struct exec *exec;
     int rc;

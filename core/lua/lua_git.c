@@ -1,5 +1,6 @@
-/* git.*: facts about the commit in the project's folder, asked of git once and only when one is read.
- * A fact that does not exist is false; outside of a repository, or without git, all of them are. */
+/* git.*: facts about the commit in the project's folder, asked of git once and only when one is
+ * read. A fact that does not exist is false; outside of a repository, or without git, all of them
+ * are. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,10 +21,11 @@ static const char *const facts[] = { "branch", "commit_time", "dirty", "remote",
 
 /* Run git in the project's folder with up to four words; output without the last newline.
  * @return true when it ended well */
-static bool run_git(struct strake_engine *engine, const char *const *words, struct strake_buf *output)
+static bool run_git(struct strake_engine *engine, const char *const *words,
+                    struct strake_buf *output)
 {
     /* A repository's own configuration must not make git run something else. */
-    const char *argv[16] = { "git", "--no-optional-locks", "-c", "core.fsmonitor=false",
+    const char *argv[16] = { "git", "--no-optional-locks",    "-c", "core.fsmonitor=false",
                              "-c",  "log.showSignature=false" };
     struct strake_process_result result = { .size = sizeof(result) };
     struct strake_err err = { 0 };

@@ -46,9 +46,12 @@ static int http_run(void *ctx, struct strake_job *job, struct strake_err *err)
 {
     struct http *http = ctx;
     struct strake_pairs headers = { 0 };
-    struct strake_http_request request = { .size = sizeof(request), .method = http->method,
-                                           .url = http->url, .response = &http->answer,
-                                           .timeout_ms = http->timeout_ms, .max_redirects = 10,
+    struct strake_http_request request = { .size = sizeof(request),
+                                           .method = http->method,
+                                           .url = http->url,
+                                           .response = &http->answer,
+                                           .timeout_ms = http->timeout_ms,
+                                           .max_redirects = 10,
                                            .plain_http = http->plain_http,
                                            .idempotent = is_idempotent(http->method) };
     int rc = strake_pairs_copy(&headers, &http->headers) < 0 ? strake_fail_nomem(err) : 0;
@@ -56,8 +59,8 @@ static int http_run(void *ctx, struct strake_job *job, struct strake_err *err)
     for (size_t i = 0; rc == 0 && i < http->secrets.count; i++) {
         struct strake_buf value = { .max = 65536, .secret = true };
         rc = strake_secret_get(http->secrets.items[i]->value, &value, err);
-        if (rc == 0 && strake_pairs_set(&headers, http->secrets.items[i]->name,
-                                        strake_buf_text(&value)) < 0)
+        if (rc == 0 &&
+            strake_pairs_set(&headers, http->secrets.items[i]->name, strake_buf_text(&value)) < 0)
             rc = strake_fail_nomem(err);
         strake_buf_dispose(&value);
     }
@@ -74,7 +77,8 @@ static int http_run(void *ctx, struct strake_job *job, struct strake_err *err)
     return rc;
 }
 
-/* { status, body, headers = { ["content-type"] = … } }: of a repeated header the last one counts. */
+/* { status, body, headers = { ["content-type"] = … } }: of a repeated header the last one counts.
+ */
 static int http_push(lua_State *L, void *ctx)
 {
     const struct http *http = ctx;
@@ -178,18 +182,26 @@ static int take_plain_http(struct strake_decl *decl, const char *key, int index,
 }
 
 static const struct strake_field http_fields[] = {
-    { "method", take_method, false },   { "url", take_url, true },
-    { "headers", take_headers, false }, { "json", take_json, false },
-    { "body", take_body, false },       { "timeout", take_timeout, false },
-    { "plain_http", take_plain_http, false }, { NULL, NULL, false },
+    { "method", take_method, false },
+    { "url", take_url, true },
+    { "headers", take_headers, false },
+    { "json", take_json, false },
+    { "body", take_body, false },
+    { "timeout", take_timeout, false },
+    { "plain_http", take_plain_http, false },
+    { NULL, NULL, false },
 };
 
 /* The options are the table at 1. */
 static int begin(lua_State *L, const char *name, const char *method)
 {
     struct strake_err err = { 0 };
-    struct strake_decl decl = { .L = L, .engine = strake_lua_engine(L), .kind = "http",
-                                .name = name, .file = "?", .err = &err };
+    struct strake_decl decl = { .L = L,
+                                .engine = strake_lua_engine(L),
+                                .kind = "http",
+                                .name = name,
+                                .file = "?",
+                                .err = &err };
     struct strake_lua_call call = { .run = http_run, .push = http_push, .drop = http_drop };
     struct http *http;
 
@@ -203,8 +215,8 @@ static int begin(lua_State *L, const char *name, const char *method)
     http->answer = STRAKE_BUF(HTTP_BODY_MAX);
     http->answer_headers = STRAKE_BUF(256 * 1024);
     http->method = strake_strdup(method);
-    if ((http->method ? strake_schema_read(&decl, 1, http_fields, http)
-                      : strake_fail_nomem(&err)) < 0)
+    if ((http->method ? strake_schema_read(&decl, 1, http_fields, http) : strake_fail_nomem(&err)) <
+        0)
         strake_lua_raise(L, &err);
     return strake_lua_await(L, &call);
 }

@@ -1,5 +1,5 @@
-/* image.inspect, image.digest: what a registry or a layout has, asked on a thread through the hook that
- * the rooms above give. */
+/* image.inspect, image.digest: what a registry or a layout has, asked on a thread through the hook
+ * that the rooms above give. */
 #include "lua/engine_impl.h"
 #include "util/json.h"
 
@@ -40,7 +40,8 @@ static int inspect_push(lua_State *L, void *ctx)
 
 static int begin(lua_State *L, const char *name, bool digest_only)
 {
-    struct strake_lua_call call = { .run = inspect_run, .push = inspect_push,
+    struct strake_lua_call call = { .run = inspect_run,
+                                    .push = inspect_push,
                                     .drop = inspect_drop };
     const char *ref = luaL_checkstring(L, 1);
     struct inspect *inspect;

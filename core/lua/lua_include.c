@@ -1,4 +1,5 @@
-/* include(path): another Lua file of the same folder tree, run once, in the environment of its layer. */
+/* include(path): another Lua file of the same folder tree, run once, in the environment of its
+ * layer. */
 #include <string.h>
 
 #include "lua/engine_impl.h"

@@ -54,6 +54,7 @@ static int json_encode(lua_State *L)
     }
     if (rc < 0)
         strake_lua_raise(L, &err);
+    strake_lua_charge(L, holder->text.len / 16);
     lua_pushlstring(L, strake_buf_text(&holder->text), holder->text.len);
     return 1;
 }

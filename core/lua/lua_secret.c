@@ -1,5 +1,5 @@
-/* secret.env, secret.file: a type of its own. It shows its name, never its value: there is nothing in
- * Lua that could read it. */
+/* secret.env, secret.file: a type of its own. It shows its name, never its value: there is nothing
+ * in Lua that could read it. */
 #include <string.h>
 
 #include "lua/engine_impl.h"

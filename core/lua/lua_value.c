@@ -1,4 +1,5 @@
-/* Values between Lua and JSON. Lua's are read raw: reading must not run the code of who wrote them. */
+/* Values between Lua and JSON. Lua's are read raw: reading must not run the code of who wrote them.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ void strake_lua_push_json(lua_State *L, const json_t *value)
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         lua_createtable(L, 0, (int)json_object_size(value));
-        json_object_foreach((json_t *)value, key, item) {
+        json_object_foreach ((json_t *)value, key, item) {
             lua_pushstring(L, key);
             strake_lua_push_json(L, item);
             lua_rawset(L, -3);
@@ -26,7 +27,7 @@ void strake_lua_push_json(lua_State *L, const json_t *value)
         break;
     case JSON_ARRAY:
         lua_createtable(L, (int)json_array_size(value), 0);
-        json_array_foreach(value, i, item) {
+        json_array_foreach (value, i, item) {
             strake_lua_push_json(L, item);
             lua_rawseti(L, -2, (lua_Integer)i + 1);
         }
@@ -53,8 +54,12 @@ struct reading {
     const void *above[STRAKE_LUA_JSON_DEPTH];
     char path[256];
     int depth;
+    size_t bytes; /* what was read: a table that is named twice is written twice */
     struct strake_err *err;
 };
+
+/* About what one value costs beside its text. */
+enum { VALUE_BYTES = 64 };
 
 static int read_value(lua_State *L, int index, struct reading *reading, json_t **out);
 
@@ -119,7 +124,7 @@ static int sort_object(json_t **object, struct strake_err *err)
     size_t n = 0;
     int rc = keys && sorted ? 0 : STRAKE_ENOMEM;
 
-    json_object_foreach(*object, key, value) {
+    json_object_foreach (*object, key, value) {
         if (rc == 0)
             keys[n++] = key;
     }
@@ -224,6 +229,9 @@ static int read_value(lua_State *L, int index, struct reading *reading, json_t *
     const char *secret;
     int rc = 0;
 
+    reading->bytes += VALUE_BYTES + (lua_type(L, index) == LUA_TSTRING ? lua_rawlen(L, index) : 0);
+    if (reading->bytes > STRAKE_LUA_JSON_BYTES)
+        return refuse(reading, "this is too large for data");
     switch (lua_type(L, index)) {
     case LUA_TBOOLEAN:
         *out = json_boolean(lua_toboolean(L, index));

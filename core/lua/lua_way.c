@@ -256,30 +256,13 @@ static int way_event(lua_State *L)
 
 /* ---- failures ---- */
 
-static int code_of(const char *kind)
-{
-    for (int code = STRAKE_EINTERNAL; kind && code >= STRAKE_ENETWORK; code--) {
-        if (strcmp(strake_code_kind(code), kind) == 0)
-            return code;
-    }
-    return STRAKE_EINTERNAL;
-}
-
 /* raise { kind, message, hint, file, line, detail } */
 static int way_raise(lua_State *L)
 {
     json_t *json = strake_way_json(L, 1);
-    const char *message = strake_json_str(json, "message"), *hint = strake_json_str(json, "hint");
-    const char *file = strake_json_str(json, "file"), *detail = strake_json_str(json, "detail");
     struct strake_err err = { 0 };
 
-    strake_fail(&err, code_of(strake_json_str(json, "kind")), "%s", message ? message : "failed");
-    if (hint && *hint)
-        strake_err_hint(&err, "%s", hint);
-    if (file && *file)
-        strake_err_place(&err, file, (int)strake_json_int(json, "line", 0));
-    if (detail)
-        strake_err_detail(&err, detail, strlen(detail));
+    strake_err_parse(&err, json);
     json_decref(json);
     strake_lua_raise(L, &err);
 }

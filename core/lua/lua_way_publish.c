@@ -12,19 +12,6 @@ static int inspect_run(void *ctx, struct strake_job *job, struct strake_err *err
     return strake_inspect(call->session->stores, call->text, job, &call->out, err);
 }
 
-static int way_inspect(lua_State *L)
-{
-    const char *ref = luaL_checkstring(L, 1);
-    struct strake_way_call *call = strake_way_call_new(L);
-
-    call->text = strake_strdup(ref);
-    if (!call->text) {
-        strake_way_call_drop(call);
-        return luaL_error(L, "out of memory");
-    }
-    return strake_way_await(L, call, inspect_run, strake_way_push_out);
-}
-
 /* ---- resolve(ref) -> digest ---- */
 
 static int resolve_run(void *ctx, struct strake_job *job, struct strake_err *err)
@@ -45,7 +32,9 @@ static int resolve_run(void *ctx, struct strake_job *job, struct strake_err *err
     return rc;
 }
 
-static int way_resolve(lua_State *L)
+/* Both take a reference and give what was found. */
+static int await_ref(lua_State *L,
+                     int (*run)(void *ctx, struct strake_job *job, struct strake_err *err))
 {
     const char *ref = luaL_checkstring(L, 1);
     struct strake_way_call *call = strake_way_call_new(L);
@@ -55,7 +44,17 @@ static int way_resolve(lua_State *L)
         strake_way_call_drop(call);
         return luaL_error(L, "out of memory");
     }
-    return strake_way_await(L, call, resolve_run, strake_way_push_out);
+    return strake_way_await(L, call, run, strake_way_push_out);
+}
+
+static int way_inspect(lua_State *L)
+{
+    return await_ref(L, inspect_run);
+}
+
+static int way_resolve(lua_State *L)
+{
+    return await_ref(L, resolve_run);
 }
 
 /* ---- publish({ { ref, source, digest } … }, before, { force, kind }) -> moves, failure ---- */

@@ -35,8 +35,7 @@ static const char *item_end(struct strake_match *match, const char *item)
     const char *p = item + 1;
 
     if (*item == '%')
-        return p < match->pattern_end ? p + 1
-                                      : fail(match, "malformed pattern (ends with '%')");
+        return p < match->pattern_end ? p + 1 : fail(match, "malformed pattern (ends with '%')");
     if (*item != '[')
         return p;
     if (p < match->pattern_end && *p == '^')

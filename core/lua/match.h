@@ -19,7 +19,8 @@ struct strake_capture {
 struct strake_match {
     const char *subject, *subject_end;
     const char *pattern_end;
-    /** Called every 1,024 steps; negative ends the match with "stopped". May be NULL. May longjmp. */
+    /** Called every 1,024 steps; negative ends the match with "stopped". May be NULL. May longjmp.
+     */
     int (*tick)(void *ctx);
     void *ctx;
     int64_t steps_left;

@@ -1,5 +1,5 @@
-/* Budgets: one counter of instructions and one clock over all coroutines of a task, and what happens
- * when they are used up or the command is cancelled. */
+/* Budgets: one counter of instructions and one clock over all coroutines of a task, and what
+ * happens when they are used up or the command is cancelled. */
 #include <time.h>
 
 #include "lua/engine_impl.h"

@@ -35,7 +35,8 @@ void strake_lua_define(lua_State *L, const char *name)
 
 /* ---- unknown names ---- */
 
-/* Put the string keys of the table at `index` behind the `count` candidates; they stay on the stack. */
+/* Put the string keys of the table at `index` behind the `count` candidates; they stay on the
+ * stack. */
 static int collect(lua_State *L, int index, const char **names, int count, int max)
 {
     lua_pushnil(L);
@@ -52,8 +53,8 @@ static int unknown_name(lua_State *L, const char *prefix, int key, int first, in
 {
     enum { MAX = 512 };
     const char *names[MAX + 1];
-    const char *name = lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key)
-                                                       : strake_lua_type_text(L, key);
+    const char *name =
+        lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key) : strake_lua_type_text(L, key);
     const char *near;
     int count = 0;
 
@@ -166,8 +167,7 @@ static int layer_newindex(lua_State *L)
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         strake_lua_fail(L, STRAKE_ECONFIG, "use another name, or `local`",
-                        "'%s' belongs to Strake and cannot be replaced",
-                        lua_tostring(L, 2));
+                        "'%s' belongs to Strake and cannot be replaced", lua_tostring(L, 2));
     lua_pop(L, 1);
     lua_rawset(L, 1);
     return 0;

@@ -10,8 +10,8 @@ enum { CHANGEABLE = sizeof(changeable) / sizeof(changeable[0]) };
 
 /* ---- copies ---- */
 
-/* Push a copy of the plain value at `index`, tables and all. A policy gets one of its own, so that it
- * can neither change what the next one sees nor keep a hand on it. */
+/* Push a copy of the plain value at `index`, tables and all. A policy gets one of its own, so that
+ * it can neither change what the next one sees nor keep a hand on it. */
 static void push_copy(lua_State *L, int index, int depth)
 {
     index = lua_absindex(L, index);
@@ -44,7 +44,7 @@ static int compare(const json_t *before, json_t *after, unsigned *changes, struc
         if (old != new && (!old || !new || !json_equal(old, new)))
             *changes |= 1u << i;
     }
-    json_object_foreach(after, key, value) {
+    json_object_foreach (after, key, value) {
         const json_t *old = json_object_get(before, key);
         bool allowed = false;
         for (unsigned i = 0; i < CHANGEABLE; i++)
@@ -286,7 +286,8 @@ static int core_ask(lua_State *L)
 
 /* ---- what a policy says ---- */
 
-/* The decision {action, message, fix, file, line} of the running policy, from (text, { fix = … }). */
+/* The decision {action, message, fix, file, line} of the running policy, from (text, { fix = … }).
+ */
 static void say(lua_State *L, const char *action)
 {
     struct strake_task *policy = strake_lua_engine(L)->running->policy;

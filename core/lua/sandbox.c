@@ -1,5 +1,5 @@
-/* The basic functions: Lua's own where they are harmless, ours where they are not. What is missing on
- * purpose: load, loadfile, dofile, require, collectgarbage, debug, io, os, package, _G. */
+/* The basic functions: Lua's own where they are harmless, ours where they are not. What is missing
+ * on purpose: load, loadfile, dofile, require, collectgarbage, debug, io, os, package, _G. */
 #include <lualib.h>
 #include <string.h>
 
@@ -27,14 +27,25 @@ static int pcall_continue(lua_State *L, int status, lua_KContext ctx)
     return finish_pcall(L, status, strake_lua_must_stop);
 }
 
+/* What a protected call catches costs Lua a walk over the whole stack: calls nested without end, each
+ * protected, would take hours to unwind. */
+static void check_depth(lua_State *L)
+{
+    lua_Debug ar;
+
+    if (lua_getstack(L, STRAKE_LUA_PCALL_DEPTH, &ar))
+        luaL_error(L, "protected calls nested too deep");
+}
+
 /* pcall(f, …) -> true, results | false, error. Never catches the end of a budget. */
 static int base_pcall(lua_State *L)
 {
     luaL_checkany(L, 1);
+    check_depth(L);
     lua_pushboolean(L, 1);
     lua_insert(L, 1);
-    return pcall_continue(
-        L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, pcall_continue), 0);
+    return pcall_continue(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, pcall_continue),
+                          0);
 }
 
 static int shipped_continue(lua_State *L, int status, lua_KContext ctx)
@@ -82,19 +93,20 @@ static int xpcall_continue(lua_State *L, int status, lua_KContext ctx)
     return handler_continue(L, lua_pcallk(L, 1, LUA_MULTRET, 0, 0, handler_continue), 0);
 }
 
-/* xpcall(f, handler, …). The handler runs after the error has been unwound: in Lua's own it would run
- * inside of the hook that ended a budget, where no hook stops it. */
+/* xpcall(f, handler, …). The handler runs after the error has been unwound: in Lua's own it would
+ * run inside of the hook that ended a budget, where no hook stops it. */
 static int base_xpcall(lua_State *L)
 {
     luaL_checktype(L, 2, LUA_TFUNCTION);
+    check_depth(L);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     lua_replace(L, 1); /* handler */
     lua_pushboolean(L, 1);
     lua_replace(L, 2);
     lua_insert(L, 3); /* handler, true, f, arguments */
-    return xpcall_continue(
-        L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, 0, xpcall_continue), 0);
+    return xpcall_continue(L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, 0, xpcall_continue),
+                           0);
 }
 
 /* ---- tables ---- */
@@ -191,7 +203,7 @@ static void open_math(lua_State *L)
 
 void strake_lua_open_base(lua_State *L)
 {
-    static const char *const kept[] = { "assert",  "error", "ipairs", "next",     "pairs",
+    static const char *const kept[] = { "assert",   "error",  "ipairs", "next",   "pairs",
                                         "rawequal", "rawget", "rawlen", "select", "tonumber",
                                         "tostring", "type",   NULL };
     static const luaL_Reg ours[] = {

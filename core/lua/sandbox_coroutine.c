@@ -1,6 +1,6 @@
-/* coroutine.*: Lua's, but for three things: a coroutine cannot catch the end of a budget; what waits
- * inside of it suspends the whole task, and the coroutine goes on where it was; and each new one costs
- * as many instructions as it could run before the hook sees it. */
+/* coroutine.*: Lua's, but for three things: a coroutine cannot catch the end of a budget; what
+ * waits inside of it suspends the whole task, and the coroutine goes on where it was; and each new
+ * one costs as many instructions as it could run before the hook sees it. */
 #include <lualib.h>
 
 #include "lua/engine_impl.h"
@@ -141,7 +141,7 @@ static int co_wrap(lua_State *L)
     return 1;
 }
 
-static int co_yield(lua_State *L)
+static int co_yield (lua_State *L)
 {
     const struct strake_task *task = strake_lua_engine(L)->running;
 
@@ -150,7 +150,8 @@ static int co_yield(lua_State *L)
     return lua_yield(L, lua_gettop(L));
 }
 
-/* Closing runs the __close handlers of what is pending: not with hooks that a failed resume left off. */
+/* Closing runs the __close handlers of what is pending: not with hooks that a failed resume left
+ * off. */
 static int co_close(lua_State *L)
 {
     lua_State *co = lua_tothread(L, 1);

@@ -1,5 +1,6 @@
-/* string.* and utf8.*: the pattern functions on a matcher of our own, rep with a bound, and the rest of
- * Lua's at a price that grows with the strings they are given. The string metatable is ours too. */
+/* string.* and utf8.*: the pattern functions on a matcher of our own, rep with a bound, and the
+ * rest of Lua's at a price that grows with the strings they are given. The string metatable is ours
+ * too. */
 #include <lualib.h>
 #include <string.h>
 
@@ -262,8 +263,9 @@ static int str_gsub(lua_State *L)
     lua_Integer count = 0;
     luaL_Buffer text;
 
-    luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
-                            type == LUA_TTABLE,
+    luaL_argexpected(L,
+                     type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
+                         type == LUA_TTABLE,
                      3, "string/function/table");
     lua_settop(L, 4);
     if (type == LUA_TNUMBER)
@@ -355,8 +357,8 @@ void strake_lua_open_string(lua_State *L)
         { "find", str_find }, { "match", str_match }, { "gmatch", str_gmatch },
         { "gsub", str_gsub }, { "rep", str_rep },     { NULL, NULL },
     };
-    static const char *const strings[] = { "byte",   "format", "lower",  "reverse", "sub",
-                                           "upper",  "pack",   "unpack", NULL };
+    static const char *const strings[] = { "byte",  "format", "lower",  "reverse", "sub",
+                                           "upper", "pack",   "unpack", NULL };
     static const char *const utf8[] = { "codepoint", "len", "offset", NULL };
 
     luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);

@@ -1,5 +1,5 @@
-/* table.*: Lua's functions, written so that a table that lies about its length, or a comparator that
- * lies about order, costs instructions like everything else. */
+/* table.*: Lua's functions, written so that a table that lies about its length, or a comparator
+ * that lies about order, costs instructions like everything else. */
 #include <lualib.h>
 
 #include "lua/engine_impl.h"
@@ -67,8 +67,10 @@ static int tab_move(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checktype(L, target, LUA_TTABLE);
     if (last >= first) {
-        luaL_argcheck(L, first > 0 || last < LUA_MAXINTEGER + first, 3, "too many elements to move");
-        luaL_argcheck(L, to <= LUA_MAXINTEGER - (last - first + 1) + 1, 4, "destination wrap around");
+        luaL_argcheck(L, first > 0 || last < LUA_MAXINTEGER + first, 3,
+                      "too many elements to move");
+        luaL_argcheck(L, to <= LUA_MAXINTEGER - (last - first + 1) + 1, 4,
+                      "destination wrap around");
     }
     if (to > last || to <= first || target != 1) {
         for (lua_Integer i = 0; first <= last && i <= last - first; i++) {

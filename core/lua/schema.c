@@ -148,8 +148,8 @@ static int add_pair(struct strake_decl *decl, const char *key, struct strake_pai
                                 name);
     if (strake_lua_secret_at(L, -1)) {
         strake_decl_fail(decl, "%s is a secret, which would be readable in the image", path);
-        strake_err_hint(decl->err, "use secrets = { %s = secret.env \"…\" } and RUN --mount=type=secret",
-                        name);
+        strake_err_hint(
+            decl->err, "use secrets = { %s = secret.env \"…\" } and RUN --mount=type=secret", name);
         return STRAKE_ECONFIG;
     }
     if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {

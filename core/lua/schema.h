@@ -1,4 +1,5 @@
-/* What a declaration may say: tables of keys, read strictly, with errors that name key and place. */
+/* What a declaration may say: tables of keys, read strictly, with errors that name key and place.
+ */
 #ifndef STRAKE_LUA_SCHEMA_H
 #define STRAKE_LUA_SCHEMA_H
 
@@ -27,8 +28,8 @@ int strake_decl_fail(struct strake_decl *decl, const char *fmt, ...) STRAKE_PRIN
 /** "KEY must be WHAT, got a number". */
 int strake_decl_expected(struct strake_decl *decl, const char *key, const char *what, int index);
 
-/** Read the table at `index` (absolute): each key by its field, unknown ones refused with the nearest
- *  known one. `fields` ends with a key of NULL. @return 0 or the failure, described. */
+/** Read the table at `index` (absolute): each key by its field, unknown ones refused with the
+ * nearest known one. `fields` ends with a key of NULL. @return 0 or the failure, described. */
 int strake_schema_read(struct strake_decl *decl, int index, const struct strake_field *fields,
                        void *object);
 
@@ -46,7 +47,8 @@ int strake_take_json(struct strake_decl *decl, const char *key, int index, json_
 int strake_decl_check_text(struct strake_decl *decl, const char *key, const char *text, size_t len);
 void strake_pairs_sort(struct strake_pairs *pairs);
 
-/** declare_target.c and declare_block.c: read the table at `index` into a new thing of the project. */
+/** declare_target.c and declare_block.c: read the table at `index` into a new thing of the project.
+ */
 int strake_declare_target(struct strake_decl *decl, int index);
 int strake_declare_block(struct strake_decl *decl, enum strake_block_kind kind, int index);
 int strake_declare_policy(struct strake_decl *decl, int index);

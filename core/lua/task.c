@@ -1,6 +1,6 @@
 /* The scheduler: tasks are coroutines on the engine's loop. A task waits for works on threads
- * (strake_lua_await) or for tasks of its own (all, policies, flows); nothing outlives what waits for
- * it, so that the end of a call is the end of everything that it began. */
+ * (strake_lua_await) or for tasks of its own (all, policies, flows); nothing outlives what waits
+ * for it, so that the end of a call is the end of everything that it began. */
 #include <string.h>
 
 #include "lua/engine_impl.h"
@@ -102,7 +102,8 @@ void strake_task_start(lua_State *L, struct strake_task *task, int nargs)
         task->parent->pending++;
 }
 
-/* Something that `task` waited for has come: resume it when that was the last, and so on upwards. */
+/* Something that `task` waited for has come: resume it when that was the last, and so on upwards.
+ */
 static void arrived(struct strake_engine *engine, struct strake_task *task)
 {
     while (task && --task->pending == 0 && task->outcome == STRAKE_OUTCOME_WAITS) {
@@ -219,7 +220,8 @@ void strake_task_check_wait(lua_State *L)
     const struct strake_task *task = strake_lua_engine(L)->running;
 
     if (!task || !task->may_wait || task->blocked || !lua_isyieldable(L))
-        strake_lua_fail(L, STRAKE_ECONFIG, "call it in a flow, outside of iterators and comparators",
+        strake_lua_fail(L, STRAKE_ECONFIG,
+                        "call it in a flow, outside of iterators and comparators",
                         "this waits for something, which is not possible here");
 }
 

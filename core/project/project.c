@@ -1,4 +1,5 @@
-/* The store behind project.h: what the layers declared, in order, and found by name in constant time. */
+/* The store behind project.h: what the layers declared, in order, and found by name in constant
+ * time. */
 #include "project/project.h"
 
 #include <string.h>
@@ -327,8 +328,8 @@ int strake_project_add_block(struct strake_project *project, enum strake_block_k
     return 0;
 }
 
-/* A name is unique within its layer only: a project can neither replace an organisation's policy nor
- * be kept from using a word that it did not know of. */
+/* A name is unique within its layer only: a project can neither replace an organisation's policy
+ * nor be kept from using a word that it did not know of. */
 int strake_project_add_policy(struct strake_project *project, const char *name,
                               enum strake_point at, enum strake_layer layer, const char *file,
                               int line, struct strake_policy **out, struct strake_err *err)

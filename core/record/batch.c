@@ -128,10 +128,7 @@ int strake_batch_flush(struct strake_record *record, struct strake_err *err)
     rc = strake_sql_begin(record, false, err);
     for (struct strake_batch *at = record->first; rc == 0 && at; at = at->next)
         rc = write_one(record, at, err);
-    if (rc < 0)
-        strake_sql_rollback(record);
-    else
-        rc = strake_sql_commit(record, err);
+    rc = strake_sql_end(record, rc, err);
     strake_batch_drop(record);
     return rc;
 }

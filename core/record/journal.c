@@ -47,10 +47,7 @@ int strake_journal_begin(struct strake_record *record, const char *run, const ch
         rc = strake_sql_begin(record, true, err);
     if (rc == 0) {
         rc = insert_unit(record, run, kind, moves, count, id, err);
-        if (rc < 0)
-            strake_sql_rollback(record);
-        else
-            rc = strake_sql_commit(record, err);
+        rc = strake_sql_end(record, rc, err);
     }
     pthread_mutex_unlock(&record->lock);
     return rc;
@@ -81,10 +78,7 @@ int strake_journal_end(struct strake_record *record, int64_t id, const char *out
                         STRAKE_VALUES(STRAKE_TEXT(outcome), STRAKE_INT(strake_time_now_us()),
                                       STRAKE_INT(id)),
                         NULL, NULL, err);
-        if (rc < 0)
-            strake_sql_rollback(record);
-        else
-            rc = strake_sql_commit(record, err);
+        rc = strake_sql_end(record, rc, err);
     }
     pthread_mutex_unlock(&record->lock);
     return rc;

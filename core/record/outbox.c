@@ -143,10 +143,7 @@ int strake_outbox_claim(struct strake_record *record, struct strake_outgoing **m
     rc = strake_sql_begin(record, false, err);
     if (rc == 0) {
         rc = claim_due(record, strake_time_now_us(), max, &claiming, err);
-        if (rc < 0)
-            strake_sql_rollback(record);
-        else
-            rc = strake_sql_commit(record, err);
+        rc = strake_sql_end(record, rc, err);
     }
     pthread_mutex_unlock(&record->lock);
     if (rc < 0) {

@@ -214,11 +214,7 @@ static int insert_run(struct strake_record *record, const char *run, const char 
                         STRAKE_VALUES(STRAKE_TEXT(run), STRAKE_TEXT(command), STRAKE_TEXT(argv),
                                       STRAKE_TEXT(dir), STRAKE_INT(strake_time_now_us())),
                         NULL, NULL, err);
-    if (rc < 0) {
-        strake_sql_rollback(record);
-        return rc;
-    }
-    return strake_sql_commit(record, err);
+    return strake_sql_end(record, rc, err);
 }
 
 int strake_record_run_begin(struct strake_record *record, const char *run, const char *command,

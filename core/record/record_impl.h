@@ -49,10 +49,11 @@ int strake_sql(struct strake_record *record, const char *sql, const struct strak
                struct strake_err *err);
 /** Describe SQLite's last failure: no room, read-only, damaged, busy … @return STRAKE_EINTERNAL */
 int strake_sql_failed(struct strake_record *record, const char *what, struct strake_err *err);
-/** BEGIN IMMEDIATE; with `synced` the commit is on disk when strake_sql_commit() returns. */
+/** BEGIN IMMEDIATE; with `synced` the commit is on disk when strake_sql_end() returns. */
 int strake_sql_begin(struct strake_record *record, bool synced, struct strake_err *err);
-int strake_sql_commit(struct strake_record *record, struct strake_err *err);
-void strake_sql_rollback(struct strake_record *record);
+/** Commit when `rc`, the result of what was done meanwhile, is 0; roll back otherwise. @return rc, or
+ *  the failure of the commit */
+int strake_sql_end(struct strake_record *record, int rc, struct strake_err *err);
 /** Text of a column as JSON, a new reference; null for SQL NULL or what does not parse. */
 json_t *strake_sql_json(struct strake_record *record, sqlite3_stmt *stmt, int column);
 /** Text of a column, never NULL. */

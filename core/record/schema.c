@@ -73,9 +73,5 @@ int strake_schema_migrate(struct strake_record *record, struct strake_err *err)
     rc = version_of(record, &version, err); /* another process may have been first */
     for (; rc == 0 && version < SCHEMA_VERSION; version++)
         rc = migrate_step(record, version, err);
-    if (rc < 0) {
-        strake_sql_rollback(record);
-        return rc;
-    }
-    return strake_sql_commit(record, err);
+    return strake_sql_end(record, rc, err);
 }

@@ -99,20 +99,14 @@ int strake_sql_begin(struct strake_record *record, bool synced, struct strake_er
     return rc < 0 ? rc : strake_sql(record, "BEGIN IMMEDIATE", STRAKE_NONE, NULL, NULL, err);
 }
 
-int strake_sql_commit(struct strake_record *record, struct strake_err *err)
+int strake_sql_end(struct strake_record *record, int rc, struct strake_err *err)
 {
-    int rc = strake_sql(record, "COMMIT", STRAKE_NONE, NULL, NULL, err);
-
-    if (rc < 0) {
-        strake_sql_rollback(record);
-        return rc;
-    }
-    return set_synced(record, false, err);
-}
-
-void strake_sql_rollback(struct strake_record *record)
-{
+    if (rc == 0)
+        rc = strake_sql(record, "COMMIT", STRAKE_NONE, NULL, NULL, err);
+    if (rc == 0)
+        return set_synced(record, false, err);
     record->sql->exec(record->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
 }
 
 const char *strake_sql_text(struct strake_record *record, sqlite3_stmt *stmt, int column)

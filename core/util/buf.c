@@ -1,6 +1,7 @@
 /* Byte strings with a maximum. Growth doubles, never past the maximum and the NUL behind it. */
 #include "util/buf.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +9,9 @@
 
 static size_t buf_max(const struct strake_buf *buf)
 {
-    return buf->max ? buf->max : STRAKE_BUF_MAX;
+    if (buf->max == 0)
+        return STRAKE_BUF_MAX;
+    return buf->max < SIZE_MAX ? buf->max : SIZE_MAX - 1; /* there is a NUL behind it */
 }
 
 /* A secret's old bytes must not stay behind in memory given back. */
@@ -32,6 +35,7 @@ static int buf_move(struct strake_buf *buf, size_t cap)
     }
     buf->data = data;
     buf->cap = cap;
+    buf->data[buf->len] = '\0';
     return 0;
 }
 
@@ -39,7 +43,7 @@ static int buf_room(struct strake_buf *buf, size_t len)
 {
     size_t max = buf_max(buf), cap = buf->cap;
 
-    if (len > max - buf->len)
+    if (buf->len > max || len > max - buf->len)
         return STRAKE_ETOOBIG;
     if (buf->data && buf->len + len < buf->cap)
         return 0;

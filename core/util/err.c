@@ -53,26 +53,34 @@ int strake_code_exit(int code)
     return 1;
 }
 
-/* A text that may be told: secrets redacted, one line, bounded. NULL: no memory. */
+/* Too long to be told whole: its beginning says enough. Cut between characters. */
+static int shorten(struct strake_buf *text, size_t max)
+{
+    size_t len = max;
+
+    if (text->len <= max)
+        return 0;
+    while (len > 0 && ((unsigned char)text->data[len] & 0xc0) == 0x80)
+        len--;
+    text->data[len] = '\0';
+    text->len = len;
+    return strake_buf_puts(text, " …");
+}
+
+/* A text that may be told: secrets redacted (before anything could cut one in two), one line,
+ * bounded. NULL: no memory. */
 static char *told(const char *fmt, va_list args, const char *suffix)
 {
-    struct strake_buf text = { .max = ERR_TEXT_MAX, .secret = true };
-    va_list again;
-    int rc;
+    struct strake_buf text = { .secret = true };
+    int rc = strake_buf_vprintf(&text, fmt, args);
 
-    va_copy(again, args);
-    rc = strake_buf_vprintf(&text, fmt, args);
-    if (rc == STRAKE_ETOOBIG) { /* too long to be told whole: its beginning says enough */
-        char *whole = strake_vasprintf(fmt, again);
-        rc = whole ? strake_buf_append(&text, whole, ERR_TEXT_MAX - 8) : STRAKE_ENOMEM;
-        if (rc == 0)
-            rc = strake_buf_puts(&text, " …");
-        strake_free(whole);
-    }
-    va_end(again);
+    if (rc == 0)
+        rc = strake_secret_redact(&text);
+    if (rc == 0)
+        rc = shorten(&text, ERR_TEXT_MAX);
     if (rc == 0 && suffix)
-        strake_buf_printf(&text, ": %s", suffix);
-    if (rc < 0 || strake_secret_redact(&text) < 0) {
+        rc = strake_buf_printf(&text, ": %s", suffix);
+    if (rc < 0) {
         strake_buf_dispose(&text);
         return NULL;
     }
@@ -185,20 +193,27 @@ static bool is_shown(const char *data, size_t len, size_t *at)
 
 void strake_err_detail(struct strake_err *err, const char *data, size_t len)
 {
-    struct strake_buf text = { .max = ERR_DETAIL_MAX, .secret = true };
-    int rc = err->detail ? strake_buf_puts(&text, err->detail) : 0;
+    struct strake_buf raw = { .secret = true }, text = { .max = ERR_DETAIL_MAX, .secret = true };
+    size_t before = err->detail ? strlen(err->detail) : 0;
+    int rc = strake_buf_append(&raw, data, len);
 
-    if (rc == 0 && text.len && text.data[text.len - 1] != '\n')
+    /* As it came, and again without what coloured it. */
+    if (rc == 0)
+        rc = strake_secret_redact(&raw);
+    if (rc == 0 && before)
+        rc = strake_buf_puts(&text, err->detail);
+    if (rc == 0 && before && text.data[text.len - 1] != '\n')
         rc = strake_buf_putc(&text, '\n');
-    for (size_t i = 0; rc == 0 && i < len; i++) {
-        if (is_shown(data, len, &i))
-            rc = strake_buf_putc(&text, data[i]);
+    for (size_t i = 0; rc == 0 && i < raw.len; i++) {
+        if (is_shown(raw.data, raw.len, &i))
+            rc = strake_buf_putc(&text, raw.data[i]);
     }
-    if (strake_secret_redact(&text) == 0 && (rc == 0 || rc == STRAKE_ETOOBIG)) {
+    if (rc != STRAKE_ENOMEM && text.len && strake_secret_redact(&text) == 0) {
         text.secret = false;
         strake_free(err->detail);
         err->detail = strake_buf_take(&text);
     }
+    strake_buf_dispose(&raw);
     strake_buf_dispose(&text);
 }
 
@@ -261,6 +276,31 @@ json_t *strake_err_json(const struct strake_err *err)
         return NULL;
     }
     return doc;
+}
+
+/* Several codes have one kind: the first of the list stands for it. */
+static int code_of(const char *kind)
+{
+    for (size_t i = 0; kind && i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (strcmp(codes[i].kind, kind) == 0)
+            return codes[i].code;
+    }
+    return STRAKE_EINTERNAL;
+}
+
+int strake_err_parse(struct strake_err *err, const json_t *json)
+{
+    const char *message = strake_json_str(json, "message"), *hint = strake_json_str(json, "hint");
+    const char *file = strake_json_str(json, "file"), *detail = strake_json_str(json, "detail");
+
+    strake_fail(err, code_of(strake_json_str(json, "kind")), "%s", message ? message : "failed");
+    if (hint && *hint)
+        strake_err_hint(err, "%s", hint);
+    if (file && *file)
+        strake_err_place(err, file, (int)strake_json_int(json, "line", 0));
+    if (detail && *detail)
+        strake_err_detail(err, detail, strlen(detail));
+    return err->code;
 }
 
 /* ---- for people ---- */

@@ -44,6 +44,8 @@ const char *strake_code_kind(int code);
 int strake_code_exit(int code);
 /** {"kind","message","hint","file","line","exit","detail"} without what has no value; NULL: no memory. */
 json_t *strake_err_json(const struct strake_err *err);
+/** The other way round: from what strake_err_json() wrote. @return its code */
+int strake_err_parse(struct strake_err *err, const json_t *json);
 /** The way people read it: message, place, hint, tool's words; ends in a newline. `colour`: ANSI. */
 int strake_err_render(const struct strake_err *err, bool colour, struct strake_buf *out);
 

@@ -18,6 +18,8 @@ static int open_failed(const char *path, struct strake_err *err)
 {
     const int code = errno == ENOENT || errno == ENOTDIR ? STRAKE_ENOTFOUND : STRAKE_EIO;
 
+    if (errno == ENOMEM)
+        return strake_fail_nomem(err);
     return strake_fail_errno(err, code, "%s cannot be read", path);
 }
 
@@ -66,7 +68,7 @@ int strake_fs_read(const char *path, size_t max_bytes, struct strake_buf *out,
 static int open_by_hand(int root, const char *path)
 {
     char *copy = strake_strdup(path), *rest = NULL, *part;
-    int fd = copy ? dup(root) : -1;
+    int fd = copy ? fcntl(root, F_DUPFD_CLOEXEC, 0) : -1;
 
     if (!copy)
         errno = ENOMEM;
@@ -96,7 +98,9 @@ static int open_beneath(const char *root, const char *path)
     if (dir < 0)
         return -1;
     fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-    if (fd < 0 && errno == ENOSYS)
+    for (int again = 0; fd < 0 && errno == EAGAIN && again < 16; again++) /* a rename meanwhile */
+        fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* a sandbox may answer EPERM */
         fd = open_by_hand(dir, path);
     saved = errno;
     close(dir);

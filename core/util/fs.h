@@ -10,8 +10,8 @@
  *  @return 0, STRAKE_ENOTFOUND, STRAKE_ETOOBIG past max_bytes, STRAKE_EIO, STRAKE_ENOMEM. */
 int strake_fs_read(const char *path, size_t max_bytes, struct strake_buf *out,
                    struct strake_err *err);
-/** The same for a path beneath `root`: no `..`, no absolute path, no symbolic link that leads out
- *  (openat2 RESOLVE_BENEATH), no other file system's magic links. */
+/** The same for a path beneath `root`: no absolute path, no `..` or symbolic link that leads out
+ *  (openat2 RESOLVE_BENEATH; on a kernel without it no `..` and no link at all), no magic link. */
 int strake_fs_read_beneath(const char *root, const char *path, size_t max_bytes,
                            struct strake_buf *out, struct strake_err *err);
 /** Write beside and rename: readers see the old file or the whole new one. fsync when `durable`. */

@@ -64,22 +64,31 @@ json_t *strake_json_parse(const char *data, size_t len, const char *what, int co
     return NULL;
 }
 
-static int dump_part(const char *data, size_t len, void *out)
+struct dumping {
+    struct strake_buf *out;
+    int rc;
+};
+
+static int dump_part(const char *data, size_t len, void *ctx)
 {
-    return strake_buf_append(out, data, len) < 0 ? -1 : 0;
+    struct dumping *dumping = ctx;
+
+    dumping->rc = strake_buf_append(dumping->out, data, len);
+    return dumping->rc;
 }
 
 static int dump(const json_t *value, struct strake_buf *out, size_t flags)
 {
+    struct dumping dumping = { .out = out };
     size_t before = out->len;
 
-    if (value && json_dump_callback(value, dump_part, out, flags | JSON_ENCODE_ANY) == 0)
+    if (value && json_dump_callback(value, dump_part, &dumping, flags | JSON_ENCODE_ANY) == 0)
         return 0;
     if (out->data) {
         out->len = before;
         out->data[before] = '\0';
     }
-    return STRAKE_ENOMEM;
+    return dumping.rc < 0 ? dumping.rc : STRAKE_ENOMEM;
 }
 
 int strake_json_dump(const json_t *value, struct strake_buf *out)
@@ -120,7 +129,7 @@ bool strake_json_bool(const json_t *object, const char *key, bool fallback)
 
 int strake_json_set(json_t *object, const char *key, json_t *value)
 {
-    return value && object && json_object_set_new(object, key, value) == 0 ? 0 : STRAKE_ENOMEM;
+    return json_object_set_new(object, key, value) == 0 ? 0 : STRAKE_ENOMEM;
 }
 
 /* ---- texts of any bytes ---- */

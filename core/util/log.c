@@ -56,11 +56,14 @@ void strake_log(enum strake_level level, const char *fmt, ...)
     va_end(args);
     if (rc == STRAKE_ETOOBIG)
         rc = strake_buf_puts(&line, "(a message too long to be shown)");
+    if (rc == 0)
+        rc = strake_secret_redact(&line); /* before a byte is changed: a secret is known whole */
     for (size_t i = 0; i < line.len; i++) {
         if ((unsigned char)line.data[i] < 0x20 || line.data[i] == 0x7f)
             line.data[i] = ' ';
     }
-    if (rc == 0 && strake_secret_redact(&line) == 0 && strake_buf_putc(&line, '\n') == 0)
+    line.max = 0;
+    if (rc == 0 && strake_buf_putc(&line, '\n') == 0)
         log_write(level, strake_buf_text(&line));
     strake_buf_dispose(&line);
 }

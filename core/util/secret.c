@@ -12,6 +12,8 @@
 
 #define SECRET_MAX ((size_t)1024 * 1024)
 #define SECRET_SHORTEST 4
+#define SECRET_LINE_SHORTEST 8
+#define SECRET_LINES_MAX 2000
 #define SECRET_SHOWN "[secret]"
 
 struct source {
@@ -32,6 +34,7 @@ static pthread_mutex_t secret_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct source *sources;
 static struct marked *marks;
 static atomic_bool any_marked;
+static bool mark_lost; /* there was no memory for one of the marks: nothing may be shown any more */
 
 /* ---- sources ---- */
 
@@ -67,7 +70,7 @@ static int source_add(const char *name, const char *variable, const char *path,
     source = source_find(name);
     if (source) {
         if (!same(source->variable, variable) || !same(source->path, path))
-            rc = strake_fail(err, STRAKE_ECONFIG, "the secret %s is declared with two sources", name);
+            rc = STRAKE_ECONFIG;
         goto out;
     }
     source = strake_calloc(1, sizeof(*source));
@@ -79,14 +82,16 @@ static int source_add(const char *name, const char *variable, const char *path,
     if (!source || !source->name || (variable && !source->variable) || (path && !source->path)) {
         if (source)
             source_free(source);
-        rc = strake_fail_nomem(err);
+        rc = STRAKE_ENOMEM;
         goto out;
     }
     source->next = sources;
     sources = source;
 out:
-    pthread_mutex_unlock(&secret_lock);
-    return rc;
+    pthread_mutex_unlock(&secret_lock); /* before the failure is told: telling redacts */
+    if (rc == STRAKE_ECONFIG)
+        return strake_fail(err, rc, "the secret %s is declared with two sources", name);
+    return rc < 0 ? strake_fail_nomem(err) : 0;
 }
 
 int strake_secret_from_env(const char *name, const char *variable, struct strake_err *err)
@@ -148,7 +153,9 @@ static int value_of_env(const char *name, const char *variable, struct strake_bu
         return STRAKE_ECONFIG;
     }
     rc = strake_buf_puts(value, text);
-    return rc < 0 ? strake_fail(err, rc, "the secret %s is too large", name) : 0;
+    if (rc == STRAKE_ETOOBIG)
+        return strake_fail(err, STRAKE_ECONFIG, "the secret %s is too large", name);
+    return rc < 0 ? strake_fail_nomem(err) : 0;
 }
 
 static int value_of_file(const char *name, const char *path, struct strake_buf *value,
@@ -161,8 +168,9 @@ static int value_of_file(const char *name, const char *path, struct strake_buf *
         strake_err_prefix(err, "the secret %s is not there: ", name);
         return rc == STRAKE_ENOMEM ? rc : strake_err_recode(err, STRAKE_ECONFIG);
     }
-    if (value->len > before && value->data[value->len - 1] == '\n')
-        value->data[--value->len] = '\0';
+    if (value->len == before || value->data[value->len - 1] != '\n')
+        return 0;
+    value->data[--value->len] = '\0';
     if (value->len > before && value->data[value->len - 1] == '\r')
         value->data[--value->len] = '\0';
     return 0;
@@ -223,93 +231,157 @@ int strake_base64(const void *data, size_t len, struct strake_buf *out)
     return encode64(data, len, false, out);
 }
 
-static int encode_percent(const unsigned char *data, size_t len, struct strake_buf *out)
+static int encode_percent(const unsigned char *data, size_t len, const char *hex,
+                          struct strake_buf *out)
 {
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < len; i++) {
         bool plain = (data[i] >= '0' && data[i] <= '9') || (data[i] >= 'A' && data[i] <= 'Z') ||
                      (data[i] >= 'a' && data[i] <= 'z') || (data[i] && strchr("-._~", data[i]));
-        rc = plain ? strake_buf_putc(out, (char)data[i]) : strake_buf_printf(out, "%%%02X", data[i]);
+        const char three[3] = { '%', hex[data[i] >> 4], hex[data[i] & 15] };
+        rc = plain ? strake_buf_append(out, &data[i], 1) : strake_buf_append(out, three, 3);
     }
     return rc;
 }
 
-static int encode_json(const unsigned char *data, size_t len, struct strake_buf *out)
+static int percent_upper(const unsigned char *data, size_t len, struct strake_buf *out)
 {
+    return encode_percent(data, len, "0123456789ABCDEF", out);
+}
+
+static int percent_lower(const unsigned char *data, size_t len, struct strake_buf *out)
+{
+    return encode_percent(data, len, "0123456789abcdef", out);
+}
+
+static int encode_json(const unsigned char *data, size_t len, const char *escaped,
+                       struct strake_buf *out)
+{
+    static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt"; /* pairs: byte, letter */
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < len; i++) {
-        if (data[i] == '"' || data[i] == '\\')
-            rc = strake_buf_printf(out, "\\%c", data[i]);
-        else if (data[i] == '\n')
-            rc = strake_buf_puts(out, "\\n");
-        else if (data[i] < 0x20)
+        char letter = '\0';
+        for (size_t k = 0; k + 1 < sizeof(short_forms); k += 2) {
+            if ((unsigned char)short_forms[k] == data[i])
+                letter = short_forms[k + 1];
+        }
+        if (letter)
+            rc = strake_buf_printf(out, "\\%c", letter);
+        else if (data[i] < 0x20 || strchr(escaped, data[i]))
             rc = strake_buf_printf(out, "\\u%04x", data[i]);
         else
-            rc = strake_buf_putc(out, (char)data[i]);
+            rc = strake_buf_append(out, &data[i], 1);
     }
     return rc;
 }
 
-/* The lock is held. */
-static void mark_text(const char *text, size_t len)
+static int json_plain(const unsigned char *data, size_t len, struct strake_buf *out)
+{
+    return encode_json(data, len, "", out);
+}
+
+/* As Go writes JSON. */
+static int json_for_html(const unsigned char *data, size_t len, struct strake_buf *out)
+{
+    return encode_json(data, len, "<>&", out);
+}
+
+static int base64_standard(const unsigned char *data, size_t len, struct strake_buf *out)
+{
+    return encode64(data, len, false, out);
+}
+
+static int base64_url(const unsigned char *data, size_t len, struct strake_buf *out)
+{
+    return encode64(data, len, true, out);
+}
+
+/* The lock is held, here and below. */
+static int mark_text(const char *text, size_t len)
 {
     struct marked **at = &marks, *mark;
 
     if (len < SECRET_SHORTEST)
-        return;
+        return 0;
     for (struct marked *known = marks; known; known = known->next) {
         if (known->len == len && memcmp(known->text, text, len) == 0)
-            return;
+            return 0;
     }
     mark = strake_calloc(1, sizeof(*mark));
     if (mark)
-        mark->text = strake_strndup(text, len);
+        mark->text = strake_malloc(len);
     if (!mark || !mark->text) {
         strake_free(mark);
-        return;
+        return STRAKE_ENOMEM;
     }
+    memcpy(mark->text, text, len);
     mark->len = len;
     while (*at && (*at)->len > len)
         at = &(*at)->next;
     mark->next = *at;
     *at = mark;
-    atomic_store(&any_marked, true);
+    return 0;
 }
 
-static void mark_base64(const char *value, size_t len, bool url)
+static int mark_form(const char *value, size_t len,
+                     int (*encode)(const unsigned char *, size_t, struct strake_buf *))
 {
     struct strake_buf text = { .secret = true };
+    int rc = encode((const unsigned char *)value, len, &text);
 
-    if (encode64((const unsigned char *)value, len, url, &text) == 0) {
-        while (text.len && text.data[text.len - 1] == '=')
-            text.data[--text.len] = '\0'; /* padding may be missing, or be something else */
-        mark_text(strake_buf_text(&text), text.len);
+    while (rc == 0 && text.len && text.data[text.len - 1] == '=')
+        text.data[--text.len] = '\0'; /* padding may be missing, or be something else */
+    if (rc == 0)
+        rc = mark_text(strake_buf_text(&text), text.len);
+    strake_buf_dispose(&text);
+    return rc;
+}
+
+/* Output comes line by line, so that a key of many lines is met in pieces. */
+static int mark_lines(const char *value, size_t len)
+{
+    const char *end = value + len;
+    int rc = 0;
+
+    if (!memchr(value, '\n', len))
+        return 0;
+    for (int lines = 0; rc == 0 && value < end && lines < SECRET_LINES_MAX; lines++) {
+        const char *stop = memchr(value, '\n', (size_t)(end - value)), *last;
+        stop = stop ? stop : end;
+        for (last = stop; value < last && strchr(" \t\r", *value) && *value;)
+            value++;
+        while (value < last && strchr(" \t\r", last[-1]) && last[-1])
+            last--;
+        if (last - value >= SECRET_LINE_SHORTEST)
+            rc = mark_text(value, (size_t)(last - value));
+        value = stop + 1;
     }
-    strake_buf_dispose(&text);
-}
-
-static void mark_escaped(const char *value, size_t len,
-                         int (*encode)(const unsigned char *, size_t, struct strake_buf *))
-{
-    struct strake_buf text = { .secret = true };
-
-    if (encode((const unsigned char *)value, len, &text) == 0)
-        mark_text(strake_buf_text(&text), text.len);
-    strake_buf_dispose(&text);
+    return rc;
 }
 
 void strake_secret_mark(const char *value, size_t len)
 {
-    if (len < SECRET_SHORTEST || len > SECRET_MAX)
+    static int (*const forms[])(const unsigned char *, size_t, struct strake_buf *) = {
+        base64_standard, base64_url, percent_upper, percent_lower, json_plain, json_for_html,
+    };
+    int rc;
+
+    if (len < SECRET_SHORTEST)
         return;
     pthread_mutex_lock(&secret_lock);
-    mark_text(value, len);
-    mark_base64(value, len, false);
-    mark_base64(value, len, true);
-    mark_escaped(value, len, encode_percent);
-    mark_escaped(value, len, encode_json);
+    rc = mark_text(value, len);
+    /* `echo VALUE | base64` ends otherwise than base64 of the value: its whole groups are alike. */
+    if (rc == 0 && len % 3 && len / 3 >= 2)
+        rc = mark_form(value, len - len % 3, base64_standard);
+    for (size_t i = 0; rc == 0 && i < sizeof(forms) / sizeof(forms[0]); i++)
+        rc = mark_form(value, len, forms[i]);
+    if (rc == 0)
+        rc = mark_lines(value, len);
+    if (rc < 0)
+        mark_lost = true;
+    atomic_store(&any_marked, true);
     pthread_mutex_unlock(&secret_lock);
 }
 
@@ -322,7 +394,7 @@ bool strake_secret_any(void)
 
 static int replace(struct strake_buf *text, const struct marked *mark)
 {
-    struct strake_buf out = { .max = text->max, .secret = true };
+    struct strake_buf out = { .max = 2 * text->len + sizeof(SECRET_SHOWN), .secret = true };
     const char *from = text->data, *end = text->data + text->len, *hit;
     int rc = 0;
 
@@ -356,6 +428,8 @@ int strake_secret_redact(struct strake_buf *text)
     if (!strake_secret_any() || text->len == 0)
         return 0;
     pthread_mutex_lock(&secret_lock);
+    if (mark_lost)
+        rc = STRAKE_ENOMEM;
     for (const struct marked *mark = marks; rc == 0 && mark; mark = mark->next)
         rc = replace(text, mark);
     pthread_mutex_unlock(&secret_lock);
@@ -382,6 +456,7 @@ void strake_secret_reset(void)
         sources = source->next;
         source_free(source);
     }
+    mark_lost = false;
     atomic_store(&any_marked, false);
     pthread_mutex_unlock(&secret_lock);
 }

@@ -22,10 +22,11 @@ json_t *strake_secret_source(const char *name);
 bool strake_secret_is_env(const char *variable);
 
 /** Redact this text from now on (at least 4 bytes; shorter ones are ignored), also in its base64,
- *  URL-encoded and JSON-escaped forms. */
+ *  URL-encoded and JSON-escaped forms, and each longer line of it (the first 2000). Without memory
+ *  for it nothing can be shown any more: strake_secret_redact() clears every text from then on. */
 void strake_secret_mark(const char *value, size_t len);
-/** Replace each marked text in place by `[secret]`. @return 0 or STRAKE_ENOMEM (then it is cleared:
- *  nothing may leak). Cheap when nothing is marked. */
+/** Replace each marked text in place by `[secret]`; the text may grow past its maximum by that.
+ *  @return 0 or STRAKE_ENOMEM (then it is cleared: nothing may leak). Cheap when nothing is marked. */
 int strake_secret_redact(struct strake_buf *text);
 /** True when at least one text is marked. */
 bool strake_secret_any(void);

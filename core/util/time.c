@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -35,7 +34,6 @@ void strake_time_format(int64_t us, char *out)
     int64_t seconds = us / 1000000, rest = us % 1000000;
     struct tm tm = { 0 };
     time_t at;
-    char date[24];
 
     if (rest < 0) {
         seconds--;
@@ -46,8 +44,10 @@ void strake_time_format(int64_t us, char *out)
         at = 0;
         gmtime_r(&at, &tm);
     }
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, STRAKE_TIME_TEXT, "%s.%03dZ", date, (int)(rest / 1000));
+    snprintf(out, STRAKE_TIME_TEXT, "%04hu-%02hhu-%02hhuT%02hhu:%02hhu:%02hhu.%03huZ",
+             (unsigned short)(tm.tm_year + 1900), (unsigned char)(tm.tm_mon + 1),
+             (unsigned char)tm.tm_mday, (unsigned char)tm.tm_hour, (unsigned char)tm.tm_min,
+             (unsigned char)tm.tm_sec, (unsigned short)(rest / 1000));
 }
 
 /* Exactly `count` digits. */
@@ -70,13 +70,24 @@ static bool expect(const char **at, char c)
     return true;
 }
 
-static int64_t fraction_us(const char **at)
+/* At least one digit; those behind `unit` = 1 add nothing. */
+static bool fraction(const char **at, int64_t unit, int64_t *value)
 {
-    int64_t value = 0, unit = 100000;
+    *value = 0;
+    if (!isdigit((unsigned char)**at))
+        return false;
+    for (; isdigit((unsigned char)**at); (*at)++, unit /= 10)
+        *value += (**at - '0') * unit;
+    return true;
+}
 
-    for ((*at)++; isdigit((unsigned char)**at); (*at)++, unit /= 10)
-        value += (**at - '0') * unit;
-    return value;
+static bool is_day(int year, int month, int day)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return month >= 1 && month <= 12 && day >= 1 &&
+           day <= days[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
 static bool offset_seconds(const char **at, int *seconds)
@@ -102,7 +113,7 @@ static bool offset_seconds(const char **at, int *seconds)
 int strake_time_parse(const char *text, int64_t *us)
 {
     struct tm tm = { 0 };
-    int64_t fraction = 0;
+    int64_t part = 0;
     int year, month, offset;
 
     if (!digits(&text, 4, &year) || !expect(&text, '-') || !digits(&text, 2, &month) ||
@@ -114,18 +125,20 @@ int strake_time_parse(const char *text, int64_t *us)
     if (!digits(&text, 2, &tm.tm_hour) || !expect(&text, ':') || !digits(&text, 2, &tm.tm_min) ||
         !expect(&text, ':') || !digits(&text, 2, &tm.tm_sec))
         return STRAKE_EUSAGE;
-    if (*text == '.')
-        fraction = fraction_us(&text);
-    if (!offset_seconds(&text, &offset) || *text || month < 1 || month > 12 || tm.tm_mday < 1 ||
-        tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+    if (expect(&text, '.') && !fraction(&text, 100000, &part))
+        return STRAKE_EUSAGE;
+    if (!offset_seconds(&text, &offset) || *text || !is_day(year, month, tm.tm_mday) ||
+        tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
         return STRAKE_EUSAGE;
     tm.tm_year = year - 1900;
     tm.tm_mon = month - 1;
-    *us = ((int64_t)timegm(&tm) - offset) * 1000000 + fraction;
+    *us = ((int64_t)timegm(&tm) - offset) * 1000000 + part;
     return 0;
 }
 
 /* ---- durations ---- */
+
+#define DURATION_MAX_MS ((int64_t)10 * 365 * 86400000)
 
 static int64_t unit_ms(const char **at)
 {
@@ -151,17 +164,19 @@ int strake_duration_parse(const char *text, int64_t *ms)
     if (!*text)
         return STRAKE_EUSAGE;
     while (*text) {
-        char *end;
-        double number;
-        int64_t unit;
+        int64_t number = 0, micro = 0, unit;
         if (!isdigit((unsigned char)*text))
             return STRAKE_EUSAGE;
-        number = strtod(text, &end);
-        text = end;
-        unit = unit_ms(&text);
-        if (unit == 0 || number > 1e9)
+        for (; isdigit((unsigned char)*text) && number <= DURATION_MAX_MS; text++)
+            number = number * 10 + (*text - '0');
+        if (expect(&text, '.') && !fraction(&text, 100000, &micro))
             return STRAKE_EUSAGE;
-        total += (int64_t)(number * (double)unit + 0.5);
+        unit = unit_ms(&text);
+        if (unit == 0 || number > DURATION_MAX_MS / unit)
+            return STRAKE_EUSAGE;
+        total += number * unit + (micro * unit + 500000) / 1000000;
+        if (total > DURATION_MAX_MS)
+            return STRAKE_EUSAGE;
     }
     *ms = total;
     return 0;
@@ -169,15 +184,16 @@ int strake_duration_parse(const char *text, int64_t *ms)
 
 void strake_duration_format(int64_t ms, char *out, size_t cap)
 {
+    long long seconds = (ms + 50) / 1000;
+
     if (ms < 1000)
         snprintf(out, cap, "%lld ms", (long long)ms);
-    else if (ms < 60000)
+    else if (ms < 59950) /* from there on it would be 60.0 */
         snprintf(out, cap, "%.1f s", (double)ms / 1000);
-    else if (ms < 3600000)
-        snprintf(out, cap, "%lld min %lld s", (long long)(ms / 60000), (long long)(ms / 1000 % 60));
+    else if (seconds < 3600)
+        snprintf(out, cap, "%lld min %lld s", seconds / 60, seconds % 60);
     else
-        snprintf(out, cap, "%lld h %lld min", (long long)(ms / 3600000),
-                 (long long)(ms / 60000 % 60));
+        snprintf(out, cap, "%lld h %lld min", seconds / 3600, seconds / 60 % 60);
 }
 
 void strake_size_format(int64_t bytes, char *out, size_t cap)

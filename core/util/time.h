@@ -16,7 +16,8 @@ int64_t strake_time_mono_us(void);
 void strake_time_format(int64_t us, char *out);
 /** RFC 3339, with fraction (to microseconds) and offset. @return 0 or STRAKE_EUSAGE. */
 int strake_time_parse(const char *text, int64_t *us);
-/** "300ms", "2s", "5m", "1h30m"; a bare number is refused. @return 0 or STRAKE_EUSAGE. */
+/** "300ms", "2s", "1.5m", "1h30m", at most ten years; a bare number is refused.
+ *  @return 0 or STRAKE_EUSAGE. */
 int strake_duration_parse(const char *text, int64_t *ms);
 /** For people: "120 ms", "1.2 s", "3 min 4 s". */
 void strake_duration_format(int64_t ms, char *out, size_t cap);
