@@ -1,5 +1,5 @@
-/* An engine on a temporary project: files are written, layers loaded, code run in a flow or a policy. To
- * be included after cmocka.h. */
+/* An engine on a temporary project: files are written, layers loaded, code run in a flow or a
+ * policy. To be included after cmocka.h. */
 #ifndef STRAKE_TESTS_LUA_FIXTURE_H
 #define STRAKE_TESTS_LUA_FIXTURE_H
 
@@ -59,8 +59,11 @@ static inline void fixture_open(struct fixture *fixture)
 static inline int fixture_start(struct fixture *fixture)
 {
     struct strake_engine_options options = {
-        .project_dir = fixture->dir, .scripts_dir = fixture->scripts,
-        .system_dir = fixture->system_dir, .user_file = fixture->user_file, .job = fixture->job,
+        .project_dir = fixture->dir,
+        .scripts_dir = fixture->scripts,
+        .system_dir = fixture->system_dir,
+        .user_file = fixture->user_file,
+        .job = fixture->job,
     };
     return strake_engine_new(&options, &fixture->engine, &fixture->err);
 }
@@ -94,7 +97,8 @@ static inline int fixture_load(struct fixture *fixture, const char *source)
     return rc < 0 ? rc : strake_engine_load(fixture->engine, &fixture->project, &fixture->err);
 }
 
-/* Load `source`, then call function `function` of the test's own script, tests/lua/shipped/probe.lua. */
+/* Load `source`, then call function `function` of the test's own script,
+ * tests/lua/shipped/probe.lua. */
 static inline int fixture_call(struct fixture *fixture, const char *source, const char *function,
                                const json_t *args, json_t **result)
 {
@@ -109,7 +113,8 @@ static inline int fixture_call(struct fixture *fixture, const char *source, cons
                                        &fixture->err);
 }
 
-/* Run the body of a flow and give its result as one line of JSON, or "KIND: MESSAGE" of its error. */
+/* Run the body of a flow and give its result as one line of JSON, or "KIND: MESSAGE" of its error.
+ */
 static inline const char *fixture_flow(struct fixture *fixture, const char *prelude,
                                        const char *body, char *out, size_t cap)
 {
@@ -135,8 +140,7 @@ static inline json_t *fixture_ask(struct fixture *fixture, const char *source, c
                                   const char *subject)
 {
     json_t *result = NULL;
-    json_t *args = json_pack("{s:s, s:o}", "point", point, "subject",
-                             json_loads(subject, 0, NULL));
+    json_t *args = json_pack("{s:s, s:o}", "point", point, "subject", json_loads(subject, 0, NULL));
     if (fixture_call(fixture, source, "ask", args, &result) < 0)
         result = NULL;
     json_decref(args);

@@ -40,7 +40,8 @@ static const char typical[] =
     "local repo = \"ghcr.io/wiredquill/k8s-tmux\"\n"
     "builder \"lab\"    { type = \"buildctl\", address = \"tcp://10.0.10.120:1234\" }\n"
     "builder \"laptop\" { type = \"buildx\" }\n"
-    "registry \"ghcr.io\" { username = env.GITHUB_ACTOR or \"me\", password = secret.env \"TOKEN_X\","
+    "registry \"ghcr.io\" { username = env.GITHUB_ACTOR or \"me\", password = secret.env "
+    "\"TOKEN_X\","
     " timeout = \"2s\" }\n"
     "notifier \"phone\" { type = \"ntfy\", url = \"https://ntfy.example.org/builds\",\n"
     "                   on = { \"run.failed\", \"image.published\" } }\n"
@@ -81,9 +82,10 @@ static void load_reads_a_typical_file(void **state)
     assert_string_equal(registry->type, "oci");
     assert_int_equal(strake_json_int(registry->options, "timeout_ms", 0), 2000);
     assert_null(json_object_get(registry->options, "timeout"));
-    assert_string_equal(
-        strake_json_str(json_object_get(registry->options, "password"), "secret"), "TOKEN_X");
-    const struct strake_block *phone = strake_project_block(project, STRAKE_BLOCK_NOTIFIER, "phone");
+    assert_string_equal(strake_json_str(json_object_get(registry->options, "password"), "secret"),
+                        "TOKEN_X");
+    const struct strake_block *phone =
+        strake_project_block(project, STRAKE_BLOCK_NOTIFIER, "phone");
     assert_int_equal(phone->on.count, 2);
     assert_null(json_object_get(phone->options, "on"));
     assert_string_equal(project->blocks[0]->name, "lab");
@@ -94,12 +96,14 @@ static void load_reads_a_typical_file(void **state)
 static void layers_run_from_the_outside_in(void **state)
 {
     struct fixture *fixture = *state;
-    fixture_write(fixture, "system/10-a.lua", "shared = 'system'\n"
+    fixture_write(fixture, "system/10-a.lua",
+                  "shared = 'system'\n"
                   "policy 'org' { at = 'plan', check = function() end }\n"
                   "builder 'lab' { type = 'buildctl', address = 'system' }");
     fixture_write(fixture, "system/20-b.lua", "assert(shared == 'system')");
     fixture_write(fixture, "system/ignored.txt", "not Lua");
-    fixture_write(fixture, "user/config.lua", "builder 'lab' { type = 'buildctl', address = 'user' }\n"
+    fixture_write(fixture, "user/config.lua",
+                  "builder 'lab' { type = 'buildctl', address = 'user' }\n"
                   "policy 'org' { at = 'plan', check = function() end }");
     assert_int_equal(fixture_load(fixture, "mine = 1\n"), 0);
     const struct strake_block *lab =
@@ -144,16 +148,17 @@ static void load_errors_say_what_and_where(void **state)
           "target \"app\": secrets must be a table of secrets, got a string", 1 },
         { "target 'app' { setmetatable = 1 }", "unknown key 'setmetatable' in target \"app\"", 1 },
         { "target('app')(setmetatable({}, { __index = print }))",
-          "target \"app\": the declaration is a table with a metatable, which cannot be read safely",
+          "target \"app\": the declaration is a table with a metatable, which cannot be read "
+          "safely",
           1 },
         { "target 'app' { cache = { ttl = 0/0 } }",
           "target \"app\": cache: ttl: a number that is not finite", 1 },
         { "target {}", "target needs a name, got a table: target \"NAME\" { … }", 1 },
         { "target 'a\\nb' {}", "the name of a target has a control character", 1 },
-        { "target 'a' {}\ntarget 'a' {}",
-          "target \"a\" is declared twice: first at ", 2 },
+        { "target 'a' {}\ntarget 'a' {}", "target \"a\" is declared twice: first at ", 2 },
         { "pcall(function() target 'a' { x = 1 } end)", "unknown key 'x' in target \"a\"", 1 },
-        { "\ntarget 'a' { contexts = { b = target 'bsae' } } target 'base' {}", "no target bsae", 2 },
+        { "\ntarget 'a' { contexts = { b = target 'bsae' } } target 'base' {}", "no target bsae",
+          2 },
         { "\nbuilder 'lab'", "builder \"lab\" is named, but not declared", 2 },
         { "builder 'lab' {}", "builder \"lab\": type is missing", 1 },
         { "notifier 'n' { type = 'ntfy', on = 'run.faild' }",
@@ -176,15 +181,18 @@ static void load_errors_say_what_and_where(void **state)
         { "error({})", "a table was raised as an error", 1 },
         { "build('x')", "build is not allowed at the top level of a file", 1 },
         { "exec { 'true' }", "exec is not allowed at the top level of a file", 1 },
-        { "http.get('http://127.0.0.1/')", "http.get is not allowed at the top level of a file", 1 },
+        { "http.get('http://127.0.0.1/')", "http.get is not allowed at the top level of a file",
+          1 },
         { "fs.write('a', 'b')", "fs.write is not allowed at the top level of a file", 1 },
         { "deny('x')", "deny is not allowed at the top level of a file", 1 },
         { "image.digest('a')", "image.digest is not allowed at the top level of a file", 1 },
         { "all {}", "all is not allowed at the top level of a file", 1 },
         { "fs.read('../x')", "", 1 },
         { "include('strake.lua')", "strake.lua includes itself", 1 },
-        { "tags.rules { '{nothing}' }", "tags.rules: unknown fact '{nothing}' in '{nothing}'; "
-          "there are {tag}, {version}, {branch}, {sha}, {full_sha} and {date}", 1 },
+        { "tags.rules { '{nothing}' }",
+          "tags.rules: unknown fact '{nothing}' in '{nothing}'; "
+          "there are {tag}, {version}, {branch}, {sha}, {full_sha} and {date}",
+          1 },
         { "\ntags.rules { 3 }", "tags.rules: rule 1 must be a text or a table, got a number", 2 },
         { "tags.rules(3)", "tags.rules takes a list of rules, got a number", 1 },
     };
@@ -197,8 +205,8 @@ static void load_errors_say_what_and_where(void **state)
                     strlen(cases[i].message)) != 0 ||
             fixture->err.line != cases[i].line || !fixture->err.file ||
             !strstr(fixture->err.file, "strake.lua"))
-            fail_msg("%s: %d, %s:%d: %s", cases[i].source, rc, fixture->err.file,
-                     fixture->err.line, strake_err_message(&fixture->err));
+            fail_msg("%s: %d, %s:%d: %s", cases[i].source, rc, fixture->err.file, fixture->err.line,
+                     strake_err_message(&fixture->err));
     }
 }
 
@@ -206,8 +214,9 @@ static void a_trace_shows_the_teams_frames_alone(void **state)
 {
     struct fixture *fixture = *state;
     assert_int_equal(fixture_load(fixture, "local function inner() local x; return x.y end\n"
-                                  "local function outer()\n  inner()\n end\n"
-                                  "table.sort({ 1, 2 }, outer)\n"), STRAKE_ECONFIG);
+                                           "local function outer()\n  inner()\n end\n"
+                                           "table.sort({ 1, 2 }, outer)\n"),
+                     STRAKE_ECONFIG);
     assert_int_equal(fixture->err.line, 1);
     assert_non_null(fixture->err.detail);
     assert_non_null(strstr(fixture->err.detail, "strake.lua:3"));
@@ -250,7 +259,8 @@ static void flows_check_their_arguments(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         json_t *result = NULL, *args = json_pack("{s:s, s:o}", "flow", "f", "args",
                                                  json_loads(cases[i].args, 0, NULL));
-        int rc = fixture_call(fixture, "flow 'f' { args = { { 'version', pattern = '^v%d+' },"
+        int rc = fixture_call(fixture,
+                              "flow 'f' { args = { { 'version', pattern = '^v%d+' },"
                               "{ 'channel', default = 'stable' } },"
                               "run = function(arg) return arg.version .. ' ' .. arg.channel end }",
                               "run", args, &result);
@@ -286,9 +296,11 @@ static void what_waits_suspends_its_coroutine(void **state)
         /* in coroutines of the flow's own, and several at once */
         { "local co = coroutine.wrap(function(x) local r = exec({ 'printf', x }).stdout\n"
           "  local y = coroutine.yield(r); return exec({ 'printf', y }).stdout end)\n"
-          "local a = co('a'); local b = co('b'); return a .. b", "\"ab\"" },
+          "local a = co('a'); local b = co('b'); return a .. b",
+          "\"ab\"" },
         { "local a, b = all { function() return exec({ 'printf', 'a' }).stdout end,\n"
-          "  function() return exec({ 'printf', 'b' }).stdout end }; return a .. b", "\"ab\"" },
+          "  function() return exec({ 'printf', 'b' }).stdout end }; return a .. b",
+          "\"ab\"" },
         { "all { function() end, function() error('one', 0) end, function() error('two', 0) end }",
           "config: 2 of 3 functions failed: one" },
         { "all { function() exec { 'sh', '-c', 'exit 4' } end }",
@@ -302,7 +314,8 @@ static void what_waits_suspends_its_coroutine(void **state)
         { "local co = coroutine.create(function() exec { 'true' } end)\n"
           "local ok, err = xpcall(function() table.sort({ 2, 1 }, function()\n"
           "  local fine, why = coroutine.resume(co); error(why, 0) end) end, tostring)\n"
-          "return err", "\"this waits for something, which is not possible here\"" },
+          "return err",
+          "\"this waits for something, which is not possible here\"" },
         { "coroutine.yield(1)", "config: attempt to yield from outside a coroutine" },
     };
     struct fixture *fixture = *state;
@@ -383,13 +396,13 @@ static void the_types_file_names_what_the_engine_has(void **state)
     snprintf(path, sizeof(path), "%s/types/strake.lua", fixture->scripts);
     assert_int_equal(strake_fs_read(path, 1 << 20, &text, &err), 0);
     /* Lua's own, which the language server knows */
-    static const char *const from_lua[] = {
-        "coroutine", "math",   "string", "table",  "utf8",     "assert",       "error",
-        "ipairs",    "next",   "pairs",  "pcall",  "xpcall",   "print",        "rawequal",
-        "rawget",    "rawlen", "rawset", "select", "tonumber", "getmetatable", "setmetatable",
-        "tostring",  "type",   NULL
-    };
-    json_object_foreach(api, name, value) {
+    static const char *const from_lua[] = { "coroutine",    "math",     "string",   "table",
+                                            "utf8",         "assert",   "error",    "ipairs",
+                                            "next",         "pairs",    "pcall",    "xpcall",
+                                            "print",        "rawequal", "rawget",   "rawlen",
+                                            "rawset",       "select",   "tonumber", "getmetatable",
+                                            "setmetatable", "tostring", "type",     NULL };
+    json_object_foreach (api, name, value) {
         char declared[200];
         bool standard = false;
         for (size_t i = 0; from_lua[i]; i++) {

@@ -31,7 +31,8 @@ static void sh(const struct fixture *fixture, const char *command)
     struct strake_buf output = { 0 };
     struct strake_process_result result = { .size = sizeof(result) };
     struct strake_err err = { 0 };
-    int rc = strake_process_capture(NULL, argv, fixture->dir, &output, &output, 20000, &result, &err);
+    int rc =
+        strake_process_capture(NULL, argv, fixture->dir, &output, &output, 20000, &result, &err);
     if (rc < 0 || result.exit_code != 0)
         fail_msg("%s: %s", command, rc < 0 ? strake_err_message(&err) : strake_buf_text(&output));
     strake_buf_dispose(&output);
@@ -61,11 +62,14 @@ static void git_facts_are_those_of_the_commit(void **state)
                 "GIT_COMMITTER_DATE='2026-01-02T03:04:05Z' git commit -qm one");
     expect_flow(fixture, all_facts,
                 "[\"feature/x\",false,40,7,\"2026-01-02T03:04:05Z\",false,false]");
-    sh(fixture, "git tag v1.9.0; git tag -m x v1.10.0; git remote add origin https://example.org/r.git;"
-                "echo change > a");
-    expect_flow(fixture, all_facts, "[\"feature/x\",\"v1.10.0\",40,7,\"2026-01-02T03:04:05Z\","
-                                    "true,\"https://example.org/r.git\"]");
-    expect_flow(fixture, "return { tags.rules { { 'latest', when = git.branch == 'main' },"
+    sh(fixture,
+       "git tag v1.9.0; git tag -m x v1.10.0; git remote add origin https://example.org/r.git;"
+       "echo change > a");
+    expect_flow(fixture, all_facts,
+                "[\"feature/x\",\"v1.10.0\",40,7,\"2026-01-02T03:04:05Z\","
+                "true,\"https://example.org/r.git\"]");
+    expect_flow(fixture,
+                "return { tags.rules { { 'latest', when = git.branch == 'main' },"
                 " { '{tag}', when = git.tag }, '{version}', '{branch}', '{tag}', 'sha-{sha}',"
                 " '{date}', 'a/b c!' } , git.short_sha }",
                 "[[\"v1.10.0\",\"1.10.0\",\"feature-x\",\"sha-");
@@ -78,9 +82,10 @@ static void git_facts_are_those_of_the_commit(void **state)
 static void git_runs_nothing_of_the_repository(void **state)
 {
     struct fixture *fixture = *state;
-    sh(fixture, "git init -q -b main .; git config user.email a@example.org; git config user.name a;"
-                "touch a; git add a; git commit -qm one; git config core.fsmonitor \"touch $PWD/ran;\";"
-                "git config log.showSignature true; git config gpg.program \"$PWD/none\"");
+    sh(fixture,
+       "git init -q -b main .; git config user.email a@example.org; git config user.name a;"
+       "touch a; git add a; git commit -qm one; git config core.fsmonitor \"touch $PWD/ran;\";"
+       "git config log.showSignature true; git config gpg.program \"$PWD/none\"");
     expect_flow(fixture, "local _ = git.dirty; return { git.branch, fs.exists('ran') }",
                 "[\"main\",false]");
 }
@@ -91,18 +96,22 @@ static void table_functions_do_what_they_do_in_lua(void **state)
         const char *body, *result;
     } cases[] = {
         { "local t = { 3, 1, 2 } table.sort(t) return t", "[1,2,3]" },
-        { "local t = { 3, 1, 2 } table.sort(t, function(a, b) return a > b end) return t", "[3,2,1]" },
+        { "local t = { 3, 1, 2 } table.sort(t, function(a, b) return a > b end) return t",
+          "[3,2,1]" },
         { "local t = {} for i = 1, 1000 do t[i] = (i * 7919) % 1009 end table.sort(t)\n"
-          "for i = 2, 1000 do assert(t[i - 1] <= t[i]) end return #t", "1000" },
+          "for i = 2, 1000 do assert(t[i - 1] <= t[i]) end return #t",
+          "1000" },
         { "local t = { 'b', 'a' } table.sort(t) return table.concat(t, ',')", "\"a,b\"" },
         { "table.sort({ 1, 'a' })", "config: attempt to compare" },
         { "table.sort({}, 3)", "config: bad argument #2 to 'sort'" },
         { "local t = { 1, 2 } table.insert(t, 3) table.insert(t, 1, 0) return t", "[0,1,2,3]" },
-        { "table.insert({}, 3, 1)", "config: bad argument #2 to 'insert' (position out of bounds)" },
+        { "table.insert({}, 3, 1)",
+          "config: bad argument #2 to 'insert' (position out of bounds)" },
         { "table.insert({})", "config: wrong number of arguments to 'insert'" },
         { "local t = { 1, 2, 3 } return { table.remove(t), table.remove(t, 1), #t }", "[3,1,1]" },
         { "return table.remove({}) == nil", "true" },
-        { "table.remove({ 1 }, 5)", "config: bad argument #2 to 'remove' (position out of bounds)" },
+        { "table.remove({ 1 }, 5)",
+          "config: bad argument #2 to 'remove' (position out of bounds)" },
         { "return table.move({ 1, 2, 3 }, 1, 3, 2)", "[1,1,2,3]" },
         { "return table.move({ 1, 2, 3 }, 2, 3, 1)", "[2,3,3]" },
         { "return table.move({ 1, 2 }, 1, 2, 1, {})", "[1,2]" },
@@ -122,8 +131,10 @@ static void table_functions_do_what_they_do_in_lua(void **state)
           "[2,false,\"no\",\"dead\",false," },
         { "return { coroutine.resume(coroutine.running()) }",
           "[false,\"cannot resume non-suspended coroutine\"]" },
-        { "local r = {} for v in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end) "
-          "do r[#r + 1] = v end return r", "[1,2,3]" },
+        { "local r = {} for v in coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end "
+          "end) "
+          "do r[#r + 1] = v end return r",
+          "[1,2,3]" },
     };
     struct fixture *fixture = *state;
 
@@ -134,12 +145,15 @@ static void table_functions_do_what_they_do_in_lua(void **state)
 static void included_files_share_the_layers_names_and_run_once(void **state)
 {
     struct fixture *fixture = *state;
-    fixture_write(fixture, "lib/a.lua", "count = (rawget(_ENV, 'count') or 0) + 1 return { n = count }");
+    fixture_write(fixture, "lib/a.lua",
+                  "count = (rawget(_ENV, 'count') or 0) + 1 return { n = count }");
     fixture_write(fixture, "lib/loop.lua", "include 'lib/loop.lua'");
     fixture_write(fixture, "lib/bad.lua", "\nlocal x = = 2");
-    assert_int_equal(fixture_load(fixture, "local a, b = include 'lib/a.lua', include './lib/a.lua'\n"
+    assert_int_equal(fixture_load(fixture,
+                                  "local a, b = include 'lib/a.lua', include './lib/a.lua'\n"
                                   "assert(a == b and a.n == 1 and count == 1)\n"
-                                  "function shared() end"), 0);
+                                  "function shared() end"),
+                     0);
     assert_int_equal(fixture_load(fixture, "include 'lib/loop.lua'"), STRAKE_ECONFIG);
     assert_string_equal(fixture->err.message, "lib/loop.lua includes itself");
     assert_int_equal(fixture_load(fixture, "include 'lib/bad.lua'"), STRAKE_ECONFIG);
@@ -174,13 +188,15 @@ static void http_sends_and_gives_answers(void **state)
           "\"POST /p - {\\\"a\\\":[2],\\\"b\\\":1}\"" },
         { "return http.request({ url = url .. '/r', method = 'PUT', body = 'x' }).body",
           "\"PUT /r - x\"" },
-        { "return http.get(url .. '/s', { headers = { Authorization = secret.env 'STRAKE_T' } }).body",
+        { "return http.get(url .. '/s', { headers = { Authorization = secret.env 'STRAKE_T' } "
+          "}).body",
           "\"GET /s Bearer 12 \"" },
         { "http.get('http://127.0.0.1:1/')", "registry: " },
         { "http.get('http://example.org/')", "config: http://example.org:80 is not encrypted" },
         { "http.get(url, { header = {} })",
           "config: unknown key 'header' in http \"get\"; did you mean 'headers'?" },
-        { "http.get(url, { headers = { a = 'b\\nc' } })", "config: http \"get\": headers has a newline" },
+        { "http.get(url, { headers = { a = 'b\\nc' } })",
+          "config: http \"get\": headers has a newline" },
         { "http.get(url, { timeout = 3 })", "config: http \"get\": timeout must be a duration" },
         { "http.request {}", "config: http \"request\": url is missing" },
     };

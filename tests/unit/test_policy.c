@@ -29,7 +29,7 @@ static void decisions_text(const json_t *result, char *out, size_t cap)
     const json_t *decision;
     size_t i, len = 0;
     out[0] = '\0';
-    json_array_foreach(json_object_get(result, "decisions"), i, decision) {
+    json_array_foreach (json_object_get(result, "decisions"), i, decision) {
         const char *message = strake_json_str(decision, "message");
         assert_string_equal(strake_json_str(decision, "name"), "p");
         assert_non_null(strake_json_str(decision, "file"));
@@ -65,11 +65,13 @@ static void each_policy_gives_its_decisions(void **state)
         { "publish", "return false", "deny! the policy returned false" },
         { "publish", "return 'ok'", "deny! the policy returned a string" },
         { "publish", "error('broken')", "deny! broken" },
-        { "publish", "local x = s.none.deeper", "deny! attempt to index a nil value (field 'none')" },
+        { "publish", "local x = s.none.deeper",
+          "deny! attempt to index a nil value (field 'none')" },
         { "publish", "coroutine.yield()", "deny! attempt to yield from outside a coroutine" },
         { "publish", "s.ref = 'changed'", "allow" },
         { "publish", "image.digest('r')", "deny! this command cannot look at images" },
-        { "plan", "image.digest('r')", "deny! this waits for something, which is not possible here" },
+        { "plan", "image.digest('r')",
+          "deny! this waits for something, which is not possible here" },
         { "plan", "s.tags[#s.tags + 1] = 'more'", "change tags" },
         { "plan", "s.labels.a = 'b' s.args = { X = '1' }", "change labels, args" },
         { "plan", "s.tags = nil", "change tags" },
@@ -85,8 +87,9 @@ static void each_policy_gives_its_decisions(void **state)
         char source[512], text[512];
         snprintf(source, sizeof(source), "policy 'p' { at = '%s', check = function(s)\n%s\nend }",
                  cases[i].point, cases[i].body);
-        json_t *result = fixture_ask(fixture, source, cases[i].point,
-                                     "{\"name\":\"app\",\"ref\":\"r\",\"tags\":[\"a\"],\"labels\":{\"x\":\"y\"}}");
+        json_t *result = fixture_ask(
+            fixture, source, cases[i].point,
+            "{\"name\":\"app\",\"ref\":\"r\",\"tags\":[\"a\"],\"labels\":{\"x\":\"y\"}}");
         if (!result)
             fail_msg("%s: %s", cases[i].body, strake_err_message(&fixture->err));
         decisions_text(result, text, sizeof(text));
@@ -102,9 +105,11 @@ static void each_policy_gives_its_decisions(void **state)
 static void a_deny_has_its_fix_and_its_own_place(void **state)
 {
     struct fixture *fixture = *state;
-    json_t *result = fixture_ask(fixture, "local function say(text)\n  deny(text, { fix = 'mend it' })\n"
-                                 "end\npolicy 'p' { at = 'publish', check = function()\n say('no') end }",
-                                 "publish", "{}");
+    json_t *result =
+        fixture_ask(fixture,
+                    "local function say(text)\n  deny(text, { fix = 'mend it' })\n"
+                    "end\npolicy 'p' { at = 'publish', check = function()\n say('no') end }",
+                    "publish", "{}");
     const json_t *decision = json_array_get(json_object_get(result, "decisions"), 0);
     assert_string_equal(strake_json_str(decision, "fix"), "mend it");
     assert_string_equal(strake_json_str(decision, "at"), "publish");
@@ -112,15 +117,18 @@ static void a_deny_has_its_fix_and_its_own_place(void **state)
     json_decref(result);
 }
 
-/* What one policy changes the next one sees; what a denied one changed is not kept; nobody keeps a hand
- * on what was handed over. */
+/* What one policy changes the next one sees; what a denied one changed is not kept; nobody keeps a
+ * hand on what was handed over. */
 static void changes_go_from_policy_to_policy(void **state)
 {
     struct fixture *fixture = *state;
-    json_t *result = fixture_ask(fixture,
+    json_t *result = fixture_ask(
+        fixture,
         "policy 'a' { at = 'plan', check = function(s) kept = s.tags s.tags[2] = 'b' end }\n"
-        "policy 'b' { at = 'plan', check = function(s) assert(#s.tags == 2) s.tags = {} deny 'no' end }\n"
-        "policy 'c' { at = 'plan', check = function(s) kept[3] = 'sneaked' assert(#s.tags == 2) end }\n"
+        "policy 'b' { at = 'plan', check = function(s) assert(#s.tags == 2) s.tags = {} deny 'no' "
+        "end }\n"
+        "policy 'c' { at = 'plan', check = function(s) kept[3] = 'sneaked' assert(#s.tags == 2) "
+        "end }\n"
         "policy 'other' { at = 'publish', check = function() error 'not asked' end }",
         "plan", "{\"tags\":[\"a\"]}");
     char *tags = json_dumps(json_object_get(json_object_get(result, "subject"), "tags"), 0);
@@ -154,11 +162,14 @@ static void a_policy_may_wait_for_a_registry(void **state)
 
     /* started once for the folder of shipped scripts, then with the hook */
     json_decref(fixture_ask(fixture, "", "publish", "{}"));
-    assert_int_equal(fixture_load(fixture,
-        "policy 'p' { at = 'publish', check = function() local ok, err = pcall(image.digest, 'gone')\n"
-        "warn(err.kind .. image.digest 'a' .. image.inspect('b').ref) end }"), 0);
+    assert_int_equal(
+        fixture_load(fixture, "policy 'p' { at = 'publish', check = function() local ok, err = "
+                              "pcall(image.digest, 'gone')\n"
+                              "warn(err.kind .. image.digest 'a' .. image.inspect('b').ref) end }"),
+        0);
     strake_engine_set_hooks(fixture->engine, &hooks);
-    assert_int_equal(strake_engine_call(fixture->engine, "probe", "ask", args, &result, &fixture->err), 0);
+    assert_int_equal(
+        strake_engine_call(fixture->engine, "probe", "ask", args, &result, &fixture->err), 0);
     decisions_text(result, text, sizeof(text));
     assert_string_equal(text, "warn registrysha256:1b");
     json_decref(result);
@@ -197,13 +208,15 @@ static int load_and_ask(void *ctx)
 static void asking_survives_each_failing_allocation(void **state)
 {
     struct fixture *fixture = *state;
-    json_decref(fixture_ask(fixture,
+    json_decref(fixture_ask(
+        fixture,
         "policy 'p' { at = 'plan', check = function(s) warn 'careful' s.tags[2] = 'b' end }",
         "plan", "{\"tags\":[\"a\"]}"));
-    fixture_write(fixture, "user/config.lua",
+    fixture_write(
+        fixture, "user/config.lua",
         "policy 'p' { at = 'plan', check = function(s) warn 'careful' s.tags[2] = 'b' end }");
     fixture_write(fixture, "strake.lua",
-        "policy 'p' { at = 'plan', check = function(s) deny 'no' end }");
+                  "policy 'p' { at = 'plan', check = function(s) deny 'no' end }");
     torture(load_and_ask, fixture);
 }
 

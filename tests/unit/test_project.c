@@ -21,7 +21,8 @@ static void a_thousand_targets_are_found_by_name(void **state)
     for (int i = 0; i < 1000; i++) {
         struct strake_target *target;
         snprintf(name, sizeof(name), "t%d", i);
-        assert_int_equal(strake_project_add_target(project, name, "f.lua", i + 1, &target, &err), 0);
+        assert_int_equal(strake_project_add_target(project, name, "f.lua", i + 1, &target, &err),
+                         0);
         assert_int_equal(target->position, i);
     }
     for (int i = 0; i < 1000; i++) {
@@ -49,11 +50,14 @@ static void a_second_thing_of_a_name_is_refused_with_both_places(void **state)
     assert_string_equal(err.message, "target \"a\" is declared twice: first at f.lua:1");
     assert_string_equal(err.file, "g.lua");
     assert_int_equal(err.line, 3);
-    assert_int_equal(strake_project_add_flow(project, "a", "f.lua", 4, &flow, &err), STRAKE_ECONFIG);
+    assert_int_equal(strake_project_add_flow(project, "a", "f.lua", 4, &flow, &err),
+                     STRAKE_ECONFIG);
+    assert_int_equal(strake_project_add_policy(project, "a", STRAKE_POINT_PLAN, STRAKE_LAYER_SYSTEM,
+                                               "s.lua", 1, &policy, &err),
+                     0);
     assert_int_equal(strake_project_add_policy(project, "a", STRAKE_POINT_PLAN,
-                                               STRAKE_LAYER_SYSTEM, "s.lua", 1, &policy, &err), 0);
-    assert_int_equal(strake_project_add_policy(project, "a", STRAKE_POINT_PLAN,
-                                               STRAKE_LAYER_PROJECT, "f.lua", 1, &policy, &err), 0);
+                                               STRAKE_LAYER_PROJECT, "f.lua", 1, &policy, &err),
+                     0);
     assert_int_equal(strake_project_add_policy(project, "a", STRAKE_POINT_IMAGE,
                                                STRAKE_LAYER_PROJECT, "f.lua", 2, &policy, &err),
                      STRAKE_ECONFIG);
@@ -69,20 +73,24 @@ static void an_inner_layers_block_replaces_an_outer_ones(void **state)
     struct strake_block *first, *block;
 
     (void)state;
-    assert_int_equal(strake_project_add_block(project, STRAKE_BLOCK_BUILDER, "lab", "user.lua", 1,
-                                              &first, &err), 0);
+    assert_int_equal(
+        strake_project_add_block(project, STRAKE_BLOCK_BUILDER, "lab", "user.lua", 1, &first, &err),
+        0);
     first->type = strake_strdup("buildctl");
     assert_int_equal(strake_project_add_block(project, STRAKE_BLOCK_REGISTRY, "lab", "user.lua", 2,
-                                              &block, &err), 0);
+                                              &block, &err),
+                     0);
     assert_int_equal(strake_project_add_block(project, STRAKE_BLOCK_BUILDER, "lab", "strake.lua", 7,
-                                              &block, &err), 0);
+                                              &block, &err),
+                     0);
     assert_ptr_equal(block, strake_project_block(project, STRAKE_BLOCK_BUILDER, "lab"));
     assert_null(block->type);
     assert_string_equal(block->name, "lab");
     assert_int_equal(block->place.line, 7);
     assert_int_equal(project->block_count, 2);
     assert_int_equal(strake_project_add_block(project, STRAKE_BLOCK_BUILDER, "lab", "strake.lua", 9,
-                                              &block, &err), STRAKE_ECONFIG);
+                                              &block, &err),
+                     STRAKE_ECONFIG);
     strake_err_dispose(&err);
     strake_project_free(project);
 }

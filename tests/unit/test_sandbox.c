@@ -1,4 +1,5 @@
-/* The sandbox: what hostile Lua tries, and how it ends. Each case names the fact that it is about. */
+/* The sandbox: what hostile Lua tries, and how it ends. Each case names the fact that it is about.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ static int teardown(void **state)
 
 /* ---- 1-7: time and memory ---- */
 
-/* Each of these would run for ever, or for minutes: the policy that does it denies, with a budget. */
+/* Each of these would run for ever, or for minutes: the policy that does it denies, with a budget.
+ */
 static void endless_code_in_a_policy_ends_and_denies(void **state)
 {
     static const char *const bodies[] = {
@@ -34,7 +36,8 @@ static void endless_code_in_a_policy_ends_and_denies(void **state)
         /* 1: handlers, swallowing pcall, coroutines */
         "local function loop() while true do end end xpcall(loop, loop)",
         "while true do pcall(function() while true do end end) end",
-        "local function f() while true do end end while true do coroutine.resume(coroutine.create(f)) end",
+        "local function f() while true do end end while true do "
+        "coroutine.resume(coroutine.create(f)) end",
         "while true do coroutine.wrap(function() end)() end",
         "local co = coroutine.create(function() local x <close> = setmetatable({}, { __close = "
         "function() while true do end end }) while true do end end)\n"
@@ -43,10 +46,12 @@ static void endless_code_in_a_policy_ends_and_denies(void **state)
         "local x <close> = setmetatable({}, { __close = function() while true do end end })\n"
         "while true do end",
         /* 3: many coroutines that each stay below the hook */
-        "for i = 1, 1e9 do coroutine.resume(coroutine.create(function() for j = 1, 200 do end end)) end",
+        "for i = 1, 1e9 do coroutine.resume(coroutine.create(function() for j = 1, 200 do end "
+        "end)) end",
         /* 4: C functions */
         "table.move({}, 1, math.maxinteger - 1, 2)",
-        "table.insert(setmetatable({}, { __len = function() return math.maxinteger - 1 end }), 1, 1)",
+        "table.insert(setmetatable({}, { __len = function() return math.maxinteger - 1 end }), 1, "
+        "1)",
         "table.remove(setmetatable({}, { __len = function() return math.maxinteger end }), 1)",
         "table.concat(setmetatable({}, { __len = function() return math.maxinteger end, __index ="
         " function() return '' end }))",
@@ -54,12 +59,14 @@ static void endless_code_in_a_policy_ends_and_denies(void **state)
         "local s = ('a'):rep(3000) while true do s:find('a-a-a-a-a-a-b') end",
         "local s = ('a'):rep(1e6) while true do s:gsub('a', 'b') end",
         "local s = ('('):rep(1e6) while true do s:match('%b()') end",
-        "local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true do "
+        "local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true "
+        "do "
         "pcall(function() return t[1] end) end",
         /* 5: instructions are not work */
         "local s = ('x'):rep(1 << 20) while true do s:lower() end",
         "local s = ('x'):rep(16 << 20) while true do local t = s .. 'y' end",
-        "local s, t = ('x'):rep(1 << 22), ('x'):rep((1 << 22) - 1) .. 'x' while true do local _ = s == t end",
+        "local s, t = ('x'):rep(1 << 22), ('x'):rep((1 << 22) - 1) .. 'x' while true do local _ = "
+        "s == t end",
     };
     struct fixture *fixture = *state;
 
@@ -82,14 +89,17 @@ static void endless_code_in_a_policy_ends_and_denies(void **state)
 static void endless_code_at_the_top_level_ends_the_load(void **state)
 {
     struct fixture *fixture = *state;
-    assert_int_equal(fixture_load(fixture, "\nwhile true do pcall(function() while true do end end) end"),
-                     STRAKE_ECONFIG);
+    assert_int_equal(
+        fixture_load(fixture, "\nwhile true do pcall(function() while true do end end) end"),
+        STRAKE_ECONFIG);
     assert_non_null(strstr(fixture->err.message, "ran for more than"));
     assert_int_equal(fixture->err.line, 2);
-    assert_int_equal(fixture_load(fixture, "tags.rules(setmetatable({}, { __len = function() "
-                                  "while true do end end }))\nlocal t = setmetatable({}, { __tostring = "
-                                  "function() while true do end end })\nprint(t)"),
-                     STRAKE_ECONFIG);
+    assert_int_equal(
+        fixture_load(fixture,
+                     "tags.rules(setmetatable({}, { __len = function() "
+                     "while true do end end }))\nlocal t = setmetatable({}, { __tostring = "
+                     "function() while true do end end })\nprint(t)"),
+        STRAKE_ECONFIG);
     assert_int_equal(fixture->err.line, 2);
 }
 
@@ -144,14 +154,19 @@ static void escapes_are_refused(void **state)
         { "git.tag = 1", "config: 'git' belongs to Strake" },
         { "table.insert(string, 1)", "config: 'string' belongs to Strake" },
         { "for _, f in pairs(string) do if type(f) == 'table' then return 'escaped' end end\n"
-          "local n = 0 for k in pairs(string) do n = n + 1 end return n > 10 and next(string) == nil",
+          "local n = 0 for k in pairs(string) do n = n + 1 end return n > 10 and next(string) == "
+          "nil",
           "true" },
         { "local _, s = pcall(pairs(string), string, nil) return s", "\"" },
-        { "local ok, err = pcall(error, setmetatable({}, { __tostring = function() while true do end "
-          "end })) return type(err)", "\"table\"" },
+        { "local ok, err = pcall(error, setmetatable({}, { __tostring = function() while true do "
+          "end "
+          "end })) return type(err)",
+          "\"table\"" },
         { "local ok, err = pcall(core) return tostring(err)", "config: unknown name 'core'" },
-        { "local ok, err = pcall(exec, {}) return { getmetatable(err), pcall(function() err.kind = 1 "
-          "end) }", "[false,false," },
+        { "local ok, err = pcall(exec, {}) return { getmetatable(err), pcall(function() err.kind = "
+          "1 "
+          "end) }",
+          "[false,false," },
         /* 11 */
         { "return fs.read('link')", "config: " },
         { "return fs.read('/etc/passwd')", "config: " },
@@ -186,8 +201,10 @@ static void escapes_are_refused(void **state)
         { "return secret.env 'HOME' < secret.env 'PATH'", "config: a secret cannot be joined" },
         { "return secret.env 'HOME' == secret.env 'HOME'", "config: a secret cannot be joined" },
         { "return rawlen(secret.env 'HOME')", "config: bad argument #1 to 'rawlen'" },
-        { "return json.encode { x = secret.env 'HOME' }", "\"{\\\"x\\\":{\\\"secret\\\":\\\"HOME\\\"}}\"" },
-        { "return json.encode { [secret.env 'HOME'] = 1 }", "config: the names in a table must be" },
+        { "return json.encode { x = secret.env 'HOME' }",
+          "\"{\\\"x\\\":{\\\"secret\\\":\\\"HOME\\\"}}\"" },
+        { "return json.encode { [secret.env 'HOME'] = 1 }",
+          "config: the names in a table must be" },
         { "secret.env 'HOME' return tostring(env.HOME)", "\"[secret HOME]\"" },
         { "for k in pairs(env) do end", "config: the environment cannot be listed" },
         { "return next(env) == nil", "true" },
@@ -218,13 +235,14 @@ static void escapes_are_refused(void **state)
 /* 9: a capability that was caught at file level is looked at where it is called. */
 static void capabilities_do_not_travel_into_policies(void **state)
 {
-    static const char *const names[] = { "exec", "http.get", "fs.write", "build", "publish",
-                                         "notify" };
+    static const char *const names[] = { "exec",  "http.get", "fs.write",
+                                         "build", "publish",  "notify" };
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char source[256], expected[100];
-        snprintf(source, sizeof(source), "local run = %s\n"
+        snprintf(source, sizeof(source),
+                 "local run = %s\n"
                  "policy 'p' { at = 'publish', check = function() pcall(run, {}) run({}) end }",
                  names[i]);
         snprintf(expected, sizeof(expected), "%s is not allowed in a policy", names[i]);
@@ -255,7 +273,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(escapes_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(capabilities_do_not_travel_into_policies, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_nested_too_deep_is_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(endless_code_at_the_top_level_ends_the_load, setup, teardown),
+        cmocka_unit_test_setup_teardown(endless_code_at_the_top_level_ends_the_load, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(endless_code_in_a_policy_ends_and_denies, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

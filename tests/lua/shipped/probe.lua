@@ -24,9 +24,8 @@ function probe.fail(args)
   core.fail(args.kind, args.message, args.hint)
 end
 
-function probe.broken()
-  local nothing
-  return nothing.field
+function probe.broken(args)
+  return (args.nothing).field
 end
 
 return probe
