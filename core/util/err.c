@@ -17,19 +17,32 @@ static const struct {
     const char *kind;
     int exit;
 } codes[] = {
-    { STRAKE_EINTERNAL, "internal", 1 },   { STRAKE_EUSAGE, "usage", 2 },
-    { STRAKE_ECONFIG, "config", 3 },       { STRAKE_ESTALE, "stale", 3 },
-    { STRAKE_EPOLICY, "policy", 4 },       { STRAKE_EDOCKERFILE, "dockerfile", 4 },
-    { STRAKE_EBUILD, "build", 5 },         { STRAKE_ESCAN, "scan", 6 },
-    { STRAKE_ENOTRUN, "notrun", 7 },       { STRAKE_EREGISTRY, "registry", 8 },
-    { STRAKE_EAUTH, "auth", 8 },           { STRAKE_ECONFLICT, "conflict", 8 },
-    { STRAKE_EBUILDER, "builder", 9 },     { STRAKE_EPARTIAL, "partial", 10 },
-    { STRAKE_EVERIFY, "verify", 11 },      { STRAKE_ENOTIFY, "notify", 12 },
-    { STRAKE_EWORKFLOW, "workflow", 12 },  { STRAKE_EDEPLOY, "deploy", 12 },
-    { STRAKE_ECANCELLED, "cancelled", 130 }, { STRAKE_ENOMEM, "internal", 1 },
-    { STRAKE_EIO, "internal", 1 },         { STRAKE_ENOTFOUND, "registry", 8 },
-    { STRAKE_ECORRUPT, "registry", 8 },    { STRAKE_EUNSUPPORTED, "builder", 9 },
-    { STRAKE_ETIMEOUT, "internal", 1 },    { STRAKE_ETOOBIG, "registry", 8 },
+    { STRAKE_EINTERNAL, "internal", 1 },
+    { STRAKE_EUSAGE, "usage", 2 },
+    { STRAKE_ECONFIG, "config", 3 },
+    { STRAKE_ESTALE, "stale", 3 },
+    { STRAKE_EPOLICY, "policy", 4 },
+    { STRAKE_EDOCKERFILE, "dockerfile", 4 },
+    { STRAKE_EBUILD, "build", 5 },
+    { STRAKE_ESCAN, "scan", 6 },
+    { STRAKE_ENOTRUN, "notrun", 7 },
+    { STRAKE_EREGISTRY, "registry", 8 },
+    { STRAKE_EAUTH, "auth", 8 },
+    { STRAKE_ECONFLICT, "conflict", 8 },
+    { STRAKE_EBUILDER, "builder", 9 },
+    { STRAKE_EPARTIAL, "partial", 10 },
+    { STRAKE_EVERIFY, "verify", 11 },
+    { STRAKE_ENOTIFY, "notify", 12 },
+    { STRAKE_EWORKFLOW, "workflow", 12 },
+    { STRAKE_EDEPLOY, "deploy", 12 },
+    { STRAKE_ECANCELLED, "cancelled", 130 },
+    { STRAKE_ENOMEM, "internal", 1 },
+    { STRAKE_EIO, "internal", 1 },
+    { STRAKE_ENOTFOUND, "registry", 8 },
+    { STRAKE_ECORRUPT, "registry", 8 },
+    { STRAKE_EUNSUPPORTED, "builder", 9 },
+    { STRAKE_ETIMEOUT, "internal", 1 },
+    { STRAKE_ETOOBIG, "registry", 8 },
     { STRAKE_ENETWORK, "registry", 8 },
 };
 
@@ -182,7 +195,8 @@ static bool is_shown(const char *data, size_t len, size_t *at)
     if (c == 0x1b) {
         size_t i = *at + 1;
         if (i < len && data[i] == '[') {
-            for (i++; i < len && !((unsigned char)data[i] >= 0x40 && (unsigned char)data[i] <= 0x7e);)
+            for (i++;
+                 i < len && !((unsigned char)data[i] >= 0x40 && (unsigned char)data[i] <= 0x7e);)
                 i++;
             *at = i < len ? i : len - 1;
         }

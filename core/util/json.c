@@ -137,8 +137,12 @@ int strake_json_set(json_t *object, const char *key, json_t *value)
 /* Length of the UTF-8 sequence at `data`, or 0 when it is none (RFC 3629). */
 static size_t utf8_length(const unsigned char *data, size_t len)
 {
-    size_t want = data[0] < 0x80 ? 1 : data[0] < 0xc2 ? 0 : data[0] < 0xe0 ? 2
-                  : data[0] < 0xf0 ? 3 : data[0] < 0xf5 ? 4 : 0;
+    size_t want = data[0] < 0x80   ? 1
+                  : data[0] < 0xc2 ? 0
+                  : data[0] < 0xe0 ? 2
+                  : data[0] < 0xf0 ? 3
+                  : data[0] < 0xf5 ? 4
+                                   : 0;
 
     if (want == 0 || want > len)
         return 0;

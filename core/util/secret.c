@@ -210,7 +210,8 @@ int strake_secret_get(const char *name, struct strake_buf *value, struct strake_
 
 static int encode64(const unsigned char *data, size_t len, bool url, struct strake_buf *out)
 {
-    static const char standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char standard[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < len; i += 3) {
@@ -218,7 +219,8 @@ static int encode64(const unsigned char *data, size_t len, bool url, struct stra
         unsigned v = (unsigned)data[i] << 16 | (rest > 1 ? (unsigned)data[i + 1] << 8 : 0) |
                      (rest > 2 ? data[i + 2] : 0);
         char four[4] = { standard[v >> 18], standard[v >> 12 & 63],
-                         rest > 1 ? standard[v >> 6 & 63] : '=', rest > 2 ? standard[v & 63] : '=' };
+                         rest > 1 ? standard[v >> 6 & 63] : '=',
+                         rest > 2 ? standard[v & 63] : '=' };
         for (int k = 0; url && k < 4; k++)
             four[k] = four[k] == '+' ? '-' : four[k] == '/' ? '_' : four[k];
         rc = strake_buf_append(out, four, sizeof(four));
@@ -255,7 +257,7 @@ static int percent_lower(const unsigned char *data, size_t len, struct strake_bu
     return encode_percent(data, len, "0123456789abcdef", out);
 }
 
-static int encode_json(const unsigned char *data, size_t len, const char *escaped,
+static int encode_json(const unsigned char *data, size_t len, const char *escaped, bool upper,
                        struct strake_buf *out)
 {
     static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt"; /* pairs: byte, letter */
@@ -270,22 +272,27 @@ static int encode_json(const unsigned char *data, size_t len, const char *escape
         if (letter)
             rc = strake_buf_printf(out, "\\%c", letter);
         else if (data[i] < 0x20 || strchr(escaped, data[i]))
-            rc = strake_buf_printf(out, "\\u%04x", data[i]);
+            rc = strake_buf_printf(out, upper ? "\\u%04X" : "\\u%04x", data[i]);
         else
             rc = strake_buf_append(out, &data[i], 1);
     }
     return rc;
 }
 
-static int json_plain(const unsigned char *data, size_t len, struct strake_buf *out)
+/* As jansson writes JSON, as most others do, as Go does. */
+static int json_upper(const unsigned char *data, size_t len, struct strake_buf *out)
 {
-    return encode_json(data, len, "", out);
+    return encode_json(data, len, "", true, out);
 }
 
-/* As Go writes JSON. */
+static int json_lower(const unsigned char *data, size_t len, struct strake_buf *out)
+{
+    return encode_json(data, len, "", false, out);
+}
+
 static int json_for_html(const unsigned char *data, size_t len, struct strake_buf *out)
 {
-    return encode_json(data, len, "<>&", out);
+    return encode_json(data, len, "<>&", false, out);
 }
 
 static int base64_standard(const unsigned char *data, size_t len, struct strake_buf *out)
@@ -364,7 +371,8 @@ static int mark_lines(const char *value, size_t len)
 void strake_secret_mark(const char *value, size_t len)
 {
     static int (*const forms[])(const unsigned char *, size_t, struct strake_buf *) = {
-        base64_standard, base64_url, percent_upper, percent_lower, json_plain, json_for_html,
+        base64_standard, base64_url, percent_upper, percent_lower,
+        json_upper,      json_lower, json_for_html,
     };
     int rc;
 
@@ -372,7 +380,7 @@ void strake_secret_mark(const char *value, size_t len)
         return;
     pthread_mutex_lock(&secret_lock);
     rc = mark_text(value, len);
-    /* `echo VALUE | base64` ends otherwise than base64 of the value: its whole groups are alike. */
+    /* Base64 of a longer text that begins with the value: the whole groups are alike. */
     if (rc == 0 && len % 3 && len / 3 >= 2)
         rc = mark_form(value, len - len % 3, base64_standard);
     for (size_t i = 0; rc == 0 && i < sizeof(forms) / sizeof(forms[0]); i++)
