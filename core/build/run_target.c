@@ -130,14 +130,20 @@ static int choose_place(struct building *b, struct strake_build_request *request
     int rc;
 
     if (b->image.store == STRAKE_STORE_REGISTRY &&
-        (strake_builder_features(b->builder) & STRAKE_BUILDER_PUSH)) {
-        rc = strake_stores_auth_json(b->stores, &b->auth, b->err);
-    } else {
-        request->image = "";
-        rc = strake_fs_tempdir(&b->layout_dir, b->err);
-        request->layout_dir = b->layout_dir;
-    }
-    if (b->auth.len)
+        (strake_builder_features(b->builder) & STRAKE_BUILDER_PUSH))
+        return 0;
+    request->image = "";
+    rc = strake_fs_tempdir(&b->layout_dir, b->err);
+    request->layout_dir = b->layout_dir;
+    return rc;
+}
+
+/* Base images may come from a registry that wants credentials, whatever leaves the builder. */
+static int add_credentials(struct building *b, struct strake_build_request *request)
+{
+    int rc = strake_stores_auth_json(b->stores, &b->auth, b->err);
+
+    if (rc == 0 && b->auth.len)
         request->auth_json = strake_buf_text(&b->auth);
     return rc;
 }
@@ -223,9 +229,10 @@ static int build(struct building *b, const struct strake_plan *plan)
     if (rc < 0)
         return rc;
     made.request.no_cache = made.request.no_cache || b->options->no_cache;
-    if (stage) {
+    rc = add_credentials(b, &made.request);
+    if (rc == 0 && stage) {
         rc = choose_place(b, &made.request);
-    } else if (b->options->output == STRAKE_OUTPUT_FILE) {
+    } else if (rc == 0 && b->options->output == STRAKE_OUTPUT_FILE) {
         made.request.output_type = b->options->output_type;
         made.request.output_dest = b->options->output_dest;
         rc = strake_plan_refs(b->target, &refs);

@@ -168,3 +168,18 @@ def test_a_context_elsewhere_is_built_with_its_own_dockerfile(strake, tmp_path, 
     make_project(tmp_path / "elsewhere", {"Dockerfile": f"FROM {base}\n"}, git=False)
     done = strake("build", str(tmp_path / "elsewhere"), cwd=tmp_path, env=env)
     assert done.exit == 0, done.err
+
+
+def test_a_private_base_image_is_pulled_with_the_projects_credentials(strake, project, buildkit, private_registry, base):
+    """The base goes there first; then a build that pushes nothing has to read it."""
+    lua = f'''builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}
+registry "{private_registry.host}" {{ username = "dev", password = secret.env "WORD" }}
+target "base" {{ image = "{private_registry.host}/private/base", tags = {{ "1" }} }}
+target "app" {{ dockerfile = "App" }}
+'''
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo private-{private_registry.port}\n", "strake.lua": lua,
+                      "App": f"FROM {private_registry.host}/private/base:1\nRUN true\n"})
+    word = {"WORD": "s3cret-password"}
+    assert strake("build", "base", "--push", cwd=folder, env=word).exit == 0
+    done = strake("build", "app", cwd=folder, env=word)
+    assert done.exit == 0, done.err
