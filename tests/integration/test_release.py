@@ -1,7 +1,6 @@
 """The whole way of one image: the project of the design's first page, released on real servers."""
 
 import json
-import shutil
 import subprocess
 
 import pytest
@@ -10,7 +9,7 @@ from harness.process import tool
 from harness.program import run_git
 
 STRAKE_LUA = """
-local repo = "{host}/wiredquill/k8s-tmux"
+local repo = "{host}/{repository}"
 
 builder "lab"    {{ type = "buildctl", address = "{buildkit}" }}
 builder "laptop" {{ type = "buildx" }}                       -- used when "lab" cannot be reached
@@ -43,18 +42,20 @@ flow "release" {{
 }}
 """
 DOCKERFILE = "FROM {base}\nRUN uname -m > /machine\nCOPY greeting /\nCMD [\"cat\", \"/greeting\"]\n"
-REPOSITORY = "wiredquill/k8s-tmux"
 CREDENTIALS = {"REGISTRY_USER": "dev", "REGISTRY_TOKEN": "s3cret-password"}
 
 
 class Release:
-    """The project in a registry of its own: each test sees only its own tags."""
+    """The project, with a repository and a topic of the test's own."""
 
-    def __init__(self, strake, project, registry, buildkit, ntfy, base, topic, user="USER dev\n"):
-        self.strake, self.registry, self.ntfy, self.topic = strake, registry, ntfy, topic
+    def __init__(self, strake, project, registry, buildkit, ntfy, base, name, user="USER dev\n"):
+        self.strake, self.registry, self.ntfy, self.topic = strake, registry, ntfy, name
+        self.repository = f"wiredquill/{name}"
+        self.image = f"{registry.host}/{self.repository}"
         self.folder = project({
             "Dockerfile": DOCKERFILE.format(base=base) + user, "greeting": "hello\n",
-            "strake.lua": STRAKE_LUA.format(host=registry.host, buildkit=buildkit.address, ntfy=ntfy.url, topic=topic),
+            "strake.lua": STRAKE_LUA.format(host=registry.host, repository=self.repository, buildkit=buildkit.address,
+                                            ntfy=ntfy.url, topic=self.topic),
         })
 
     def run(self, version, *options, flow="release"):
@@ -65,18 +66,20 @@ class Release:
 
 
 @pytest.fixture
-def release(strake, project, registry, buildkit, ntfy, base, request):
-    made = Release(strake, project, registry, buildkit, ntfy, base, "release-" + request.node.name.replace("_", "-")[-40:])
-    yield made
-    shutil.rmtree(registry.data / "docker/registry/v2/repositories/wiredquill", ignore_errors=True)
+def make(strake, project, registry, buildkit, ntfy, base, request):
+    name = "release-" + request.node.name.replace("_", "-")[-40:].strip("-")
+    return lambda **more: Release(strake, project, registry, buildkit, ntfy, base, name, **more)
 
 
 @pytest.fixture
-def rootly(strake, project, registry, buildkit, ntfy, base):
+def release(make):
+    return make()
+
+
+@pytest.fixture
+def rootly(make):
     """The same without the line that the policy wants."""
-    made = Release(strake, project, registry, buildkit, ntfy, base, "release-rootly", user="")
-    yield made
-    shutil.rmtree(registry.data / "docker/registry/v2/repositories/wiredquill", ignore_errors=True)
+    return make(user="")
 
 
 def skopeo_raw(ref: str) -> bytes:
@@ -89,11 +92,11 @@ def test_a_release_is_published_for_both_platforms_and_announced(release):
     assert done.exit == 0, done.err
     document = done.json()
     assert (document["schema"], document["flow"], document["status"]) == ("strake.run/1", "release", "done")
-    assert sorted(release.registry.tags(REPOSITORY)) == ["buildcache", "latest", "v1.2.3"]
-    digest = release.registry.digest(REPOSITORY, "v1.2.3")
-    assert digest and release.registry.digest(REPOSITORY, "latest") == digest
+    assert sorted(release.registry.tags(release.repository)) == ["buildcache", "latest", "v1.2.3"]
+    digest = release.registry.digest(release.repository, "v1.2.3")
+    assert digest and release.registry.digest(release.repository, "latest") == digest
 
-    shown = release.strake("image", "show", "--json", f"{release.registry.host}/{REPOSITORY}:latest", cwd=release.folder,
+    shown = release.strake("image", "show", "--json", f"{release.image}:latest", cwd=release.folder,
                            env=CREDENTIALS).json()
     assert shown["digest"] == digest
     assert [entry["platform"] for entry in shown["platforms"]] == ["linux/amd64", "linux/arm64"]
@@ -102,13 +105,13 @@ def test_a_release_is_published_for_both_platforms_and_announced(release):
     received = release.messages(2)
     told = {message["title"]: message["message"] for message in received}
     assert told["Container Build Success"] == "k8s-tmux v1.2.3"
-    assert f"{release.registry.host}/{REPOSITORY}:v1.2.3" in told["Image published"]
+    assert f"{release.image}:v1.2.3" in told["Image published"]
     assert len(received) == 2
 
 
 def test_skopeo_and_regctl_see_the_image_that_strake_shows(release):
     assert release.run("v1.2.3").exit == 0
-    ref = f"{release.registry.host}/{REPOSITORY}:v1.2.3"
+    ref = f"{release.image}:v1.2.3"
     shown = release.strake("image", "show", "--json", ref, cwd=release.folder, env=CREDENTIALS).json()
     raw = skopeo_raw(ref)
     index = json.loads(raw)
@@ -117,7 +120,7 @@ def test_skopeo_and_regctl_see_the_image_that_strake_shows(release):
                  for entry in index["manifests"]}
     assert by_skopeo == {entry["platform"]: entry["digest"] for entry in shown["platforms"]}
     for entry in shown["platforms"]:
-        manifest = json.loads(skopeo_raw(f"{release.registry.host}/{REPOSITORY}@{entry['digest']}"))
+        manifest = json.loads(skopeo_raw(f"{release.image}@{entry['digest']}"))
         assert [layer["digest"] for layer in entry["layers"]] == [layer["digest"] for layer in manifest["layers"]]
         assert [layer["size_bytes"] for layer in entry["layers"]] == [layer["size"] for layer in manifest["layers"]]
     try:
@@ -132,19 +135,19 @@ def test_skopeo_and_regctl_see_the_image_that_strake_shows(release):
 def test_the_machine_is_the_platforms_own(release):
     """arm64 is really built as arm64: its RUN said so into the layer."""
     assert release.run("v1.2.3").exit == 0
-    shown = release.strake("image", "show", "--json", f"{release.registry.host}/{REPOSITORY}:latest", cwd=release.folder,
+    shown = release.strake("image", "show", "--json", f"{release.image}:latest", cwd=release.folder,
                            env=CREDENTIALS).json()
     machines = {}
     for entry in shown["platforms"]:
         layer = next(layer for layer in entry["layers"] if "uname" in layer["created_by"])
-        _, _, packed = release.registry.get(f"/v2/{REPOSITORY}/blobs/{layer['digest']}")
+        _, _, packed = release.registry.get(f"/v2/{release.repository}/blobs/{layer['digest']}")
         listed = subprocess.run(["tar", "-xzO", "machine"], input=packed, check=True, capture_output=True).stdout
         machines[entry["platform"]] = listed.decode().strip()
     assert machines == {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
 
 def test_an_image_that_runs_as_root_is_denied_and_no_tag_moves(rootly):
-    before = rootly.registry.tags(REPOSITORY)
+    before = rootly.registry.tags(rootly.repository)
     done = rootly.run("v1.2.3", "--json")
     assert done.exit == 4, done.err
     error = done.json()["error"]
@@ -152,7 +155,7 @@ def test_an_image_that_runs_as_root_is_denied_and_no_tag_moves(rootly):
                 if "deny(" in text)
     assert (error["kind"], error["exit"], error["file"], error["line"]) == ("policy", 4, "strake.lua", line)
     assert "the image runs as root" in error["message"] and "USER" in error["hint"]
-    assert [tag for tag in rootly.registry.tags(REPOSITORY) if tag != "buildcache"] == \
+    assert [tag for tag in rootly.registry.tags(rootly.repository) if tag != "buildcache"] == \
            [tag for tag in before if tag != "buildcache"] == []
     shown = rootly.strake("history", "show", "last", "--json", cwd=rootly.folder).json()["runs"][0]
     assert (shown["status"], shown["exit"], shown["tag_moves"]) == ("denied", 4, [])
@@ -166,7 +169,7 @@ def test_a_version_that_does_not_fit_is_refused_before_anything_is_built(release
     done = release.run("1.2", "--json")
     assert done.exit == 2, done.err
     assert done.json()["error"]["kind"] == "usage" and "version" in done.json()["error"]["message"]
-    assert release.registry.tags(REPOSITORY) == []
+    assert release.registry.tags(release.repository) == []
 
 
 def test_the_tag_rules_give_what_git_says(release):
@@ -185,9 +188,9 @@ def test_the_tag_rules_give_what_git_says(release):
 
 def test_the_release_can_be_read_in_the_history(release):
     assert release.run("v1.2.3").exit == 0
-    digest = release.registry.digest(REPOSITORY, "latest")
+    digest = release.registry.digest(release.repository, "latest")
     shown = release.strake("history", "show", "last", "--json", cwd=release.folder).json()["runs"][0]
-    name = f"{release.registry.host}/{REPOSITORY}"
+    name = release.image
     assert (shown["command"], shown["status"], shown["exit"]) == ("run", "done", 0)
     assert [(move["ref"], move["from"], move["to"]) for move in shown["tag_moves"]] == \
            [(f"{name}:v1.2.3", "", digest), (f"{name}:latest", "", digest)]
@@ -198,13 +201,13 @@ def test_the_release_can_be_read_in_the_history(release):
 
 def test_a_second_release_moves_latest_and_keeps_the_first_version(release):
     assert release.run("v1.0.0").exit == 0
-    first = release.registry.digest(REPOSITORY, "latest")
+    first = release.registry.digest(release.repository, "latest")
     (release.folder / "greeting").write_text("hello again\n")
     done = release.run("v1.1.0", "--events", release.folder / "events")
     assert done.exit == 0, done.err
-    second = release.registry.digest(REPOSITORY, "v1.1.0")
-    assert second != first and release.registry.digest(REPOSITORY, "latest") == second
-    assert release.registry.digest(REPOSITORY, "v1.0.0") == first
+    second = release.registry.digest(release.repository, "v1.1.0")
+    assert second != first and release.registry.digest(release.repository, "latest") == second
+    assert release.registry.digest(release.repository, "v1.0.0") == first
     events = [json.loads(line) for line in (release.folder / "events").read_text().splitlines()]
     moved = [(event["ref"].rpartition(":")[2], event["from"]) for event in events if event["type"] == "tag.moved"]
     assert moved == [("v1.1.0", ""), ("latest", first)]
