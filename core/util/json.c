@@ -8,9 +8,22 @@
 
 static pthread_once_t json_once = PTHREAD_ONCE_INIT;
 
+/* Without memory jansson calls a string an invalid token, says nothing at all, or goes on with a byte
+ * missing: what its allocator saw on this thread is what can be believed. */
+static _Thread_local bool starved;
+
+static void *json_alloc(size_t size)
+{
+    void *memory = strake_malloc(size);
+
+    if (!memory)
+        starved = true;
+    return memory;
+}
+
 static void json_setup_once(void)
 {
-    json_set_alloc_funcs(strake_malloc, strake_free);
+    json_set_alloc_funcs(json_alloc, strake_free);
     json_object_seed(0); /* from the system's random source; not thread-safe later */
 }
 
@@ -53,10 +66,12 @@ json_t *strake_json_parse(const char *data, size_t len, const char *what, int co
         strake_fail(err, code, "%s is nested deeper than %d", what, STRAKE_JSON_DEPTH);
         return NULL;
     }
+    starved = false;
     value = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (value)
+    if (value && !starved)
         return value;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    json_decref(value);
+    if (starved || json_error_code(&error) == json_error_out_of_memory)
         strake_fail_nomem(err);
     else
         strake_fail(err, code, "%s is not valid JSON: %s (line %d, column %d)", what, error.text,
@@ -69,26 +84,33 @@ struct dumping {
     int rc;
 };
 
+struct sink {
+    struct strake_buf *out;
+    int rc; /* kept here: jansson does not look whether a key could be written */
+};
+
 static int dump_part(const char *data, size_t len, void *ctx)
 {
-    struct dumping *dumping = ctx;
+    struct sink *sink = ctx;
 
-    dumping->rc = strake_buf_append(dumping->out, data, len);
-    return dumping->rc;
+    if (sink->rc == 0)
+        sink->rc = strake_buf_append(sink->out, data, len);
+    return sink->rc < 0 ? -1 : 0;
 }
 
 static int dump(const json_t *value, struct strake_buf *out, size_t flags)
 {
-    struct dumping dumping = { .out = out };
+    struct sink sink = { .out = out };
     size_t before = out->len;
 
-    if (value && json_dump_callback(value, dump_part, &dumping, flags | JSON_ENCODE_ANY) == 0)
+    if (value && json_dump_callback(value, dump_part, &sink, flags | JSON_ENCODE_ANY) == 0 &&
+        sink.rc == 0)
         return 0;
     if (out->data) {
         out->len = before;
         out->data[before] = '\0';
     }
-    return dumping.rc < 0 ? dumping.rc : STRAKE_ENOMEM;
+    return sink.rc < 0 ? sink.rc : STRAKE_ENOMEM;
 }
 
 int strake_json_dump(const json_t *value, struct strake_buf *out)
