@@ -56,6 +56,7 @@ void strake_plan_free(struct strake_plan *plan)
     strake_free(plan->targets);
     strake_free(plan->dir);
     strake_free(plan->why_builder);
+    json_decref(plan->document);
     strake_free(plan);
 }
 

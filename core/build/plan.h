@@ -64,6 +64,7 @@ struct strake_plan {
     struct strake_plan_target *targets; /**< what a target needs comes before it */
     size_t count;
     char digest[STRAKE_DIGEST_TEXT]; /**< over the document; "" until strake_plan_seal() */
+    json_t *document; /**< as strake_plan_seal() made it, or NULL */
     char *why_builder; /**< how the builder was chosen when none is configured, or NULL */
 };
 
@@ -71,7 +72,8 @@ void strake_plan_target_dispose(struct strake_plan_target *target);
 void strake_plan_free(struct strake_plan *plan);
 struct strake_plan_target *strake_plan_find(const struct strake_plan *plan, const char *name);
 
-/** Compute the digest over the document. @return 0, STRAKE_ENOMEM, … */
+/** Compute the digest over the document, and keep both: nothing of the plan may change afterwards.
+ *  @return 0, STRAKE_ENOMEM, … */
 int strake_plan_seal(struct strake_plan *plan, struct strake_err *err);
 /** The `strake.plan/1` document; a new reference, NULL: no memory. */
 json_t *strake_plan_json(const struct strake_plan *plan);

@@ -142,7 +142,7 @@ static json_t *target_json(const struct strake_plan *plan, const struct strake_p
     return entry;
 }
 
-json_t *strake_plan_json(const struct strake_plan *plan)
+static json_t *make_document(const struct strake_plan *plan)
 {
     json_t *doc = json_object();
     json_t *targets = json_array();
@@ -166,6 +166,11 @@ json_t *strake_plan_json(const struct strake_plan *plan)
     return doc;
 }
 
+json_t *strake_plan_json(const struct strake_plan *plan)
+{
+    return plan->document ? json_incref(plan->document) : make_document(plan);
+}
+
 static int document_digest(const json_t *doc, char *out, struct strake_err *err)
 {
     struct strake_buf text = { 0 };
@@ -184,13 +189,22 @@ int strake_plan_seal(struct strake_plan *plan, struct strake_err *err)
     json_t *doc;
     int rc;
 
+    json_decref(plan->document);
+    plan->document = NULL;
     plan->digest[0] = '\0';
-    doc = strake_plan_json(plan);
+    doc = make_document(plan);
     if (!doc)
         return strake_fail_nomem(err);
     rc = document_digest(doc, plan->digest, err);
-    json_decref(doc);
-    return rc;
+    if (rc == 0 && strake_json_set_str(doc, "digest", plan->digest) < 0)
+        rc = strake_fail_nomem(err);
+    if (rc < 0) {
+        plan->digest[0] = '\0';
+        json_decref(doc);
+        return rc;
+    }
+    plan->document = doc;
+    return 0;
 }
 
 /* ---- reading ---- */
