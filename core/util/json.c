@@ -79,11 +79,6 @@ json_t *strake_json_parse(const char *data, size_t len, const char *what, int co
     return NULL;
 }
 
-struct dumping {
-    struct strake_buf *out;
-    int rc;
-};
-
 struct sink {
     struct strake_buf *out;
     int rc; /* kept here: jansson does not look whether a key could be written */
