@@ -8,8 +8,8 @@
 
 static pthread_once_t json_once = PTHREAD_ONCE_INIT;
 
-/* Without memory jansson calls a string an invalid token, says nothing at all, or goes on with a byte
- * missing: what its allocator saw on this thread is what can be believed. */
+/* Without memory jansson calls a string an invalid token, says nothing at all, or goes on with a
+ * byte missing: what its allocator saw on this thread is what can be believed. */
 static _Thread_local bool starved;
 
 static void *json_alloc(size_t size)
@@ -151,9 +151,9 @@ int strake_json_set(json_t *object, const char *key, json_t *value)
 
 /* ---- texts of any bytes ---- */
 
-/* Length of the UTF-8 sequence at `data`, or 0 when it is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *data, size_t len)
+size_t strake_json_utf8_length(const char *text, size_t len)
 {
+    const unsigned char *data = (const unsigned char *)text;
     size_t want = data[0] < 0x80   ? 1
                   : data[0] < 0xc2 ? 0
                   : data[0] < 0xe0 ? 2
@@ -180,7 +180,7 @@ static json_t *repaired(const char *text, size_t len)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < len;) {
-        size_t n = utf8_length((const unsigned char *)text + i, len - i);
+        size_t n = strake_json_utf8_length(text + i, len - i);
         rc = n ? strake_buf_append(&fixed, text + i, n) : strake_buf_puts(&fixed, "\xef\xbf\xbd");
         i += n ? n : 1;
     }

@@ -36,6 +36,8 @@ int strake_json_set_bool(json_t *object, const char *key, bool value);
 /** Steals `value`, also on failure; NULL `value` is STRAKE_ENOMEM. */
 int strake_json_set(json_t *object, const char *key, json_t *value);
 int strake_json_append_str(json_t *array, const char *text);
+/** Length of the UTF-8 sequence at `text`, or 0 when it is none (RFC 3629). `len` is not 0. */
+size_t strake_json_utf8_length(const char *text, size_t len);
 /** An array of the NULL-terminated strings; NULL: no memory. */
 json_t *strake_json_strings(const char *const *items);
 /** An object of the pairs; NULL: no memory. */
