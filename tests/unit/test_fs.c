@@ -128,7 +128,7 @@ static const char *first_escape(const char *root, bool by_hand)
         { "in/none", STRAKE_ENOTFOUND, STRAKE_ENOTFOUND },
         { "../out", STRAKE_EIO, STRAKE_EIO },
         { "sub/../../out", STRAKE_EIO, STRAKE_EIO },
-        { "sub/up/../out", STRAKE_EIO, STRAKE_EIO },
+        { "sub/up/../out", STRAKE_EIO, STRAKE_ENOTFOUND },
         { "away", STRAKE_EIO, STRAKE_EIO },
         { "rooted", STRAKE_EIO, STRAKE_EIO },
         { "loop", STRAKE_EIO, STRAKE_EIO },
