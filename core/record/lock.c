@@ -1,8 +1,11 @@
-/* Who is alive: a run holds a lock on its own file as long as its process lives, whatever ends it. */
+/* Who is alive: a run holds a lock on its own file as long as its process lives, whatever ends it. Who
+ * only looks takes the lock shared and for a moment: two that look do not see each other as the run. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "record/record_impl.h"
@@ -21,11 +24,20 @@ bool strake_run_is_held(const struct strake_record *record, const char *run)
     bool held = fd < 0 && !(path && errno == ENOENT);
 
     if (fd >= 0) {
-        held = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+        held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
         close(fd);
     }
     strake_free(path);
     return held;
+}
+
+/* Another process may have swept the file away between open and lock. */
+static bool is_at(const char *path, int fd)
+{
+    struct stat here, there;
+
+    return fstat(fd, &here) == 0 && stat(path, &there) == 0 && here.st_ino == there.st_ino &&
+           here.st_dev == there.st_dev;
 }
 
 int strake_run_hold(struct strake_record *record, const char *run, struct strake_err *err)
@@ -39,19 +51,39 @@ int strake_run_hold(struct strake_record *record, const char *run, struct strake
     record->run_lock_path = lock_path(record, run);
     if (!record->run_lock_path)
         return strake_fail_nomem(err);
-    record->run_lock = open(record->run_lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (record->run_lock < 0 || flock(record->run_lock, LOCK_EX | LOCK_NB) < 0)
-        return strake_fail_errno(err, STRAKE_EINTERNAL, "the run cannot be marked as alive: %s",
-                                 record->run_lock_path);
-    return 0;
+    for (;;) {
+        record->run_lock = open(record->run_lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (record->run_lock < 0 || flock(record->run_lock, LOCK_EX) < 0)
+            return strake_fail_errno(err, STRAKE_EINTERNAL,
+                                     "the run cannot be marked as alive: %s", record->run_lock_path);
+        if (is_at(record->run_lock_path, record->run_lock))
+            return 0;
+        close(record->run_lock);
+    }
 }
 
-void strake_run_forget(const struct strake_record *record, const char *run)
+static void sweep_one(int folder, const char *name)
 {
-    char *path = lock_path(record, run);
+    const char *dot = strrchr(name, '.');
+    int fd = dot && strcmp(dot, ".lock") == 0 ? openat(folder, name, O_RDWR | O_CLOEXEC) : -1;
 
-    if (path)
-        unlink(path);
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+        unlinkat(folder, name, 0);
+    close(fd);
+}
+
+void strake_run_sweep(const struct strake_record *record)
+{
+    char *path = strake_asprintf("%s/runs", record->dir);
+    DIR *folder = path ? opendir(path) : NULL;
+    const struct dirent *entry;
+
+    while (folder && (entry = readdir(folder)))
+        sweep_one(dirfd(folder), entry->d_name);
+    if (folder)
+        closedir(folder);
     strake_free(path);
 }
 

@@ -175,8 +175,6 @@ static int mark_interrupted(struct strake_record *record, struct strake_strings 
             continue;
         rc = strake_sql(record, "UPDATE runs SET status='interrupted' WHERE id=? AND status='running'",
                         STRAKE_VALUES(STRAKE_TEXT(running.items[i])), NULL, NULL, err);
-        if (rc == 0)
-            strake_run_forget(record, running.items[i]);
         if (rc == 0 && strake_strings_add(interrupted, running.items[i]) < 0)
             rc = strake_fail_nomem(err);
     }
@@ -230,6 +228,8 @@ int strake_record_run_begin(struct strake_record *record, const char *run, const
     rc = strake_run_hold(record, run, err);
     if (rc == 0)
         rc = insert_run(record, run, command, text, project_dir, interrupted, err);
+    if (rc == 0)
+        strake_run_sweep(record);
     pthread_mutex_unlock(&record->lock);
     strake_free(text);
     return rc;

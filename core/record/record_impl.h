@@ -68,7 +68,7 @@ void strake_batch_drop(struct strake_record *record);
 bool strake_run_is_held(const struct strake_record *record, const char *run);
 int strake_run_hold(struct strake_record *record, const char *run, struct strake_err *err);
 void strake_run_release(struct strake_record *record);
-/** Take the mark of a run away that nobody holds any more. */
-void strake_run_forget(const struct strake_record *record, const char *run);
+/** Take away the marks that killed runs left: what nobody holds. */
+void strake_run_sweep(const struct strake_record *record);
 
 #endif
