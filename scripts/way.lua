@@ -184,6 +184,18 @@ end
 local flow_keys = { tags = true, args = true, labels = true, platforms = true, no_cache = true,
                     stage = true, builder = true }
 
+-- What a flow holds in its hands -> the image that it stands for. A flow may do with its table what it
+-- likes: policies are asked about, and tags move to, what was built here.
+local built = setmetatable({}, { __mode = "k" })
+
+local function hand_out(image)
+  local copy = {}
+  for key, value in pairs(image) do copy[key] = value end
+  copy.tags, copy.wanted = { table.unpack(image.tags) }, { table.unpack(image.wanted) }
+  built[copy] = image
+  return copy
+end
+
 -- build(NAME, { tags = …, args = …, platforms = … }) -> image; build({ A, B }) -> image, image
 local function flow_build(names, options)
   local wish = { names = type(names) == "table" and names or { names } }
@@ -201,21 +213,22 @@ local function flow_build(names, options)
   local images, chosen = {}, {}
   for _, image in ipairs(staged_images(result, plan)) do images[image.name] = image end
   gate("image", staged_images(result, plan))
-  for i, name in ipairs(wish.names) do chosen[i] = images[name] end
+  for i, name in ipairs(wish.names) do chosen[i] = images[name] and hand_out(images[name]) end
   return table.unpack(chosen)
 end
 
 -- publish(image, …): the tags of all of them move as one unit.
 local function flow_publish(...)
-  local images = { ... }
-  for i, image in ipairs(images) do
-    if type(image) ~= "table" or not image.digest or not image.wanted then
+  local given, images, result = { ... }, {}, {}
+  for i = 1, math.max(select("#", ...), 1) do
+    images[i] = given[i] ~= nil and built[given[i]]
+    if not images[i] then
       core.raise { kind = "config",
                    message = "publish: argument " .. i .. " is not an image that build() returned" }
     end
   end
-  local result = {}
   publish_images(result, images, false, {})
+  for i, image in ipairs(images) do rawset(given[i], "refs", image.refs) end
   return result.moves
 end
 
@@ -272,6 +285,11 @@ function way.retag(args)
     result.moves, failure = core.publish(tags, false, { force = args.force, kind = "tag" })
     if failure then core.raise(failure) end
   end)
+end
+
+-- What `strake tags` puts into labels beside the version: the commit that it is all about.
+function way.facts()
+  return { revision = git.sha or nil }
 end
 
 -- `strake notify`

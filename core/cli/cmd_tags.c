@@ -1,8 +1,10 @@
 /* strake tags: the tags, references and labels that a target would get now. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "util/json.h"
+#include "util/time.h"
 
 static const struct cli_option options[] = {
     { NULL, 0, CLI_FLAG, NULL, NULL },
@@ -44,28 +46,69 @@ static json_t *refs_json(const struct strake_target *target)
     return refs;
 }
 
-static json_t *document(const struct strake_target *target)
+/* "Now" is SOURCE_DATE_EPOCH when it is set, so that the same commit gives the same labels. */
+static int64_t now_us(void)
 {
-    const char *version = target->version ? target->version : "";
+    const char *epoch = getenv("SOURCE_DATE_EPOCH");
+    char *end;
+    long long seconds = epoch ? strtoll(epoch, &end, 10) : 0;
+
+    return epoch && *epoch && !*end ? (int64_t)seconds * 1000000 : strake_time_now_us();
+}
+
+static int set_label(json_t *labels, const char *name, const char *value)
+{
+    char key[64];
+
+    snprintf(key, sizeof(key), "org.opencontainers.image.%s", name);
+    if (!value || !*value || json_object_get(labels, key))
+        return 0; /* what the target says itself wins */
+    return strake_json_set_str(labels, key, value);
+}
+
+static json_t *labels_json(const struct strake_target *target, const char *revision)
+{
     json_t *labels = strake_json_pairs(strake_pairs_view(&target->labels));
+    char created[STRAKE_TIME_TEXT];
+
+    strake_time_format(now_us(), created);
+    if (labels && (set_label(labels, "version", target->version) < 0 ||
+                   set_label(labels, "revision", revision) < 0 ||
+                   set_label(labels, "created", created) < 0)) {
+        json_decref(labels);
+        return NULL;
+    }
+    return labels;
+}
+
+static json_t *document(const struct strake_target *target, const char *revision)
+{
     json_t *doc = json_object();
 
-    if (*version && labels && !json_object_get(labels, "org.opencontainers.image.version"))
-        strake_json_set_str(labels, "org.opencontainers.image.version", version);
     if (!doc || strake_json_set_str(doc, "schema", "strake.tags/1") < 0 ||
         strake_json_set_str(doc, "target", target->name) < 0 ||
         strake_json_set_str(doc, "image", target->images.count ? target->images.items[0] : "") < 0 ||
-        strake_json_set_str(doc, "version", version) < 0 ||
+        strake_json_set_str(doc, "version", target->version ? target->version : "") < 0 ||
         strake_json_set(doc, "tags", strake_json_strings(strake_strings_view(&target->tags))) < 0 ||
         strake_json_set(doc, "refs", refs_json(target)) < 0 ||
-        !labels || json_object_set(doc, "labels", labels) < 0 ||
+        strake_json_set(doc, "labels", labels_json(target, revision)) < 0 ||
         strake_json_set(doc, "annotations",
                         strake_json_pairs(strake_pairs_view(&target->annotations))) < 0) {
         json_decref(doc);
-        doc = NULL;
+        return NULL;
     }
-    json_decref(labels);
     return doc;
+}
+
+static int print_document(struct cli *cli, const struct strake_target *target)
+{
+    json_t *facts = NULL;
+    int rc = cli_way(cli, "facts", json_object(), &facts);
+
+    if (rc == 0)
+        rc = cli_print_json(cli, document(target, strake_json_str(facts, "revision")));
+    json_decref(facts);
+    return rc;
 }
 
 static int run(struct cli *cli)
@@ -81,7 +124,7 @@ static int run(struct cli *cli)
     if (!target)
         return cli->err.code;
     if (cli->json)
-        return cli_print_json(cli, document(target));
+        return print_document(cli, target);
     doc = refs_json(target);
     if (!doc)
         return strake_fail_nomem(&cli->err);

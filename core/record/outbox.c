@@ -76,7 +76,10 @@ static int add_message(struct strake_record *record, sqlite3_stmt *stmt, void *c
         .not_before_us = record->sql->column_int64(stmt, 7),
         .expires_us = record->sql->column_int64(stmt, 8),
     };
-    return message->run && message->notifier && message->type ? 0 : STRAKE_ENOMEM;
+    return message->run && message->notifier && message->type && json_is_object(message->options) &&
+                   json_is_object(message->message)
+               ? 0
+               : STRAKE_ENOMEM;
 }
 
 /* What nobody could deliver in its time is told in the history, then forgotten. */

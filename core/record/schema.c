@@ -1,4 +1,6 @@
 /* The tables, and how an older database becomes this one. A newer one is left alone. */
+#include <stdio.h>
+
 #include "record/record_impl.h"
 
 /* Each entry takes the database from version i to i + 1; entries are only ever appended. */
@@ -43,12 +45,12 @@ static int version_of(struct strake_record *record, int64_t *version, struct str
 
 static int migrate_step(struct strake_record *record, int64_t version, struct strake_err *err)
 {
-    static const char *const numbers[] = { "PRAGMA user_version=1", "PRAGMA user_version=2",
-                                           "PRAGMA user_version=3", "PRAGMA user_version=4" };
+    char number[64];
 
     if (record->sql->exec(record->db, migrations[version], NULL, NULL, NULL) != SQLITE_OK)
         return strake_sql_failed(record, "the tables cannot be made", err);
-    return strake_sql(record, numbers[version], STRAKE_NONE, NULL, NULL, err);
+    snprintf(number, sizeof(number), "PRAGMA user_version=%lld", (long long)version + 1);
+    return strake_sql(record, number, STRAKE_NONE, NULL, NULL, err);
 }
 
 int strake_schema_migrate(struct strake_record *record, struct strake_err *err)
