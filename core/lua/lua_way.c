@@ -119,10 +119,15 @@ static int way_plan_decided(lua_State *L)
 {
     struct strake_session *session = strake_way_session(L);
     struct strake_plan_target *target = check_target(L, strake_way_plan(L, 1), 2);
-    json_t *view = strake_way_json(L, 3), *decisions = strake_way_json(L, 4), *decision;
+    json_t *view = NULL, *decisions = NULL, *decision;
     struct strake_err err = { 0 };
-    int rc = strake_plan_apply(target, view, &err);
+    int rc = strake_lua_to_json(L, 3, &view, &err);
     size_t i;
+
+    if (rc == 0)
+        rc = strake_lua_to_json(L, 4, &decisions, &err);
+    if (rc == 0)
+        rc = strake_plan_apply(target, view, &err);
 
     json_array_foreach(decisions, i, decision) {
         if (json_array_append(target->policies, decision) < 0 && rc == 0)

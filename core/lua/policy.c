@@ -72,11 +72,22 @@ static int find_changes(lua_State *L, unsigned *changes, struct strake_err *err)
 
 /* ---- decisions ---- */
 
+/* A decision becomes data: bytes that are no UTF-8 become U+FFFD. */
 static void set_text(lua_State *L, const char *key, const char *text)
 {
-    if (!text || !*text)
+    size_t left = text ? strlen(text) : 0;
+    luaL_Buffer clean;
+
+    if (left == 0)
         return;
-    lua_pushstring(L, text);
+    luaL_buffinit(L, &clean);
+    while (left > 0) {
+        const size_t n = strake_json_utf8_length(text, left);
+        luaL_addlstring(&clean, n ? text : "\xef\xbf\xbd", n ? n : 3);
+        text += n ? n : 1;
+        left -= n ? n : 1;
+    }
+    luaL_pushresult(&clean);
     lua_setfield(L, -2, key);
 }
 
@@ -242,21 +253,47 @@ static void begin_policy(lua_State *L, const struct strake_policy *policy)
     strake_task_start(L, task, 1);
 }
 
+/* When a policy is asked. In the order of the layers; but about a plan, which policies change, the
+ * organisation comes last: it sees what all the others made of it. */
+static size_t turn_of(const struct strake_project *project, size_t i)
+{
+    const struct strake_policy *policy = project->policies[i];
+    const bool last = policy->at == STRAKE_POINT_PLAN && policy->layer == STRAKE_LAYER_SYSTEM;
+
+    return last ? project->policy_count + i : i;
+}
+
+/* The policy of `point` with the first turn from `turn` on, or NULL. @param turn then its own */
+static const struct strake_policy *find_turn(const struct strake_project *project, int point,
+                                             size_t *turn)
+{
+    const struct strake_policy *found = NULL;
+    size_t first = 0;
+
+    for (size_t i = 0; i < project->policy_count; i++) {
+        const size_t at = turn_of(project, i);
+        if ((int)project->policies[i]->at == point && at >= *turn && (!found || at < first)) {
+            found = project->policies[i];
+            first = at;
+        }
+    }
+    *turn = first;
+    return found;
+}
+
 static int ask_continue(lua_State *L, int status, lua_KContext ctx);
 
-/* Ask from policy number `i` on. */
-static int ask_from(lua_State *L, size_t i)
+/* Ask those whose turn is `turn` or later. */
+static int ask_from(lua_State *L, size_t turn)
 {
     const struct strake_project *project = strake_lua_project(L);
     const int point = strake_point_parse(lua_tostring(L, 1));
+    const struct strake_policy *policy;
 
-    for (; i < project->policy_count; i++) {
-        const struct strake_policy *policy = project->policies[i];
-        if ((int)policy->at != point)
-            continue;
+    for (; (policy = find_turn(project, point, &turn)); turn++) {
         begin_policy(L, policy);
         if (strake_lua_engine(L)->running->pending)
-            return strake_task_wait(L, ask_continue, (lua_KContext)i);
+            return strake_task_wait(L, ask_continue, (lua_KContext)turn);
         conclude(L, policy);
     }
     lua_settop(L, 3);
@@ -265,9 +302,12 @@ static int ask_from(lua_State *L, size_t i)
 
 static int ask_continue(lua_State *L, int status, lua_KContext ctx)
 {
+    const int point = strake_point_parse(lua_tostring(L, 1));
+    size_t turn = (size_t)ctx;
+
     (void)status;
-    conclude(L, strake_lua_project(L)->policies[ctx]);
-    return ask_from(L, (size_t)ctx + 1);
+    conclude(L, find_turn(strake_lua_project(L), point, &turn));
+    return ask_from(L, turn + 1);
 }
 
 /* core.ask(point, subject) -> decisions. Yields. */
@@ -298,16 +338,18 @@ static void say(lua_State *L, const char *action)
     lua_createtable(L, 0, 8);
     set_text(L, "action", action);
     if (lua_type(L, 1) == LUA_TSTRING) {
-        lua_pushvalue(L, 1);
-        lua_setfield(L, 3, "message");
+        set_text(L, "message", *lua_tostring(L, 1) ? lua_tostring(L, 1) : "(no reason given)");
     } else {
         lua_pushfstring(L, "(no reason given: %s is not a text)", strake_lua_type_text(L, 1));
         lua_setfield(L, 3, "message");
     }
     if (lua_istable(L, 2)) {
         lua_pushliteral(L, "fix");
-        if (lua_rawget(L, 2) == LUA_TSTRING)
-            lua_setfield(L, 3, "fix");
+        if (lua_rawget(L, 2) == LUA_TSTRING) {
+            lua_insert(L, 3); /* the text below the decision */
+            set_text(L, "fix", lua_tostring(L, 3));
+            lua_remove(L, 3);
+        }
         lua_settop(L, 3);
     }
     if (strake_lua_place(L, &file, &line))

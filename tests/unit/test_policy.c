@@ -57,6 +57,9 @@ static void each_policy_gives_its_decisions(void **state)
         { "publish", "deny()", "deny (no reason given: nothing is not a text)" },
         { "publish", "deny({})", "deny (no reason given: a table is not a text)" },
         { "publish", "deny('no', 3)", "deny no" },
+        { "publish", "deny('n\\xffo')", "deny n\xef\xbf\xbdo" },
+        { "publish", "error('b\\xc3')", "deny! b\xef\xbf\xbd" },
+        { "publish", "deny('')", "deny (no reason given)" },
         { "publish", "deny('no', setmetatable({}, { __index = error }))", "deny no" },
         { "publish", "warn('a') warn('b')", "warn a; warn b" },
         { "publish", "warn('a') deny('b')", "warn a; deny b" },
@@ -176,6 +179,24 @@ static void a_policy_may_wait_for_a_registry(void **state)
     json_decref(args);
 }
 
+/* Whatever a project's own policy makes of the plan, the organisation's is asked about that. */
+static void the_organisation_sees_the_plan_as_the_project_leaves_it(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[200];
+
+    fixture_write(fixture, "system/a.lua",
+                  "policy 'p' { at = 'plan', check = function(s)\n"
+                  "for _, tag in ipairs(s.tags) do if tag == 'latest' then deny 'no' end end end }");
+    json_t *result = fixture_ask(
+        fixture,
+        "policy 'p' { at = 'plan', check = function(s) s.tags[#s.tags + 1] = 'latest' end }",
+        "plan", "{\"tags\":[\"a\"]}");
+    decisions_text(result, text, sizeof(text));
+    assert_string_equal(text, "change tags; deny no");
+    json_decref(result);
+}
+
 /* ---- memory ---- */
 
 static int load_and_ask(void *ctx)
@@ -227,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_deny_has_its_fix_and_its_own_place, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_go_from_policy_to_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(a_policy_may_wait_for_a_registry, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_organisation_sees_the_plan_as_the_project_leaves_it,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(asking_survives_each_failing_allocation, setup, teardown),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
