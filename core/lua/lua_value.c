@@ -231,7 +231,7 @@ static int read_value(lua_State *L, int index, struct reading *reading, json_t *
 
     reading->bytes += VALUE_BYTES + (lua_type(L, index) == LUA_TSTRING ? lua_rawlen(L, index) : 0);
     if (reading->bytes > STRAKE_LUA_JSON_BYTES)
-        return refuse(reading, "this is too large for data");
+        return strake_fail(reading->err, STRAKE_ECONFIG, "too much for one value, written out");
     switch (lua_type(L, index)) {
     case LUA_TBOOLEAN:
         *out = json_boolean(lua_toboolean(L, index));

@@ -62,7 +62,10 @@ static void endless_code_in_a_policy_ends_and_denies(void **state)
         "local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }) while true "
         "do "
         "pcall(function() return t[1] end) end",
+        /* frames without end, each protected: every error walks all of them */
+        "local function f() pcall(f) pcall(f) end f()",
         /* 5: instructions are not work */
+        "local t = {} for i = 1, 12 do t = { t, t } end while true do json.encode(t) end",
         "local s = ('x'):rep(1 << 20) while true do s:lower() end",
         "local s = ('x'):rep(16 << 20) while true do local t = s .. 'y' end",
         "local s, t = ('x'):rep(1 << 22), ('x'):rep((1 << 22) - 1) .. 'x' while true do local _ = "
@@ -158,6 +161,11 @@ static void escapes_are_refused(void **state)
           "nil",
           "true" },
         { "local _, s = pcall(pairs(string), string, nil) return s", "\"" },
+        /* a small table that is huge when it is written out */
+        { "local t = {} for i = 1, 50 do t = { t, t } end return json.encode(t)",
+          "config: too much for one value" },
+        { "local s, t = ('x'):rep(1 << 20), {} for i = 1, 100 do t[i] = s end return json.encode(t)",
+          "config: too much for one value" },
         { "local ok, err = pcall(error, setmetatable({}, { __tostring = function() while true do "
           "end "
           "end })) return type(err)",
