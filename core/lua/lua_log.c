@@ -3,16 +3,15 @@
 #include "util/json.h"
 #include "util/log.h"
 
-static int log_at(lua_State *L, enum strake_level level, const char *name)
+void strake_lua_log(lua_State *L, enum strake_level level, const char *name, const char *text,
+                    size_t len)
 {
     struct strake_engine *engine = strake_lua_engine(L);
     json_t *data;
-    size_t len;
-    const char *text = luaL_tolstring(L, 1, &len);
 
     if (!engine->job || !strake_job_bus(engine->job)) {
         strake_log(level, "%s", text);
-        return 0;
+        return;
     }
     data = json_object();
     if (!data || strake_json_set_str(data, "level", name) < 0 ||
@@ -22,6 +21,14 @@ static int log_at(lua_State *L, enum strake_level level, const char *name)
         strake_lua_fail(L, STRAKE_ENOMEM, NULL, "out of memory");
     }
     strake_job_event(engine->job, STRAKE_EVENT_LOG, data);
+}
+
+static int log_at(lua_State *L, enum strake_level level, const char *name)
+{
+    size_t len;
+    const char *text = luaL_tolstring(L, 1, &len);
+
+    strake_lua_log(L, level, name, text, len);
     return 0;
 }
 

@@ -5,7 +5,6 @@
 
 #include "lua/engine_impl.h"
 #include "util/buf.h"
-#include "util/log.h"
 
 /* ---- protected calls ---- */
 
@@ -163,6 +162,8 @@ static int base_print(lua_State *L)
 {
     const int count = lua_gettop(L);
     luaL_Buffer text;
+    const char *line;
+    size_t len;
 
     luaL_buffinit(L, &text);
     for (int i = 1; i <= count; i++) {
@@ -172,7 +173,8 @@ static int base_print(lua_State *L)
         luaL_addvalue(&text);
     }
     luaL_pushresult(&text);
-    strake_log(STRAKE_LOG_INFO, "%s", lua_tostring(L, -1));
+    line = lua_tolstring(L, -1, &len);
+    strake_lua_log(L, STRAKE_LOG_INFO, "info", line, len);
     return 0;
 }
 
