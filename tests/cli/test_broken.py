@@ -1,0 +1,75 @@
+"""What somebody tries who means harm or is careless: no policy is got around, no secret shows."""
+
+import json
+
+import pytest
+
+BUILDER = 'builder "b" {{ type = "buildctl", address = "{address}" }}\n'
+
+
+@pytest.fixture
+def organisation(strake):
+    """Writes the organisation's policies."""
+    def write(text: str) -> None:
+        folder = strake.home / "etc"
+        folder.mkdir(exist_ok=True)
+        (folder / "rules.lua").write_text(text)
+    return write
+
+
+NO_ROOT = '''policy "no root" { at = "publish", check = function(image)
+  if image.config.user == "" then deny("the image runs as root") end
+end }
+'''
+
+
+def flow(buildkit, registry, name: str, body: str) -> str:
+    return (BUILDER.format(address=buildkit.address) +
+            f'target "x" {{ image = "{registry.host}/broken/{name}", tags = {{ "1" }} }}\n'
+            f'flow "f" {{ run = function() {body} end }}\n')
+
+
+def test_a_flow_cannot_show_policies_another_image_than_it_publishes(strake, project, organisation, buildkit, registry,
+                                                                     base):
+    organisation(NO_ROOT)
+    folder = project({
+        "Dockerfile": f"FROM {base} AS good\nUSER dev\nFROM {base}\n",
+        "strake.lua": flow(buildkit, registry, "swap", '''
+          local good = build("x", { stage = "good" })
+          local bad = build("x")
+          bad.ref, bad.config = good.ref, good.config
+          publish(bad)'''),
+    })
+    done = strake("run", "f", cwd=folder)
+    assert done.exit == 4, done.err
+    assert "the image runs as root" in done.err
+    assert registry.tags("broken/swap") == []
+
+
+@pytest.mark.parametrize("forged", ["{ name = good.name, image = good.image, digest = good.digest, ref = good.ref,"
+                                    " wanted = { good.image .. ':other' } }",
+                                    "setmetatable({}, { __index = good })", "nil", "'x'"])
+def test_only_what_build_returned_is_published(strake, project, buildkit, registry, base, forged):
+    folder = project({"Dockerfile": f"FROM {base}\n",
+                      "strake.lua": flow(buildkit, registry, "forged",
+                                         f'local good = build("x") publish(good, {forged})')})
+    done = strake("run", "f", "--json", cwd=folder)
+    assert done.exit == 3, done.err
+    assert "argument 2 is not an image that build() returned" in done.json()["error"]["message"]
+    assert registry.tags("broken/forged") == []
+
+
+def test_what_a_flow_logs_shows_no_secret(strake, project, tmp_path):
+    folder = project({"strake.lua": '''flow "f" { run = function()
+      local out = exec { "sh", "-c", "echo it is $WORD", env = { WORD = secret.env "WORD" } }.stdout
+      print(out) log.warn(out) log.error(out)
+    end }'''})
+    events = tmp_path / "events"
+    done = strake("run", "f", "--events", events, cwd=folder, env={"WORD": "hunter22222"})
+    assert done.exit == 0, done.err
+    assert done.err.count("it is [secret]") == 3
+    assert "hunter22222" not in done.out + done.err + events.read_text()
+    texts = [json.loads(line).get("text", "") for line in events.read_text().splitlines()]
+    assert sum("it is [secret]" in text for text in texts) == 3
+    for path in (strake.home / "state").rglob("*"):
+        assert not path.is_file() or b"hunter22222" not in path.read_bytes(), path
