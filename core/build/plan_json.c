@@ -177,7 +177,8 @@ static int document_digest(const json_t *doc, char *out, struct strake_err *err)
     int rc = strake_json_dump_sorted(json_object_get(doc, "targets"), &text);
 
     if (rc < 0)
-        rc = strake_fail(err, rc, "the plan is too large to be hashed");
+        rc = rc == STRAKE_ENOMEM ? strake_fail_nomem(err)
+                                 : strake_fail(err, rc, "the plan is too large to be hashed");
     else
         rc = strake_digest_of(strake_buf_text(&text), text.len, out, err);
     strake_buf_dispose(&text);
@@ -315,6 +316,17 @@ static int read_secrets(struct reader *reader, const json_t *object,
     return 0;
 }
 
+/* A copy of a list whose items are for reading only. */
+static int copy_list(struct reader *reader, const json_t *object, const char *key, json_t **out)
+{
+    const json_t *list = json_object_get(object, key);
+
+    if (!json_is_array(list))
+        return bad(reader, key);
+    *out = json_deep_copy(list);
+    return *out ? 0 : strake_fail_nomem(reader->err);
+}
+
 static int read_builds(struct reader *reader, const json_t *object,
                        struct strake_plan_target *target)
 {
@@ -330,11 +342,9 @@ static int read_builds(struct reader *reader, const json_t *object,
         const json_t *entry = json_array_get(list, i);
         struct strake_plan_build *build = &target->builds[target->build_count++];
         if (read_text(reader, entry, "builder", &build->builder) < 0 ||
-            read_text(reader, entry, "plugin", &build->plugin) < 0)
+            read_text(reader, entry, "plugin", &build->plugin) < 0 ||
+            copy_list(reader, entry, "command", &build->command) < 0)
             return reader->err->code;
-        build->command = json_deep_copy(json_object_get(entry, "command"));
-        if (!json_is_array(build->command))
-            return bad(reader, "command");
     }
     return 0;
 }
@@ -387,12 +397,12 @@ static int read_target(struct reader *reader, const json_t *entry,
         read_secrets(reader, entry, target) < 0 ||
         read_strings(reader, cache, "import", &target->cache_import) < 0 ||
         read_strings(reader, cache, "export", &target->cache_export) < 0 ||
-        read_builds(reader, entry, target) < 0)
+        read_builds(reader, entry, target) < 0 ||
+        copy_list(reader, entry, "policies", &target->policies) < 0)
         return reader->err->code;
+    if (!json_is_boolean(json_object_get(entry, "no_cache")))
+        return bad(reader, "no_cache");
     target->no_cache = strake_json_bool(entry, "no_cache", false);
-    target->policies = json_deep_copy(json_object_get(entry, "policies"));
-    if (!json_is_array(target->policies))
-        return bad(reader, "policies");
     return 0;
 }
 
@@ -429,6 +439,10 @@ int strake_plan_parse(struct strake_plan *plan, const char *data, size_t len, co
     written = strake_json_str(doc, "digest");
     if (!schema || strcmp(schema, PLAN_SCHEMA) != 0) {
         rc = bad(&reader, "its schema is not " PLAN_SCHEMA);
+        goto out;
+    }
+    if (!json_is_array(json_object_get(doc, "targets"))) {
+        rc = bad(&reader, "it has no targets");
         goto out;
     }
     rc = document_digest(doc, digest, err);
