@@ -1,4 +1,5 @@
-/* From a target's `cache` value to the CSV records of BuildKit's --import-cache and --export-cache. */
+/* From a target's `cache` value to the CSV records of BuildKit's --import-cache and --export-cache.
+ */
 #include <string.h>
 
 #include "project/make.h"
@@ -24,9 +25,15 @@ static int add_field(struct strake_buf *record, const char *key, const char *val
 /* Keys that only an export knows. */
 static bool is_export_key(const char *key)
 {
-    static const char *const keys[] = { "mode", "compression", "compression-level",
-                                        "force-compression", "oci-mediatypes", "image-manifest",
-                                        "ignore-error", "dest", NULL };
+    static const char *const keys[] = { "mode",
+                                        "compression",
+                                        "compression-level",
+                                        "force-compression",
+                                        "oci-mediatypes",
+                                        "image-manifest",
+                                        "ignore-error",
+                                        "dest",
+                                        NULL };
 
     for (size_t i = 0; keys[i]; i++) {
         if (strcmp(keys[i], key) == 0)
@@ -89,7 +96,7 @@ static int one_record(json_t *entry, const char *type, bool export, struct strak
     json_t *value;
     int rc = add_field(&record, "type", type);
 
-    json_object_foreach(entry, key, value) {
+    json_object_foreach (entry, key, value) {
         char name[64];
         buildkit_key(key, name, sizeof(name));
         const char *used = export ? name : import_key(type, name);
@@ -113,7 +120,8 @@ static int add_entry(json_t *entry, const struct strake_plan_target *target,
 
     if (!type) {
         rc = strake_fail(err, STRAKE_ECONFIG, "target %s: `cache` has no type", target->name);
-        strake_err_hint(err, "for example cache = { type = \"registry\", ref = REPO .. \":cache\" }");
+        strake_err_hint(err,
+                        "for example cache = { type = \"registry\", ref = REPO .. \":cache\" }");
     } else if (strcmp(type, "inline") == 0) {
         rc = inline_records(target, import, export);
     } else {
@@ -124,8 +132,10 @@ static int add_entry(json_t *entry, const struct strake_plan_target *target,
     if (rc == STRAKE_ECONFIG && !err->code)
         strake_fail(err, rc, "target %s: a value of `cache` is neither text, number nor boolean",
                     target->name);
+    else if (rc == STRAKE_ENOMEM)
+        strake_fail_nomem(err);
     else if (rc < 0 && !err->code)
-        strake_fail(err, rc, "target %s: `cache` is too large", target->name);
+        rc = strake_fail(err, STRAKE_ECONFIG, "target %s: `cache` is too large", target->name);
     if (rc < 0)
         strake_err_place(err, target->file, target->line);
     return rc;
@@ -141,7 +151,7 @@ int strake_cache_records(const json_t *cache, const struct strake_plan_target *t
 
     if (json_is_object(cache) && json_object_size(cache))
         return add_entry((json_t *)cache, target, import, export, err);
-    json_array_foreach(cache, i, entry) {
+    json_array_foreach (cache, i, entry) {
         if (rc == 0)
             rc = add_entry(entry, target, import, export, err);
     }

@@ -33,9 +33,11 @@ json_t *strake_plan_view(const struct strake_plan_target *target)
     return view;
 }
 
-static int bad_field(const struct strake_plan_target *target, const char *field,
+static int bad_field(const struct strake_plan_target *target, const char *field, int rc,
                      struct strake_err *err)
 {
+    if (rc == STRAKE_ENOMEM)
+        return strake_fail_nomem(err);
     return strake_fail(err, STRAKE_ECONFIG, "a plan policy left `%s` of target %s in a form that "
                        "cannot be used", field, target->name);
 }
@@ -47,6 +49,12 @@ static bool is_empty(const json_t *value)
            (json_is_array(value) && json_array_size(value) == 0);
 }
 
+/* As strake.lua may say it: without a NUL, without a newline. */
+static bool is_line(const char *text, size_t len)
+{
+    return text && strlen(text) == len && !strpbrk(text, "\r\n");
+}
+
 static int take_list(const json_t *value, struct strake_strings *out)
 {
     struct strake_strings list = { 0 };
@@ -56,8 +64,9 @@ static int take_list(const json_t *value, struct strake_strings *out)
     if (!json_is_array(value) && !is_empty(value))
         return STRAKE_ECONFIG;
     json_array_foreach(value, i, item) {
-        int rc = json_is_string(item) ? strake_strings_add(&list, json_string_value(item))
-                                      : STRAKE_ECONFIG;
+        const char *text = json_string_value(item);
+        int rc = is_line(text, json_string_length(item)) ? strake_strings_add(&list, text)
+                                                         : STRAKE_ECONFIG;
         if (rc < 0) {
             strake_strings_dispose(&list);
             return rc;
@@ -77,8 +86,10 @@ static int take_map(json_t *value, struct strake_pairs *out)
     if (!json_is_object(value) && !is_empty(value))
         return STRAKE_ECONFIG;
     json_object_foreach(value, name, item) {
-        int rc = json_is_string(item) ? strake_pairs_set(&map, name, json_string_value(item))
-                                      : STRAKE_ECONFIG;
+        const char *text = json_string_value(item);
+        int rc = *name && is_line(name, strlen(name)) && is_line(text, json_string_length(item))
+                     ? strake_pairs_set(&map, name, text)
+                     : STRAKE_ECONFIG;
         if (rc < 0) {
             strake_pairs_dispose(&map);
             return rc;
@@ -95,11 +106,12 @@ static int check_applied(const struct strake_plan_target *target, struct strake_
 
     for (size_t i = 0; i < target->tags.count; i++) {
         if (!strake_tag_valid(target->tags.items[i]))
-            return bad_field(target, "tags", err);
+            return bad_field(target, "tags", STRAKE_ECONFIG, err);
     }
     for (size_t i = 0; i < target->platforms.count; i++) {
-        if (strake_platform_parse(target->platforms.items[i], platform, err) < 0)
-            return bad_field(target, "platforms", err);
+        int rc = strake_platform_parse(target->platforms.items[i], platform, err);
+        if (rc < 0)
+            return bad_field(target, "platforms", rc, err);
     }
     return 0;
 }
@@ -126,20 +138,20 @@ int strake_plan_apply(struct strake_plan_target *target, const json_t *view, str
         strake_strings_dispose(&target->refs);
     rc = take_list(json_object_get(view, "tags"), &target->tags);
     if (rc < 0)
-        return bad_field(target, "tags", err);
+        return bad_field(target, "tags", rc, err);
     rc = take_list(json_object_get(view, "platforms"), &target->platforms);
     if (rc < 0)
-        return bad_field(target, "platforms", err);
+        return bad_field(target, "platforms", rc, err);
     rc = take_map(json_object_get(view, "labels"), &target->labels);
     if (rc < 0)
-        return bad_field(target, "labels", err);
+        return bad_field(target, "labels", rc, err);
     rc = take_map(json_object_get(view, "args"), &target->args);
     if (rc < 0)
-        return bad_field(target, "args", err);
+        return bad_field(target, "args", rc, err);
     rc = take_list(json_object_get(cache, "import"), &target->cache_import);
     if (rc == 0)
         rc = take_list(json_object_get(cache, "export"), &target->cache_export);
-    return rc < 0 ? bad_field(target, "cache", err) : check_applied(target, err);
+    return rc < 0 ? bad_field(target, "cache", rc, err) : check_applied(target, err);
 }
 
 /* ---- commands ---- */
