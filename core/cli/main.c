@@ -1,4 +1,6 @@
 /* The program: find the command, parse its options, run it, tell how it ended. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,8 +120,8 @@ static int prepare(struct cli *cli)
 
     if (cli_flag(&cli->args, "debug"))
         strake_log_set_level(STRAKE_LOG_DEBUG);
-    if (cli->json && events && strcmp(events, "-") == 0) {
-        strake_fail(&cli->err, STRAKE_EUSAGE, "--json and --events - both want stdout");
+    if (cli->json && events && (strcmp(events, "-") == 0 || strcmp(events, "fd:1") == 0)) {
+        strake_fail(&cli->err, STRAKE_EUSAGE, "--json and --events %s both want stdout", events);
         strake_err_hint(&cli->err, "write the events to a file, or to fd:2");
         return STRAKE_EUSAGE;
     }
@@ -180,11 +182,24 @@ static void ignore_sigpipe(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
+/* A descriptor that is closed would become the next file that is opened, and get what is printed. What
+ * stands in for 0 and 1 refuses to be read and written, as a closed one does. */
+static void keep_standard_open(void)
+{
+    static const int modes[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) != fd)
+            _exit(1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = { .argc = argc, .argv = argv, .started_ms = strake_time_mono_ms() };
     int code;
 
+    keep_standard_open();
     ignore_sigpipe();
     strake_json_setup();
     cli.json = asks_json(argc, argv);
@@ -199,5 +214,6 @@ int main(int argc, char **argv)
         fflush(NULL);
         _exit(code);
     }
+    strake_threads_reap();
     return code;
 }

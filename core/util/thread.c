@@ -1,25 +1,68 @@
 /* Starting threads that leave signals alone, and counting those that do not come back. */
 #include "util/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "util/mem.h"
+
+/* A thread from its start until it was joined. */
+struct started {
+    void *(*body)(void *ctx);
+    void *ctx;
+    pthread_t thread;
+    struct started *next; /* once it has ended */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct started *ended;
+
+static void *run(void *arg)
+{
+    struct started *started = arg;
+
+    started->body(started->ctx);
+    pthread_mutex_lock(&lock);
+    started->thread = pthread_self();
+    started->next = ended;
+    ended = started;
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+void strake_threads_reap(void)
+{
+    pthread_mutex_lock(&lock);
+    struct started *list = ended;
+    ended = NULL;
+    pthread_mutex_unlock(&lock);
+    while (list != NULL) {
+        struct started *started = list;
+        list = started->next;
+        pthread_join(started->thread, NULL);
+        strake_free(started);
+    }
+}
+
 int strake_thread_start(void *(*body)(void *ctx), void *ctx)
 {
+    struct started *started = strake_calloc(1, sizeof(*started));
     sigset_t all, before;
-    pthread_attr_t attributes;
     pthread_t thread;
-    int error = pthread_attr_init(&attributes);
 
-    if (error != 0)
-        return error;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (started == NULL)
+        return ENOMEM;
+    strake_threads_reap();
+    started->body = body;
+    started->ctx = ctx;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, body, ctx);
+    int error = pthread_create(&thread, NULL, run, started);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    if (error != 0)
+        strake_free(started);
     return error;
 }
 

@@ -2,9 +2,12 @@
 #ifndef STRAKE_UTIL_THREAD_H
 #define STRAKE_UTIL_THREAD_H
 
-/** Start a detached thread that takes no signals: they are the main thread's.
+/** Start a thread that takes no signals: they are the main thread's. Nobody has to wait for it.
  *  @return 0 or an errno */
 int strake_thread_start(void *(*body)(void *ctx), void *ctx);
+/** Join those that have ended. Starting one does it too; the end of the program does it so that no
+ *  thread is still ending while the process is. */
+void strake_threads_reap(void);
 
 /** A thread that nobody waits for any more, and which may be anywhere; and its end. */
 void strake_thread_left(void);

@@ -30,6 +30,7 @@ struct strake_work {
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t wanted;
+    pthread_cond_t gone; /* a thread has ended */
     unsigned refs;
     unsigned threads;
     unsigned idle;
@@ -79,6 +80,7 @@ static void line_clear(struct line *line)
 static void work_destroy(struct strake_work *work)
 {
     pthread_cond_destroy(&work->wanted);
+    pthread_cond_destroy(&work->gone);
     pthread_mutex_destroy(&work->lock);
     strake_free(work);
 }
@@ -115,6 +117,7 @@ static void *thread_main(void *ctx)
         uv_async_send(&work->finished_async);
     }
     work->threads--;
+    pthread_cond_signal(&work->gone);
     unref_locked(work);
     return NULL;
 }
@@ -160,6 +163,7 @@ struct strake_work *strake_work_new(uv_loop_t *loop)
     uv_unref((uv_handle_t *)&work->finished_async);
     pthread_mutex_init(&work->lock, NULL);
     pthread_cond_init(&work->wanted, NULL);
+    pthread_cond_init(&work->gone, NULL);
     line_init(&work->waiting);
     line_init(&work->finished);
     work->refs = 1;
@@ -174,7 +178,10 @@ void strake_work_free(struct strake_work *work)
     work->closed = true;
     line_clear(&work->waiting);
     line_clear(&work->finished);
+    unsigned busy = work->threads - work->idle;
     pthread_cond_broadcast(&work->wanted);
+    while (work->threads > busy) /* the idle ones leave at once */
+        pthread_cond_wait(&work->gone, &work->lock);
     pthread_mutex_unlock(&work->lock);
     uv_close((uv_handle_t *)&work->finished_async, on_closed);
 }

@@ -10,7 +10,7 @@
 /** A queue of results for one loop. */
 struct strake_work;
 
-/** @return NULL: no memory. Loop's thread, as free and start. `free` waits for nothing: threads
+/** @return NULL: no memory. Loop's thread, as free and start. `free` waits for idle threads only: those
  *  that are still out (a plugin that never returns) keep what they need alive, and no `done` is
  *  called any more. It closes a handle: the loop must turn once more before it is closed. */
 struct strake_work *strake_work_new(uv_loop_t *loop);
