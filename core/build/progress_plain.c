@@ -5,6 +5,7 @@
 
 #include "build/progress_impl.h"
 #include "util/json.h"
+#include "util/text.h"
 #include "util/time.h"
 
 static void put_prefix(struct strake_progress *progress, const struct strake_view_step *step)
@@ -19,10 +20,11 @@ static void put_prefix(struct strake_progress *progress, const struct strake_vie
  * (the prefix in front of each line does that), and control characters are dropped. */
 static void put_text(struct strake_progress *progress, const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '\t' || (c >= 0x20 && c != 0x7f))
-            strake_buf_putc(&progress->out, (char)c);
+    for (size_t i = 0; i < len;) {
+        const size_t control = strake_text_control(text + i, len - i);
+        if (control == 0 || text[i] == '\t')
+            strake_buf_putc(&progress->out, text[i]);
+        i += control ? control : 1;
     }
 }
 
@@ -141,9 +143,12 @@ static void log_line(struct strake_progress *progress, const struct strake_event
     }
     strake_buf_puts(&progress->out, warn ? level[0] == 'e' ? "error: " : "warning: " : "");
     put_text(progress, text, strlen(text));
-    if (file)
-        strake_buf_printf(&progress->out, " (%s:%lld)", file,
+    if (file) {
+        strake_buf_puts(&progress->out, " (");
+        put_text(progress, file, strlen(file));
+        strake_buf_printf(&progress->out, ":%lld)",
                           (long long)strake_json_int(event->data, "line", 0));
+    }
     strake_buf_putc(&progress->out, '\n');
 }
 

@@ -7,6 +7,7 @@
 
 #include "build/progress_impl.h"
 #include "util/json.h"
+#include "util/text.h"
 #include "util/time.h"
 
 #define ESC "\033["
@@ -47,12 +48,11 @@ static void put_fitted(struct strake_progress *progress, const char *text, int c
     char clean[1024];
     size_t len = 0;
 
-    for (; *text && len + 1 < sizeof(clean); text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '\t')
-            clean[len++] = ' ';
-        else if (c >= 0x20 && c != 0x7f)
-            clean[len++] = (char)c;
+    while (*text && len + 1 < sizeof(clean)) {
+        const size_t control = strake_text_control(text, text[1] ? 2 : 1);
+        if (control == 0 || *text == '\t')
+            clean[len++] = control ? ' ' : *text;
+        text += control ? control : 1;
     }
     strake_buf_append(&progress->out, clean, fit(clean, len, columns));
 }

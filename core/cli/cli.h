@@ -93,6 +93,9 @@ void cli_print_error(struct cli *cli);
 int cli_exit_code(const struct cli *cli);
 /** Flush stdout and notice what went wrong with it: a full disk, a reader that is gone. */
 int cli_finish_stdout(struct cli *cli);
+/** printf() for results: control characters of what came from outside become blanks (line ends and
+ *  tabs stay), secrets are redacted. */
+void cli_printf(const char *fmt, ...) STRAKE_PRINTF(1, 2);
 
 /* ---- cmd_publish.c ---- */
 

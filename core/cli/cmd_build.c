@@ -211,16 +211,16 @@ static void print_target(const json_t *target)
     size_t i;
 
     strake_duration_format(strake_json_int(target, "duration_ms", 0), time, sizeof(time));
-    printf("%s  %s", strake_json_str(target, "name"), strake_json_str(target, "status"));
+    cli_printf("%s  %s", strake_json_str(target, "name"), strake_json_str(target, "status"));
     if (digest && image)
-        printf("  %s@%s", image, digest);
+        cli_printf("  %s@%s", image, digest);
     if (strcmp(strake_json_str(target, "status"), "done") == 0)
-        printf("  (%s, %lld of %lld steps cached)", time,
+        cli_printf("  (%s, %lld of %lld steps cached)", time,
                (long long)strake_json_int(steps, "cached", 0),
                (long long)strake_json_int(steps, "total", 0));
     putchar('\n');
     json_array_foreach(refs, i, ref)
-        printf("  %s\n", json_string_value(ref));
+        cli_printf("  %s\n", json_string_value(ref));
 }
 
 static void print_result(struct cli *cli, const struct output *output, const json_t *result)
@@ -236,9 +236,9 @@ static void print_result(struct cli *cli, const struct output *output, const jso
         puts("Nothing left the builder: --stage pushes by digest, --push publishes, --load gives it to "
              "Docker or Podman, --output writes it.");
     else if (output->load)
-        printf("Given to %s.\n", loader());
+        cli_printf("Given to %s.\n", loader());
     else if (output->dest)
-        printf("Written to %s.\n", output->dest);
+        cli_printf("Written to %s.\n", output->dest);
     else if (strcmp(output->kind, "stage") == 0)
         puts("Staged by digest; no tag moved. `strake publish` moves the tags.");
 }

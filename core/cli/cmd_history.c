@@ -21,10 +21,10 @@ static void print_run(const json_t *run)
     size_t i;
 
     strake_duration_format(strake_json_int(run, "duration_ms", 0), time, sizeof(time));
-    printf("%s  %.16s  %-11s %-8s %s", strake_json_str(run, "run"), strake_json_str(run, "started"),
+    cli_printf("%s  %.16s  %-11s %-8s %s", strake_json_str(run, "run"), strake_json_str(run, "started"),
            strake_json_str(run, "status"), strake_json_str(run, "command"), time);
     json_array_foreach(targets, i, target)
-        printf("%s%s", i ? ", " : "  ", strake_json_str(target, "name"));
+        cli_printf("%s%s", i ? ", " : "  ", strake_json_str(target, "name"));
     putchar('\n');
 }
 
@@ -75,14 +75,14 @@ static void print_steps(const json_t *steps)
 
     json_array_foreach(steps, i, step) {
         const char *error = strake_json_str(step, "error");
-        printf("  %-7s %s: %s\n",
+        cli_printf("  %-7s %s: %s\n",
                error                                     ? "failed"
                : strake_json_bool(step, "cached", false) ? "cached"
                : strake_json_str(step, "completed")      ? "done"
                                                          : "running",
                strake_json_str(step, "target"), strake_json_str(step, "name"));
         if (error)
-            printf("          %s\n", error);
+            cli_printf("          %s\n", error);
     }
 }
 
@@ -93,29 +93,29 @@ static void print_rest(const json_t *run)
 
     json_array_foreach(json_object_get(run, "targets"), i, entry) {
         const char *digest = strake_json_str(entry, "digest");
-        printf("  target  %s %s %s\n", strake_json_str(entry, "name"),
+        cli_printf("  target  %s %s %s\n", strake_json_str(entry, "name"),
                strake_json_str(entry, "status"), digest ? digest : "");
     }
     json_array_foreach(json_object_get(run, "tag_moves"), i, entry) {
         const char *from = strake_json_str(entry, "from");
-        printf("  tag     %s  %.19s -> %.19s (%s)\n", strake_json_str(entry, "ref"),
+        cli_printf("  tag     %s  %.19s -> %.19s (%s)\n", strake_json_str(entry, "ref"),
                *from ? from : "(new)", strake_json_str(entry, "to"),
                strake_json_str(entry, "outcome"));
     }
     json_array_foreach(json_object_get(run, "publishes"), i, entry) {
         const char *outcome = strake_json_str(entry, "outcome");
         if (strcmp(outcome, "done") != 0)
-            printf("  %-7s %s\n", strake_json_str(entry, "kind"), outcome);
+            cli_printf("  %-7s %s\n", strake_json_str(entry, "kind"), outcome);
     }
     json_array_foreach(json_object_get(run, "decisions"), i, entry) {
         const char *message = strake_json_str(entry, "message");
-        printf("  policy  %s: %s%s%s\n", strake_json_str(entry, "name"),
+        cli_printf("  policy  %s: %s%s%s\n", strake_json_str(entry, "name"),
                strake_json_str(entry, "action"), message && *message ? ": " : "",
                message ? message : "");
     }
     json_array_foreach(json_object_get(run, "messages"), i, entry) {
         const char *failure = strake_json_str(json_object_get(entry, "error"), "message");
-        printf("  message %s: %s\n", strake_json_str(entry, "notifier"), failure ? failure : "sent");
+        cli_printf("  message %s: %s\n", strake_json_str(entry, "notifier"), failure ? failure : "sent");
     }
 }
 
@@ -136,7 +136,7 @@ static int show(struct cli *cli)
     error = json_object_get(run, "error");
     print_run(run);
     if (error)
-        printf("  error   %s\n", strake_json_str(error, "message"));
+        cli_printf("  error   %s\n", strake_json_str(error, "message"));
     print_steps(json_object_get(run, "steps"));
     print_rest(run);
     json_decref(doc);
@@ -158,13 +158,13 @@ static int print_log(void *ctx, const char *target, const char *step, const char
     if (!heading)
         return STRAKE_ENOMEM;
     if (!printing->heading || strcmp(printing->heading, heading) != 0) {
-        printf("%s%s\n", printing->at_start ? "" : "\n", heading);
+        cli_printf("%s%s\n", printing->at_start ? "" : "\n", heading);
         strake_free(printing->heading);
         printing->heading = heading;
     } else {
         strake_free(heading);
     }
-    fwrite(text, 1, len, stdout);
+    cli_printf("%.*s", (int)len, text);
     printing->at_start = len && text[len - 1] == '\n';
     return 0;
 }

@@ -48,14 +48,14 @@ static void print_platform(const json_t *platform)
     size_t i;
 
     strake_size_format(strake_json_int(platform, "size_bytes", 0), size, sizeof(size));
-    printf("\n%s  %s  %s\n", strake_json_str(platform, "platform"),
+    cli_printf("\n%s  %s  %s\n", strake_json_str(platform, "platform"),
            strake_json_str(platform, "digest"), size);
     if (user && *user)
-        printf("  user %s\n", user);
+        cli_printf("  user %s\n", user);
     json_array_foreach(layers, i, layer) {
         const char *by = strake_json_str(layer, "created_by");
         strake_size_format(strake_json_int(layer, "size_bytes", 0), size, sizeof(size));
-        printf("  %10s  %.19s  %.100s\n", size, strake_json_str(layer, "digest"), by ? by : "");
+        cli_printf("  %10s  %.19s  %.100s\n", size, strake_json_str(layer, "digest"), by ? by : "");
     }
 }
 
@@ -76,7 +76,7 @@ static int show(struct cli *cli)
     if (cli->json)
         return cli_print_json(cli, showing.document);
     strake_size_format(strake_json_int(showing.document, "size_bytes", 0), size, sizeof(size));
-    printf("%s\n%s  %s\n%s\n", showing.ref, strake_json_str(showing.document, "digest"), size,
+    cli_printf("%s\n%s  %s\n%s\n", showing.ref, strake_json_str(showing.document, "digest"), size,
            strake_json_str(showing.document, "media_type"));
     json_array_foreach(json_object_get(showing.document, "platforms"), i, platform)
         print_platform(platform);
@@ -127,7 +127,7 @@ static int list(struct cli *cli)
         rc = cli_print_json(cli, doc);
     } else if (rc == 0) {
         for (size_t i = 0; i < listing.tags.count; i++)
-            puts(listing.tags.items[i]);
+            cli_printf("%s\n", listing.tags.items[i]);
         rc = cli_finish_stdout(cli);
     }
     strake_strings_dispose(&listing.tags);
@@ -274,7 +274,7 @@ static int copy(struct cli *cli)
     } else if (rc == 0) {
         char size[32];
         strake_size_format(copying.report.copied_bytes, size, sizeof(size));
-        printf("%s  %s\n%d blobs copied (%s), %d mounted, %d there already\n", copying.destination,
+        cli_printf("%s  %s\n%d blobs copied (%s), %d mounted, %d there already\n", copying.destination,
                copying.report.digest, copying.report.copied, size, copying.report.mounted,
                copying.report.present);
         rc = cli_finish_stdout(cli);

@@ -37,16 +37,16 @@ static void print_list(const char *label, const struct strake_strings *list)
 {
     if (list->count == 0)
         return;
-    printf("  %-11s", label);
+    cli_printf("  %-11s", label);
     for (size_t i = 0; i < list->count; i++)
-        printf("%s%s", i ? ", " : " ", list->items[i]);
+        cli_printf("%s%s", i ? ", " : " ", list->items[i]);
     putchar('\n');
 }
 
 static void print_pairs(const char *label, const struct strake_pairs *list, const char *between)
 {
     for (size_t i = 0; i < list->count; i++)
-        printf("  %-11s %s%s%s\n", i ? "" : label, list->items[i]->name, between,
+        cli_printf("  %-11s %s%s%s\n", i ? "" : label, list->items[i]->name, between,
                list->items[i]->value[0] ? list->items[i]->value : "(not known)");
 }
 
@@ -57,15 +57,18 @@ static void print_word(const char *word)
                                "@%+=:,./_-";
 
     if (*word && strspn(word, safe) == strlen(word)) {
-        printf(" %s", word);
+        cli_printf(" %s", word);
         return;
     }
     fputs(" '", stdout);
-    for (; *word; word++) {
-        if (*word == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*word);
+    for (;;) {
+        const size_t plain = strcspn(word, "'");
+        cli_printf("%.*s", (int)plain, word);
+        word += plain;
+        if (!*word)
+            break;
+        fputs("'\\''", stdout);
+        word++;
     }
     putchar('\'');
 }
@@ -75,7 +78,7 @@ static void print_build(const struct strake_plan_build *build, size_t at)
     const json_t *word;
     size_t i;
 
-    printf("  %-11s %s (%s)\n", at ? "or" : "builder", build->builder, build->plugin);
+    cli_printf("  %-11s %s (%s)\n", at ? "or" : "builder", build->builder, build->plugin);
     fputs("    $", stdout);
     json_array_foreach(build->command, i, word)
         print_word(json_string_value(word));
@@ -89,7 +92,7 @@ static void print_decisions(const json_t *decisions)
 
     json_array_foreach(decisions, i, decision) {
         const char *message = strake_json_str(decision, "message");
-        printf("  policy      %s: %s%s%s\n", strake_json_str(decision, "name"),
+        cli_printf("  policy      %s: %s%s%s\n", strake_json_str(decision, "name"),
                strake_json_str(decision, "action"), message && *message ? ": " : "",
                message ? message : "");
     }
@@ -99,10 +102,10 @@ static void print_target(const struct strake_plan *plan, const struct strake_pla
 {
     struct strake_strings refs = { 0 };
 
-    printf("%s\n", target->name);
-    printf("  context     %s\n  dockerfile  %s\n", target->context, target->dockerfile);
+    cli_printf("%s\n", target->name);
+    cli_printf("  context     %s\n  dockerfile  %s\n", target->context, target->dockerfile);
     if (target->stage[0])
-        printf("  stage       %s\n", target->stage);
+        cli_printf("  stage       %s\n", target->stage);
     print_list("platforms", &target->platforms);
     if (strake_plan_refs(target, &refs) == 0)
         print_list("tags", &refs);
@@ -114,12 +117,12 @@ static void print_target(const struct strake_plan *plan, const struct strake_pla
     print_list("cache from", &target->cache_import);
     print_list("cache to", &target->cache_export);
     if (target->inputs.digest[0])
-        printf("  inputs      %s\n", target->inputs.digest);
+        cli_printf("  inputs      %s\n", target->inputs.digest);
     print_pairs("bases", &target->inputs.bases, " -> ");
     for (size_t i = 0; i < target->build_count; i++)
         print_build(&target->builds[i], i);
     if (plan->why_builder)
-        printf("  because     %s\n", plan->why_builder);
+        cli_printf("  because     %s\n", plan->why_builder);
     print_decisions(target->policies);
 }
 
@@ -166,7 +169,7 @@ static int run(struct cli *cli)
         return cli_print_json(cli, strake_plan_json(cli->session.plan));
     print_plan(cli->session.plan);
     if (path)
-        printf("\nSaved to %s: `strake build --plan %s` runs exactly this.\n", path, path);
+        cli_printf("\nSaved to %s: `strake build --plan %s` runs exactly this.\n", path, path);
     return cli_finish_stdout(cli);
 }
 

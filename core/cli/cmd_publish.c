@@ -23,7 +23,7 @@ void cli_print_moves(const json_t *moves)
 
     json_array_foreach(moves, i, move) {
         const char *from = strake_json_str(move, "from"), *to = strake_json_str(move, "to");
-        printf("%-10s %s  %.19s -> %.19s%s\n", strake_json_str(move, "status"),
+        cli_printf("%-10s %s  %.19s -> %.19s%s\n", strake_json_str(move, "status"),
                strake_json_str(move, "ref"), from && *from ? from : "(new)", to ? to : "",
                strake_json_bool(move, "rolled_back", false) ? "  (moved back)" : "");
     }
@@ -63,7 +63,7 @@ static void print_units(const struct cli *cli, const json_t *units)
     if (json_array_size(units) == 0 && !cli->err.code)
         puts("Nothing to settle: no run left tags half moved.");
     json_array_foreach(units, i, unit) {
-        printf("run %s: %s\n", strake_json_str(unit, "run"), strake_json_str(unit, "outcome"));
+        cli_printf("run %s: %s\n", strake_json_str(unit, "run"), strake_json_str(unit, "outcome"));
         cli_print_moves(json_object_get(unit, "moves"));
     }
 }

@@ -1,10 +1,14 @@
 /* Results on stdout, and how a command's end becomes an exit code. */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "util/json.h"
+#include "util/log.h"
 #include "util/secret.h"
+#include "util/text.h"
 
 int cli_print_json(struct cli *cli, json_t *document)
 {
@@ -24,6 +28,30 @@ int cli_print_json(struct cli *cli, json_t *document)
     if (rc == 0)
         cli->told = true;
     return rc < 0 ? rc : cli_finish_stdout(cli);
+}
+
+void cli_printf(const char *fmt, ...)
+{
+    struct strake_buf text = { .secret = true };
+    va_list args;
+    int rc;
+
+    va_start(args, fmt);
+    rc = strake_buf_vprintf(&text, fmt, args);
+    va_end(args);
+    if (rc == 0)
+        rc = strake_secret_redact(&text);
+    for (size_t i = 0; rc == 0 && i < text.len;) {
+        const size_t control = strake_text_control(text.data + i, text.len - i);
+        if (control && text.data[i] != '\n' && text.data[i] != '\t')
+            memset(text.data + i, ' ', control);
+        i += control ? control : 1;
+    }
+    if (rc == 0)
+        fwrite(strake_buf_text(&text), 1, text.len, stdout);
+    else
+        strake_log(STRAKE_LOG_ERROR, "a line of the result was lost: out of memory");
+    strake_buf_dispose(&text);
 }
 
 int cli_mend_list(json_t *object, const char *key)

@@ -8,6 +8,7 @@
 #include "util/json.h"
 #include "util/mem.h"
 #include "util/secret.h"
+#include "util/text.h"
 
 #define ERR_DETAIL_MAX ((size_t)64 * 1024)
 #define ERR_TEXT_MAX ((size_t)16 * 1024)
@@ -97,10 +98,7 @@ static char *told(const char *fmt, va_list args, const char *suffix)
         strake_buf_dispose(&text);
         return NULL;
     }
-    for (size_t i = 0; i < text.len; i++) {
-        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f)
-            text.data[i] = ' ';
-    }
+    strake_text_blank(text.data, text.len);
     text.secret = false;
     return strake_buf_take(&text);
 }
@@ -202,7 +200,9 @@ static bool is_shown(const char *data, size_t len, size_t *at)
         }
         return false;
     }
-    return c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f);
+    size_t control = strake_text_control(data + *at, len - *at);
+    *at += control > 1 ? control - 1 : 0;
+    return c == '\n' || c == '\t' || control == 0;
 }
 
 void strake_err_detail(struct strake_err *err, const char *data, size_t len)

@@ -7,6 +7,7 @@
 
 #include "util/buf.h"
 #include "util/secret.h"
+#include "util/text.h"
 
 #define LOG_LINE_MAX ((size_t)16 * 1024)
 
@@ -58,10 +59,7 @@ void strake_log(enum strake_level level, const char *fmt, ...)
         rc = strake_buf_puts(&line, "(a message too long to be shown)");
     if (rc == 0)
         rc = strake_secret_redact(&line); /* before a byte is changed: a secret is known whole */
-    for (size_t i = 0; i < line.len; i++) {
-        if ((unsigned char)line.data[i] < 0x20 || line.data[i] == 0x7f)
-            line.data[i] = ' ';
-    }
+    strake_text_blank(line.data, line.len);
     line.max = 0;
     if (rc == 0 && strake_buf_putc(&line, '\n') == 0)
         log_write(level, strake_buf_text(&line));
