@@ -1,6 +1,7 @@
 """What somebody tries who means harm or is careless: no policy is got around, no secret shows."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -73,3 +74,31 @@ def test_what_a_flow_logs_shows_no_secret(strake, project, tmp_path):
     assert sum("it is [secret]" in text for text in texts) == 3
     for path in (strake.home / "state").rglob("*"):
         assert not path.is_file() or b"hunter22222" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_closed_standard_streams_do_no_harm(strake, project, tmp_path, closed):
+    folder = project({"strake.lua": 'flow "f" { run = function() exec { "true" } print "hello" end }\n'})
+    script = f'"{strake.program}" run f --json --events "{tmp_path}/events" {closed}'
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=strake.env, capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == (0 if closed == "2>&-" else 1)
+    lines = (tmp_path / "events").read_text().splitlines()
+    assert [json.loads(line)["v"] for line in lines] == [1] * len(lines) and lines
+
+
+def test_json_and_events_on_one_stream_are_refused(strake, project):
+    done = strake("run", "f", "--json", "--events", "fd:1", cwd=project({"strake.lua": ""}))
+    assert done.exit == 2
+    assert done.json()["error"]["kind"] == "usage"
+
+
+def test_what_a_step_prints_does_not_reach_the_terminal_as_a_command(strake, project, buildkit, base):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN printf 'a\\033]0;t\\007b\\302\\2332Jc\\rd\\033[2J\\n'\n",
+                      "strake.lua": BUILDER.format(address=buildkit.address) +
+                      'target "x" { labels = { a = "\\27]0;t\\7\\u{9b}2J" } }\n'})
+    done = strake("build", "--no-cache", cwd=folder)
+    assert done.exit == 0, done.err
+    shown = done.err + strake("history", "logs", "last", cwd=folder).out + strake("plan", cwd=folder).out
+    assert "2J" in shown
+    assert not set(shown) & {"\x1b", "\x07", "\x9b"}
