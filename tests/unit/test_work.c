@@ -363,5 +363,7 @@ int main(void)
         cmocka_unit_test(calls_use_an_idle_thread_again),
         cmocka_unit_test(work_survives_every_failing_allocation),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    strake_threads_reap();
+    return failed;
 }
