@@ -280,6 +280,34 @@ def test_images_of_a_registry_are_shown_listed_tagged_and_copied(shown, registry
     assert re.search(r"^0 blobs copied \(0 B\), 0 mounted, \d+ there already$", again.out, re.M)
 
 
+@pytest.mark.parametrize("source", ["registry", "layout"])
+def test_one_platform_is_copied_out_of_an_index(strake, base, tmp_path, source):
+    layout, where = f"oci:{tmp_path / 'layout'}", base
+    whole = strake("image", "copy", base, f"{layout}:all", "--json").json()
+    if source == "layout":
+        where = f"{layout}:all"
+    arm = strake("image", "copy", "--platform", "linux/arm64", where, f"{layout}:arm", "--json").json()
+    platforms = strake("image", "show", f"{layout}:all", "--json").json()["platforms"]
+    assert [p["platform"] for p in platforms] == ["linux/amd64", "linux/arm64"]
+    assert whole["digest"] == strake("image", "show", base, "--json").json()["digest"]
+    assert arm["digest"] == platforms[1]["digest"] and arm["blobs"]["copied"] == 0
+    (alone,) = strake("image", "show", f"{layout}:arm", "--json").json()["platforms"]
+    assert alone["platform"] == "linux/arm64"
+    assert strake("image", "list", layout).out.splitlines() == ["all", "arm"]
+    none = strake("image", "copy", "--platform", "linux/s390x", where, f"{layout}:z", "--json")
+    assert none.exit == 8 and "has no image for linux/s390x" in none.err and "image show" in none.err
+    # One that is no index has one platform: asked for or not, it is that.
+    again = strake("image", "copy", "--platform", "linux/arm64", f"{layout}:arm", f"{layout}:again", "--json").json()
+    assert again["digest"] == arm["digest"]
+
+
+def test_an_image_that_is_not_in_a_layout_is_exit_8(strake, base, tmp_path):
+    strake("image", "copy", base, f"oci:{tmp_path}/l:one")
+    done = strake("image", "show", f"oci:{tmp_path}/l:two", "--json")
+    assert done.exit == 8 and done.json()["error"]["kind"] == "registry"
+    assert strake("image", "show", f"oci:{tmp_path}/nowhere:x").exit == 8
+
+
 @pytest.mark.parametrize("words", [["image"], ["image", "list"], ["image", "tag", "a"], ["image", "copy", "a"]])
 def test_image_says_how_it_is_used(shown, words):
     assert "show REF" in shown(*words, exit=2).err or "usage: strake image" in shown(*words, exit=2).err
@@ -308,6 +336,36 @@ def test_history_for_people(shown, registry):
     assert "history does not know" in shown("history", "shwo", exit=2).err
     assert "one run at a time" in shown("history", "show", "a", "b", exit=2).err
     assert "no document" in shown("history", "logs", "--json", exit=2).err
+
+
+# ---- options -------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words, said, hint", [
+    (["build", "--nosuchthing"], "unknown option --nosuchthing", "see --help"),
+    (["build", "--platfrom=linux/amd64"], "unknown option --platfrom", "did you mean --platform?"),
+    (["build", "-Z"], "unknown option -Z", ""),
+    (["build", "-t"], "--tag wants a value", ""),
+    (["build", "--push=yes"], "--push takes no value", ""),
+    (["build", "--timeout", "0x5s"], "is no duration", "300ms, 2s"),
+    (["history", "-n", "0"], "--limit wants a positive number, not '0'", ""),
+    (["history", "-n", "3x"], "--limit wants a positive number, not '3x'", ""),
+    (["history", "--limit", "99999999999999999999"], "--limit wants a positive number", ""),
+    (["build", *["--build-arg", "A=b"] * 600], "options were given", ""),
+    (["build", "--build-arg", "=x"], "has no name", ""),
+    (["tags", "-C"], "--directory wants a value", ""),
+])
+def test_an_option_that_cannot_be_taken_is_told(strake, project, words, said, hint):
+    done = strake(*words, cwd=project({"Dockerfile": "FROM scratch\n"}))
+    assert done.exit == 2 and said in done.err and hint in done.err and not done.out
+
+
+def test_options_are_written_in_every_way_that_docker_takes(strake, project):
+    folder = project({"Dockerfile": "FROM scratch\n", "sub/Other": "FROM scratch\n"})
+    ways = [["-f", "sub/Other", "-t", "r.example/a:1"], ["-fsub/Other", "-tr.example/a:1"],
+            ["--file=sub/Other", "--tag=r.example/a:1"], ["--file", "sub/Other", "--tag", "r.example/a:1", "--", "."]]
+    plans = [strake("plan", "--json", *way, cwd=folder).json() for way in ways]
+    assert plans[0]["targets"][0]["dockerfile"] == "sub/Other"
+    assert all(plan["digest"] == plans[0]["digest"] for plan in plans)
 
 
 # ---- init and where commands run ----------------------------------------------------------------------------
