@@ -96,7 +96,7 @@ static json_t *portable_options(const json_t *options)
             return NULL;
         }
     }
-    if (!copy || strake_json_set(copy, "secret_sources", sources) < 0) {
+    if (strake_json_set(copy, "secret_sources", sources) < 0) {
         json_decref(copy);
         return NULL;
     }
@@ -126,7 +126,8 @@ static int put_message(struct strake_session *session, const struct strake_block
     int rc = 0;
 
     strake_run_id(id);
-    if (!out.options || !out.message || strake_json_set_str(out.message, "id", id) < 0)
+    if (!out.options || !out.message || strake_json_set_str(out.message, "id", id) < 0 ||
+        strake_secret_redact_json(out.message) < 0)
         rc = strake_fail_nomem(err);
     else if (session->record)
         rc = strake_outbox_put(session->record, &out, err);
@@ -340,12 +341,28 @@ static int flush_kept(struct strake_session *session, struct strake_job *job,
     return rc;
 }
 
+/* Batch by batch until nothing is due: what failed is due later, so this ends. When the time is up the
+ * rest stays for the next command, unclaimed. */
+static int flush_outbox(struct strake_session *session, struct strake_job *job,
+                        struct strake_err *failed, struct strake_err *err)
+{
+    struct strake_outgoing *messages;
+    size_t count;
+    int rc;
+
+    do {
+        rc = strake_outbox_claim(session->record, &messages, &count, FLUSH_MAX, err);
+        for (size_t i = 0; rc == 0 && i < count; i++)
+            rc = send_one(session, &messages[i], job, failed, err);
+        strake_outgoing_free(messages, count);
+    } while (rc == 0 && count == FLUSH_MAX && strake_job_remaining_ms(job) != 0);
+    return rc;
+}
+
 int strake_session_flush(struct strake_session *session, int64_t timeout_ms,
                          struct strake_err *failed, struct strake_err *err)
 {
     struct strake_job *job = strake_job_new(NULL, session->bus, NULL);
-    struct strake_outgoing *messages = NULL;
-    size_t count = 0;
     int rc = job ? 0 : strake_fail_nomem(err);
 
     if (rc == 0)
@@ -353,10 +370,7 @@ int strake_session_flush(struct strake_session *session, int64_t timeout_ms,
     if (rc == 0 && session->waiting)
         rc = flush_kept(session, job, failed, err);
     if (rc == 0 && session->record)
-        rc = strake_outbox_claim(session->record, &messages, &count, FLUSH_MAX, err);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = send_one(session, &messages[i], job, failed, err);
-    strake_outgoing_free(messages, count);
+        rc = flush_outbox(session, job, failed, err);
     strake_job_free(job);
     return rc;
 }

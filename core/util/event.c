@@ -121,43 +121,8 @@ static size_t event_bytes(const struct strake_event *event)
     return 256 + json_string_length(json_object_get(event->data, "text"));
 }
 
-/* The string without secrets, a new reference; NULL: no memory. */
-static json_t *redacted(const json_t *string)
-{
-    struct strake_buf text = { .secret = true };
-    json_t *value = NULL;
-
-    if (strake_buf_append(&text, json_string_value(string), json_string_length(string)) == 0 &&
-        strake_secret_redact(&text) == 0)
-        value = json_stringn(strake_buf_text(&text), text.len);
-    strake_buf_dispose(&text);
-    return value;
-}
-
-/* What flows and policies say may quote a secret, and nobody has looked at it before. */
-static int redact_all(json_t *value)
-{
-    const char *key;
-    json_t *item;
-    size_t i;
-    int rc = 0;
-
-    json_object_foreach(value, key, item) {
-        if (rc == 0 && json_is_string(item))
-            rc = json_object_set_new(value, key, redacted(item));
-        else if (rc == 0)
-            rc = redact_all(item);
-    }
-    json_array_foreach(value, i, item) {
-        if (rc == 0 && json_is_string(item))
-            rc = json_array_set_new(value, i, redacted(item));
-        else if (rc == 0)
-            rc = redact_all(item);
-    }
-    return rc;
-}
-
-/* The steps of a build were redacted when they were told, by the line. */
+/* What flows and policies say may quote a secret, and nobody has looked at it before; the steps of a
+ * build were redacted when they were told, by the line. */
 static bool is_step(enum strake_event_type type)
 {
     return type >= STRAKE_EVENT_STEP_STARTED && type <= STRAKE_EVENT_STEP_DONE;
@@ -174,7 +139,7 @@ static struct strake_event *event_new(enum strake_event_type type, const char *t
         event->data = data ? data : json_object();
     }
     if (!event || !event->target || !event->data ||
-        (!is_step(type) && strake_secret_any() && redact_all(event->data) < 0)) {
+        (!is_step(type) && strake_secret_redact_json(event->data) < 0)) {
         strake_log(STRAKE_LOG_ERROR, "an event %s was lost: out of memory", strake_event_name(type));
         if (event)
             event_free(event);

@@ -28,6 +28,8 @@ void strake_secret_mark(const char *value, size_t len);
 /** Replace each marked text in place by `[secret]`; the text may grow past its maximum by that.
  *  @return 0 or STRAKE_ENOMEM (then it is cleared: nothing may leak). Cheap when nothing is marked. */
 int strake_secret_redact(struct strake_buf *text);
+/** The same for every string in an object or array, in place. @return 0 or STRAKE_ENOMEM */
+int strake_secret_redact_json(json_t *value);
 /** True when at least one text is marked. */
 bool strake_secret_any(void);
 /** Standard base64 with padding (RFC 4648), appended. @return 0, STRAKE_ETOOBIG, STRAKE_ENOMEM. */
