@@ -15,14 +15,18 @@ static int fetch(struct look *look, const char *object, struct strake_manifest *
                  struct strake_descriptor *found)
 {
     struct strake_buf bytes = STRAKE_BUF(STRAKE_MANIFEST_MAX);
+    const char *repository = look->place->repository;
     int rc;
 
     *found = (struct strake_descriptor){ .size = sizeof(*found) };
-    rc = strake_registry_manifest_get(look->place->instance, look->job, look->place->repository,
-                                      object, &bytes, found, look->err);
-    if (rc == 0)
+    rc = strake_registry_manifest_get(look->place->instance, look->job, repository, object, &bytes,
+                                      found, look->err);
+    if (rc == 0) {
         rc = strake_manifest_parse(strake_buf_text(&bytes), bytes.len, found->media_type, object,
                                    manifest, look->err);
+        if (rc < 0)
+            strake_err_prefix(look->err, "%s: ", repository);
+    }
     strake_buf_dispose(&bytes);
     return rc;
 }

@@ -108,7 +108,10 @@ int strake_call_make(struct strake_call *call, int64_t limit_ms, struct strake_e
     if (rc < 0)
         return strake_fail_nomem(err);
     strake_err_move(err, &call->err);
-    return strake_instance_told(call->instance, call->method, call->rc, err);
+    rc = strake_instance_told(call->instance, call->method, call->rc, err);
+    if (rc == STRAKE_ETIMEOUT && call->timeout_code)
+        rc = strake_err_recode(err, call->timeout_code);
+    return rc;
 }
 
 int strake_call_give(struct strake_buf *from, struct strake_buf *to, struct strake_err *err)

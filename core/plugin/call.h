@@ -25,6 +25,7 @@ struct strake_call {
     struct strake_strings texts; /**< copies of arguments */
     struct strake_err err;
     int rc;
+    int timeout_code; /**< what a deadline that the method kept is to callers; 0: STRAKE_ETIMEOUT */
     atomic_int references;                /**< the caller's, and the thread's while it is out */
     int (*run)(struct strake_call *call); /**< on the thread: call the method */
     void (*dispose)(struct strake_call *call); /**< of what lies behind; may be NULL */

@@ -33,6 +33,7 @@ struct strake_registry_call *strake_registry_call_new(struct strake_instance *re
 
     if (made && strake_call_copy(&made->call, repository, &made->repository) == 0 &&
         strake_call_copy(&made->call, reference, &made->reference) == 0) {
+        made->call.timeout_code = STRAKE_EREGISTRY;
         made->out = (struct strake_descriptor){ .size = sizeof(made->out), .size_bytes = -1 };
         return made;
     }

@@ -102,3 +102,24 @@ def test_what_a_step_prints_does_not_reach_the_terminal_as_a_command(strake, pro
     shown = done.err + strake("history", "logs", "last", cwd=folder).out + strake("plan", cwd=folder).out
     assert "2J" in shown
     assert not set(shown) & {"\x1b", "\x07", "\x9b"}
+
+
+def test_a_message_shows_no_secret(strake, project, ntfy):
+    folder = project({"strake.lua": f'''notifier "n" {{ type = "ntfy", url = "{ntfy.url}/broken-secret" }}
+      flow "f" {{ run = function()
+        notify {{ title = "t", message = exec {{ "sh", "-c", "echo it is $WORD", env = {{ WORD = secret.env "WORD" }} }}.stdout }}
+      end }}'''})
+    done = strake("run", "f", cwd=folder, env={"WORD": "hunter22222"})
+    assert done.exit == 0, done.err
+    assert "it is [secret]" in ntfy.messages("broken-secret")[0]["message"]
+    for path in (strake.home / "state").rglob("*"):
+        assert not path.is_file() or b"hunter22222" not in path.read_bytes(), path
+
+
+def test_a_registry_that_is_too_slow_is_exit_8(strake, registry, liar, base):
+    liar.slow("GET", "/base/busybox/manifests/", 4)
+    try:
+        done = strake("image", "show", "--json", "--timeout", "1s", base.replace(registry.host, liar.host))
+    finally:
+        liar.forget()
+    assert (done.exit, done.json()["error"]["kind"]) == (8, "registry"), done.err
