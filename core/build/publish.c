@@ -188,11 +188,11 @@ static int unit_fill(struct unit *unit, const struct strake_publish_tag *tags, s
     unit->undone = strake_calloc(count + 1, sizeof(*unit->undone));
     if (!unit->moves || !unit->status || !unit->undone)
         return strake_fail_nomem(err);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
+    for (size_t i = 0; rc == 0 && i < count; i++)
         rc = bring(unit, &tags[i], err);
-        if (rc == 0)
-            rc = unit_add(unit, &tags[i], before, err);
-    }
+    /* Only now: copying takes long, and a tag that was read before it may have been moved meanwhile. */
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = unit_add(unit, &tags[i], before, err);
     if (rc == 0)
         unit_sort(unit);
     return rc;

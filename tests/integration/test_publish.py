@@ -166,6 +166,20 @@ def test_a_refusal_of_the_second_repository_moves_the_first_ones_tags_back(shop)
     assert shop.digests() == {} and shop.registry.tags(shop.name + "-mirror") == []
 
 
+def test_tags_are_read_after_the_image_was_copied_to_its_other_repositories(shop):
+    other = f"{shop.liar.host}/{shop.name}-mirror"
+    text = (shop.folder / "strake.lua").read_text()
+    (shop.folder / "strake.lua").write_text(text.replace(f"image = '{shop.image}'", f"image = {{ '{shop.image}', '{other}' }}"))
+    shop.push()
+    shop.content("theirs")
+    theirs = shop.stage()
+    shop.content("ours")
+    ours = shop.stage()
+    shop.liar.before("PUT", "-mirror/manifests/sha256", lambda: shop.registry.put(shop.name, "latest", theirs))
+    moves = shop.run("publish", "--json").json()["moves"]
+    assert {move["ref"]: (move["from"], move["to"]) for move in moves}[f"{shop.image}:latest"] == (theirs, ours)
+
+
 def test_the_tags_of_two_targets_are_one_unit(shop):
     shop.targets({"one": ["one"], "two": ["two"]}, "default = true")
     shop.liar.refuse("PUT", "/manifests/two$", 403)
