@@ -123,6 +123,13 @@ def test_a_password_opens_a_closed_server(telling, closed_ntfy, topic):
     assert PASSWORD not in done.out + done.err
 
 
+def test_a_run_with_many_messages_leaves_none_behind(telling, ntfy, topic):
+    told = telling(notifier(f"{ntfy.url}/{topic}") +
+                   "flow 'many' { run = function() for i = 1, 40 do notify('message ' .. i) end end }\n")
+    told.run("run", "many")
+    assert [message["message"] for message in ntfy.messages(topic, count=40)] == [f"message {i}" for i in range(1, 41)]
+
+
 @pytest.mark.parametrize("secret", ["tk_thisisnotthetokenthatiswanted", None])
 def test_a_refused_message_changes_no_result(telling, closed_ntfy, topic, secret):
     credentials = ", token = secret.env 'NTFY_TOKEN'" if secret else ""
