@@ -21,15 +21,17 @@ static struct strake_record *running(void **state)
     struct strake_strings interrupted = { 0 };
     struct strake_err err = { 0 };
 
-    assert_int_equal(strake_record_run_begin(record, RUN, "build", argv, "/p", &interrupted, &err), 0);
+    assert_int_equal(strake_record_run_begin(record, RUN, "build", argv, "/p", &interrupted, &err),
+                     0);
     return record;
 }
 
 static int post(struct strake_record *record, enum strake_event_type type, const char *key,
                 const char *text)
 {
-    struct strake_event event = { .type = type, .time_us = 1, .target = app,
-                                  .data = json_object() };
+    struct strake_event event = {
+        .type = type, .time_us = 1, .target = app, .data = json_object()
+    };
     struct strake_err err = { 0 };
     int rc;
 
@@ -134,13 +136,15 @@ static void batch_that_cannot_be_written_is_told_and_dropped(void **state)
     struct strake_record *record = running(state);
     struct strake_err err = { 0 };
 
-    assert_int_equal(record->sql->exec(record->db, "ALTER TABLE logs RENAME TO gone", NULL, NULL,
-                                       NULL), SQLITE_OK);
+    assert_int_equal(
+        record->sql->exec(record->db, "ALTER TABLE logs RENAME TO gone", NULL, NULL, NULL),
+        SQLITE_OK);
     assert_int_equal(post(record, STRAKE_EVENT_STEP_LOG, "text", "lost\n"), 0);
     assert_int_equal(post(record, STRAKE_EVENT_TARGET_DONE, "name", "app"), STRAKE_EINTERNAL);
     assert_null(record->first);
-    assert_int_equal(record->sql->exec(record->db, "ALTER TABLE gone RENAME TO logs", NULL, NULL,
-                                       NULL), SQLITE_OK);
+    assert_int_equal(
+        record->sql->exec(record->db, "ALTER TABLE gone RENAME TO logs", NULL, NULL, NULL),
+        SQLITE_OK);
     assert_int_equal(post(record, STRAKE_EVENT_STEP_LOG, "text", "kept\n"), 0);
     assert_int_equal(strake_record_run_end(record, RUN, "done", 0, NULL, &err), 0);
     history_close(record);

@@ -36,8 +36,10 @@ static int write_run(struct strake_record *record, const char *run, struct strak
         const char *data;
     } events[] = {
         { STRAKE_EVENT_TARGET_STARTED, app, "{\"name\":\"app\"}" },
-        { STRAKE_EVENT_STEP_STARTED, app, "{\"step\":\"s1\",\"name\":\"RUN one\",\"started\":\"t1\"}" },
-        { STRAKE_EVENT_STEP_STARTED, app, "{\"step\":\"s2\",\"name\":\"RUN two\",\"started\":\"t2\"}" },
+        { STRAKE_EVENT_STEP_STARTED, app,
+          "{\"step\":\"s1\",\"name\":\"RUN one\",\"started\":\"t1\"}" },
+        { STRAKE_EVENT_STEP_STARTED, app,
+          "{\"step\":\"s2\",\"name\":\"RUN two\",\"started\":\"t2\"}" },
         { STRAKE_EVENT_STEP_LOG, app, "{\"step\":\"s2\",\"text\":\"second\\n\"}" },
         { STRAKE_EVENT_STEP_LOG, app, "{\"step\":\"s1\",\"text\":\"fir\"}" },
         { STRAKE_EVENT_STEP_LOG, app, "{\"step\":\"s1\",\"text\":\"st\\n\"}" },
@@ -46,7 +48,8 @@ static int write_run(struct strake_record *record, const char *run, struct strak
           "{\"step\":\"s1\",\"name\":\"RUN one\",\"completed\":\"t3\",\"cached\":true}" },
         { STRAKE_EVENT_STEP_DONE, app,
           "{\"step\":\"s2\",\"name\":\"RUN two\",\"completed\":\"t4\",\"error\":\"exit 1\"}" },
-        { STRAKE_EVENT_POLICY_DECISION, app, "{\"name\":\"p\",\"at\":\"publish\",\"action\":\"warn\"}" },
+        { STRAKE_EVENT_POLICY_DECISION, app,
+          "{\"name\":\"p\",\"at\":\"publish\",\"action\":\"warn\"}" },
         { STRAKE_EVENT_IMAGE_STAGED, app, "{\"ref\":\"h.example/a\",\"digest\":\"sha256:1\"}" },
         { STRAKE_EVENT_TARGET_DONE, app,
           "{\"name\":\"app\",\"status\":\"done\",\"digest\":\"sha256:1\",\"refs\":[]}" },
@@ -199,7 +202,8 @@ static void history_gives_logs_step_by_step(void **state)
     history_close(record);
 }
 
-static int stop_at_once(void *ctx, const char *target, const char *step, const char *text, size_t len)
+static int stop_at_once(void *ctx, const char *target, const char *step, const char *text,
+                        size_t len)
 {
     (void)target, (void)step, (void)text, (void)len;
     ++*(int *)ctx;
@@ -240,7 +244,8 @@ static void history_tells_moves_that_stand_and_what_became_of_the_unit(void **st
         int64_t id = 0;
         json_t *run;
         make_run(record, cases[i].run, "done");
-        assert_int_equal(strake_journal_begin(record, cases[i].run, "publish", &move, 1, &id, &err), 0);
+        assert_int_equal(strake_journal_begin(record, cases[i].run, "publish", &move, 1, &id, &err),
+                         0);
         assert_int_equal(strake_journal_mark(record, id, 0, cases[i].done, &err), 0);
         if (cases[i].outcome)
             assert_int_equal(strake_journal_end(record, id, cases[i].outcome, &err), 0);
@@ -261,7 +266,8 @@ static void history_calls_a_run_that_nobody_holds_interrupted(void **state)
     const char *id = "20260101T000000-aaaaaa";
     json_t *run;
 
-    assert_int_equal(strake_record_run_begin(record, id, "build", argv, "/p", &interrupted, &err), 0);
+    assert_int_equal(strake_record_run_begin(record, id, "build", argv, "/p", &interrupted, &err),
+                     0);
     assert_int_equal(strake_record_open(*state, false, &reader, &err), 0);
     run = shown(reader, id);
     assert_string_equal(strake_json_str(run, "status"), "running");
@@ -285,7 +291,8 @@ static void history_knows_the_last_image_of_a_repository(void **state)
     strake_err_dispose(&err);
     make_run(record, "20260101T000000-aaaaaa", "done");
     assert_int_equal(post(record, "20260101T000000-aaaaaa", STRAKE_EVENT_IMAGE_STAGED, app,
-                          "{\"ref\":\"h.example/a\",\"digest\":\"sha256:2\"}", &err), 0);
+                          "{\"ref\":\"h.example/a\",\"digest\":\"sha256:2\"}", &err),
+                     0);
     assert_int_equal(strake_record_last_image(record, "h.example/a", true, &image, &err), 0);
     assert_string_equal(strake_json_str(image, "digest"), "sha256:2");
     assert_string_equal(strake_json_str(image, "run"), "20260101T000000-aaaaaa");

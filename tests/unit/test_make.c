@@ -1,4 +1,5 @@
-/* From declarations and wishes to plans: which targets, in which order, and what each of them is. */
+/* From declarations and wishes to plans: which targets, in which order, and what each of them is.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,7 +33,8 @@ static int setup(void **state)
     strake_free(file);
     fixture->project = strake_project_new(fixture->dir);
     assert_int_equal(strake_project_add_block(fixture->project, STRAKE_BLOCK_BUILDER, "b",
-                                              "strake.lua", 1, &block, &err), 0);
+                                              "strake.lua", 1, &block, &err),
+                     0);
     block->type = strake_strdup("buildctl");
     block->options = json_object();
     *state = fixture;
@@ -57,8 +59,8 @@ static struct strake_target *declare(struct fixture *fixture, const char *name, 
     struct strake_target *target = NULL;
     struct strake_err err = { 0 };
 
-    assert_int_equal(strake_project_add_target(fixture->project, name, "strake.lua", line, &target,
-                                               &err), 0);
+    assert_int_equal(
+        strake_project_add_target(fixture->project, name, "strake.lua", line, &target, &err), 0);
     return target;
 }
 
@@ -159,7 +161,8 @@ static void make_follows_contexts_that_are_targets(void **state)
     plan = make(fixture, "{\"names\":[\"app\"]}");
     expect_order(plan, "base app ");
     assert_string_equal(strake_pairs_get(&plan->targets[1].contexts, "base"), "target:base");
-    assert_true(strstr(strake_pairs_get(&plan->targets[1].contexts, "files"), fixture->dir) != NULL);
+    assert_true(strstr(strake_pairs_get(&plan->targets[1].contexts, "files"), fixture->dir) !=
+                NULL);
     strake_plan_free(plan);
 }
 
@@ -212,8 +215,9 @@ static void make_gives_the_wish_to_what_was_named(void **state)
     assert_int_equal(strake_pairs_set(&app->args, "A", "1"), 0);
     assert_int_equal(strake_pairs_set(&app->args, "B", "2"), 0);
     assert_int_equal(strake_pairs_set(&base->args, "A", "base"), 0);
-    plan = make(fixture, "{\"names\":[\"app\"],\"args\":{\"A\":\"line\"},\"tags\":[\"v1\"],"
-                         "\"platforms\":[\"Linux/AMD64\",\"amd64\"],\"stage\":\"s\",\"no_cache\":true}");
+    plan = make(fixture,
+                "{\"names\":[\"app\"],\"args\":{\"A\":\"line\"},\"tags\":[\"v1\"],"
+                "\"platforms\":[\"Linux/AMD64\",\"amd64\"],\"stage\":\"s\",\"no_cache\":true}");
     expect_order(plan, "base app ");
     assert_string_equal(strake_pairs_get(&plan->targets[0].args, "A"), "base");
     assert_string_equal(plan->targets[0].stage, "");

@@ -73,7 +73,8 @@ static struct strake_plan *plan_make(void)
     memcpy(target->inputs.context, target->inputs.digest, 72);
     memcpy(target->inputs.options, target->inputs.digest, 72);
     if (text(&target->name, "app") < 0 || text(&target->context, DIR "/src") < 0 ||
-        text(&target->dockerfile, "/elsewhere/Dockerfile") < 0 || text(&target->stage, "last") < 0 ||
+        text(&target->dockerfile, "/elsewhere/Dockerfile") < 0 ||
+        text(&target->stage, "last") < 0 ||
         strake_pairs_set(&target->inputs.bases, "alpine", target->inputs.digest) < 0 ||
         fill_lists(target) < 0 || fill_rest(target) < 0)
         goto failed;
@@ -140,8 +141,8 @@ static void plan_fits_the_folder_that_it_is_read_in(void **state)
     struct strake_err err = { 0 };
 
     (void)state;
-    assert_int_equal(strake_plan_parse(again, strake_buf_text(&document), document.len, "saved",
-                                       &err), 0);
+    assert_int_equal(
+        strake_plan_parse(again, strake_buf_text(&document), document.len, "saved", &err), 0);
     assert_string_equal(again->targets[0].context, "/other/place/src");
     assert_string_equal(again->targets[0].dockerfile, "/elsewhere/Dockerfile");
     strake_buf_dispose(&document);
@@ -189,8 +190,11 @@ static void plan_refuses_edits_that_break_the_seal(void **state)
     static const struct {
         const char *from, *to;
     } edits[] = {
-        { "\"v1\"", "\"v2\"" }, { "\"app\"", "\"apq\"" }, { "lab", "lax" },
-        { "strake.plan/1", "strake.plan/2" }, { "\"stage\"", "\"stagf\"" },
+        { "\"v1\"", "\"v2\"" },
+        { "\"app\"", "\"apq\"" },
+        { "lab", "lax" },
+        { "strake.plan/1", "strake.plan/2" },
+        { "\"stage\"", "\"stagf\"" },
     };
     struct strake_plan *plan = plan_make();
     struct strake_buf document = saved(plan);
@@ -222,7 +226,11 @@ static void plan_refuses_what_is_cut_anywhere(void **state)
 static void plan_refuses_other_documents(void **state)
 {
     static const char *const documents[] = {
-        "", "{}", "[]", "null", "{\"schema\":\"strake.plan/1\"}",
+        "",
+        "{}",
+        "[]",
+        "null",
+        "{\"schema\":\"strake.plan/1\"}",
         "{\"schema\":\"strake.plan/1\",\"digest\":\"\",\"targets\":[]}",
         "{\"schema\":\"strake.plan/1\",\"digest\":7,\"targets\":[]}",
         "{\"schema\":\"strake.plan/1\",\"digest\":\"sha256:x\",\"targets\":{}}",

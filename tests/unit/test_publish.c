@@ -40,10 +40,11 @@ static int put_image(struct shop *shop, const char *note, char *digest, const ch
     int rc;
 
     assert_int_equal(strake_digest_of(config, 2, config_digest, &err), 0);
-    manifest = strake_asprintf("{\"schemaVersion\":2,\"mediaType\":\"" MEDIA "\",\"config\":{"
-                               "\"mediaType\":\"application/vnd.oci.empty.v1+json\",\"digest\":\"%s\","
-                               "\"size\":2},\"layers\":[],\"annotations\":{\"note\":\"%s\"}}",
-                               config_digest, note);
+    manifest =
+        strake_asprintf("{\"schemaVersion\":2,\"mediaType\":\"" MEDIA "\",\"config\":{"
+                        "\"mediaType\":\"application/vnd.oci.empty.v1+json\",\"digest\":\"%s\","
+                        "\"size\":2},\"layers\":[],\"annotations\":{\"note\":\"%s\"}}",
+                        config_digest, note);
     assert_int_equal(strake_digest_of(manifest, strlen(manifest), digest, &err), 0);
     assert_int_equal(strake_stores_open(shop->stores, shop->repository, &ref, &place, &err), 0);
     rc = strake_registry_blob_write(place.instance, shop->job, place.repository, config_digest,
@@ -110,15 +111,17 @@ static int teardown(void **state)
 static int publish(struct shop *shop, const struct strake_tag_state *before, bool force,
                    json_t **moves, struct strake_err *err)
 {
-    const struct strake_publish_options options = { .run = "run-1", .kind = "publish",
+    const struct strake_publish_options options = { .run = "run-1",
+                                                    .kind = "publish",
                                                     .force = force };
     struct strake_publish_tag tags[TAGS];
 
     for (size_t i = 0; i < TAGS; i++)
-        tags[i] = (struct strake_publish_tag){ .ref = shop->refs[i], .source = shop->repository,
+        tags[i] = (struct strake_publish_tag){ .ref = shop->refs[i],
+                                               .source = shop->repository,
                                                .digest = shop->two };
-    return strake_publish(shop->stores, shop->record, tags, TAGS, before, &options, shop->job, moves,
-                          err);
+    return strake_publish(shop->stores, shop->record, tags, TAGS, before, &options, shop->job,
+                          moves, err);
 }
 
 static void expect_move(const json_t *moves, size_t at, const char *ref, const char *status)
@@ -192,16 +195,23 @@ static void half_done(struct shop *shop)
 {
     char nothing[] = "", media[] = MEDIA;
     const struct strake_move moves[] = {
-        { .ref = shop->refs[2], .from = nothing, .to = shop->two, .media_type = media,
+        { .ref = shop->refs[2],
+          .from = nothing,
+          .to = shop->two,
+          .media_type = media,
           .from_media_type = nothing },
-        { .ref = shop->refs[0], .from = shop->one, .to = shop->two, .media_type = media,
+        { .ref = shop->refs[0],
+          .from = shop->one,
+          .to = shop->two,
+          .media_type = media,
           .from_media_type = media },
     };
     char digest[STRAKE_DIGEST_TEXT];
     struct strake_err err = { 0 };
     int64_t id;
 
-    assert_int_equal(strake_journal_begin(shop->record, "killed", "publish", moves, 2, &id, &err), 0);
+    assert_int_equal(strake_journal_begin(shop->record, "killed", "publish", moves, 2, &id, &err),
+                     0);
     put_image(shop, "two", digest, "new");
     assert_true(strake_journal_waits(shop->record));
 }
@@ -264,8 +274,10 @@ static void expect_whole(struct shop *shop, int64_t n, int rc)
     if (strake_publish_settle(shop->stores, shop->record, false, shop->job, &report, &err) < 0)
         fail_msg("allocation %lld: %s", (long long)n, strake_err_message(&err));
     json_decref(report);
-    assert_int_equal(strake_tag_resolve(shop->stores, shop->refs[0], shop->job, old, NULL, &err), 0);
-    assert_int_equal(strake_tag_resolve(shop->stores, shop->refs[2], shop->job, new, NULL, &err), 0);
+    assert_int_equal(strake_tag_resolve(shop->stores, shop->refs[0], shop->job, old, NULL, &err),
+                     0);
+    assert_int_equal(strake_tag_resolve(shop->stores, shop->refs[2], shop->job, new, NULL, &err),
+                     0);
     before = strcmp(old, shop->one) == 0 && !new[0];
     after = strcmp(old, shop->two) == 0 && strcmp(new, shop->two) == 0;
     if (!before && !after)

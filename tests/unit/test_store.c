@@ -46,7 +46,8 @@ static void store_speaks_plain_http_to_this_machine_or_when_told(void **state)
         { "registry.example.org", "{\"plain_http\":true}", NULL, true },
         { "127.0.0.1:5000", "{\"plain_http\":false}", NULL, false },
         { "127.0.0.1:5000", "{\"ca\":\"/ca.pem\"}", NULL, false },
-        { "127.0.0.1:5000", NULL, "/ca.pem", false }, /* naming a CA makes a loopback registry https */
+        { "127.0.0.1:5000", NULL, "/ca.pem",
+          false }, /* naming a CA makes a loopback registry https */
         { "127.0.0.1:5000", "{\"plain_http\":true}", "/ca.pem", true },
     };
 
@@ -87,7 +88,8 @@ static void store_is_opened_once_a_folder(void **state)
 
 static void store_refuses_what_is_none(void **state)
 {
-    static const char *const refs[] = { "docker-archive:/x.tar", "", "UPPER//case", "h.example/a:b:c" };
+    static const char *const refs[] = { "docker-archive:/x.tar", "", "UPPER//case",
+                                        "h.example/a:b:c" };
     struct strake_stores *stores = strake_stores_new(0, NULL);
 
     (void)state;
@@ -136,16 +138,18 @@ static void store_gives_credentials_as_a_docker_config(void **state)
     (void)state;
     assert_int_equal(strake_stores_auth_json(stores, &out, &err), 0);
     assert_int_equal(out.len, 0);
-    assert_int_equal(configure(stores, "h.example", "{\"username\":\"dev\",\"password\":\"p:w\"}"), 0);
+    assert_int_equal(configure(stores, "h.example", "{\"username\":\"dev\",\"password\":\"p:w\"}"),
+                     0);
     assert_int_equal(configure(stores, "docker.io", "{\"username\":\"u\",\"password\":\"x\"}"), 0);
     assert_int_equal(configure(stores, "open.example", "{}"), 0);
     assert_int_equal(strake_stores_auth_json(stores, &out, &err), 0);
     doc = parse(strake_buf_text(&out));
     auths = json_object_get(doc, "auths");
     assert_int_equal(json_object_size(auths), 2);
-    assert_string_equal(strake_json_str(json_object_get(auths, "h.example"), "auth"), "ZGV2OnA6dw==");
-    assert_string_equal(strake_json_str(json_object_get(auths, "https://index.docker.io/v1/"), "auth"),
-                        "dTp4");
+    assert_string_equal(strake_json_str(json_object_get(auths, "h.example"), "auth"),
+                        "ZGV2OnA6dw==");
+    assert_string_equal(
+        strake_json_str(json_object_get(auths, "https://index.docker.io/v1/"), "auth"), "dTp4");
     json_decref(doc);
     strake_buf_dispose(&out);
     strake_stores_free(stores);
@@ -159,7 +163,8 @@ static void store_credentials_that_are_not_there_are_told_by_name(void **state)
 
     (void)state;
     assert_int_equal(configure(stores, "h.example",
-                               "{\"username\":\"dev\",\"password\":{\"secret\":\"NOT_DECLARED\"}}"), 0);
+                               "{\"username\":\"dev\",\"password\":{\"secret\":\"NOT_DECLARED\"}}"),
+                     0);
     assert_true(strake_stores_auth_json(stores, &out, &err) < 0);
     assert_non_null(strstr(strake_err_message(&err), "NOT_DECLARED"));
     strake_err_dispose(&err);
