@@ -45,6 +45,18 @@ local function make_plan(wish, options)
   return plan
 end
 
+-- A saved plan runs as it is, but not past a policy that denies it now: files can be edited, and the
+-- organisation's policies cannot be switched off. What policies would change was changed when it was made.
+local function ask_again(plan)
+  if not core.has_policies("plan") then return end
+  for i = 1, core.plan_count(plan) do
+    local view = core.plan_view(plan, i)
+    local name, decisions = view.name, core.ask("plan", view)
+    core.decided(name, nil, decisions)
+    stop_on_deny(decisions, name)
+  end
+end
+
 -- `strake plan`: the plan is kept for the command, which prints or saves it.
 function way.plan(args)
   local plan = make_plan(args.wish, args)
@@ -159,6 +171,7 @@ function way.build(args)
   local plan
   if args.plan then
     plan = core.plan_load(args.plan)
+    ask_again(plan)
   else
     plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true, later = true })
   end

@@ -225,10 +225,10 @@ static int way_has_policies(lua_State *L)
     return 1;
 }
 
-/* decided(target, platform, decisions): each into the record */
+/* decided(target, platform or nil, decisions): each into the record */
 static int way_decided(lua_State *L)
 {
-    const char *target = luaL_checkstring(L, 1), *platform = luaL_checkstring(L, 2);
+    const char *target = luaL_checkstring(L, 1), *platform = luaL_optstring(L, 2, NULL);
     json_t *decisions = strake_way_json(L, 3), *decision;
     size_t i;
 

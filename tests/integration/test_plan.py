@@ -251,6 +251,16 @@ def test_a_plan_keeps_its_arguments_whatever_strake_lua_says_now(planned, tmp_pa
     assert sorted(planned.registry.tags(planned.name)) == ["latest", "v1"]
 
 
+def test_a_saved_plan_does_not_get_past_a_policy_that_denies_it_now(planned, tmp_path):
+    planned.edit(".dockerignore", "ignored", "ignored\nstrake.lua\n.git")
+    planned.run("plan", "--save", tmp_path / "saved")
+    text = (planned.folder / "strake.lua").read_text()
+    (planned.folder / "strake.lua").write_text(text + "policy 'closed' { at = 'plan', check = function() deny('not today') end }\n")
+    done = planned.run("build", "--push", "--json", "--plan", tmp_path / "saved", exit=4)
+    assert "not today" in done.json()["error"]["message"]
+    assert planned.registry.tags(planned.name) == []
+
+
 @pytest.mark.parametrize("old, new", [
     ('"WHO": "me"', '"WHO": "you"'), ('"v1"', '"v2"'), ('"app"', '"appp"'), ("strake.plan/1", "strake.plan/2"),
     ('"no_cache": false', '"no_cache": 1'), ('"tags"', '"tagz"'), ("{", "[", ), ("}", ""), ('"context": "."', '"context": ".."'),
