@@ -5,6 +5,7 @@
 
 #include "build/publish.h"
 #include "util/json.h"
+#include "util/log.h"
 
 struct settling {
     struct strake_stores *stores;
@@ -117,6 +118,8 @@ static int try_unit(struct settling *settling, const char **outcome, json_t *mov
             rc = note_move(moves, &unit->moves[i], "done");
         return rc < 0 ? strake_fail_nomem(err) : 0;
     }
+    strake_log(STRAKE_LOG_WARN, "the publish of run %s goes back: %s", unit->run,
+               ours ? strake_err_message(&failure) : "somebody else moved one of its tags meanwhile");
     strake_err_dispose(&failure);
     if (back(settling, moves, &failure)) {
         *outcome = "rolled-back";
