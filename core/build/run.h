@@ -12,7 +12,6 @@ struct strake_run_options {
     const char *output_dest;
     int jobs;                /**< targets at once; 0: as many as there are processors */
     bool keep_going;
-    bool no_cache;
 };
 
 struct strake_target_result {

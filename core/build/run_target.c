@@ -228,7 +228,6 @@ static int build(struct building *b, const struct strake_plan *plan)
 
     if (rc < 0)
         return rc;
-    made.request.no_cache = made.request.no_cache || b->options->no_cache;
     rc = add_credentials(b, &made.request);
     if (rc == 0 && stage) {
         rc = choose_place(b, &made.request);

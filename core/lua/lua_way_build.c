@@ -131,7 +131,7 @@ static int way_plan_load(lua_State *L)
     return strake_lua_await(L, &waiting);
 }
 
-/* ---- build(plan, { output, output_type, output_dest, jobs, keep_going, no_cache }) -> result ---- */
+/* ---- build(plan, { output, output_type, output_dest, jobs, keep_going }) -> result ---- */
 
 /* While the builder works: the plan gets its digest, and the tags that will move are read; libcrypto
  * and libcurl are loaded on the way. */
