@@ -89,6 +89,8 @@ int cli_print_json(struct cli *cli, json_t *document);
 int cli_mend_list(json_t *object, const char *key);
 /** The document of a failure: {"schema":"strake.error/1","error":…}. */
 void cli_print_error(struct cli *cli);
+/** The status word of what ended with this code. */
+const char *cli_status(int code);
 /** The exit code of a command that ended with cli->err. */
 int cli_exit_code(const struct cli *cli);
 /** Flush stdout and notice what went wrong with it: a full disk, a reader that is gone. */

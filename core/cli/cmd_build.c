@@ -243,17 +243,28 @@ static void print_result(struct cli *cli, const struct output *output, const jso
         puts("Staged by digest; no tag moved. `strake publish` moves the tags.");
 }
 
+/* What a builder made is done only once Docker or Podman has it. */
+static int give_away(struct cli *cli, struct output *output, json_t *result)
+{
+    int rc = cli_await(cli, load, output);
+
+    if (rc < 0 && (strake_json_set_str(result, "status", cli_status(rc)) < 0 ||
+                   strake_json_set(result, "error", strake_err_json(&cli->err)) < 0))
+        rc = strake_fail_nomem(&cli->err);
+    return rc;
+}
+
 static int finish(struct cli *cli, struct output *output, json_t *result)
 {
-    const json_t *error = json_object_get(result, "error");
+    json_t *error = json_object_get(result, "error");
     int rc = 0;
 
     if (json_is_object(error))
         rc = strake_err_parse(&cli->err, error);
     else if (output->load)
-        rc = cli_await(cli, load, output);
+        rc = give_away(cli, output, result);
     if (rc < 0 && json_is_object(error))
-        strake_json_set_int((json_t *)error, "exit", cli_exit_code(cli));
+        strake_json_set_int(error, "exit", cli_exit_code(cli));
     if (cli->json)
         cli_print_json(cli, document(cli, result));
     else

@@ -115,9 +115,7 @@ static json_t *document(struct cli *cli, json_t *result)
     }
     if (rc < 0 || strake_json_set_str(doc, "schema", "strake.publish/1") < 0 ||
         strake_json_set_str(doc, "run", cli->session.run) < 0 ||
-        strake_json_set_str(doc, "status", cli->err.code == 0                ? "done"
-                                           : cli->err.code == STRAKE_EPOLICY ? "denied"
-                                                                             : "failed") < 0 ||
+        strake_json_set_str(doc, "status", cli_status(cli->err.code)) < 0 ||
         json_object_update_missing(doc, result) < 0) {
         json_decref(doc);
         return NULL;

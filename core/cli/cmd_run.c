@@ -99,10 +99,7 @@ static int run_flow(struct cli *cli, const char *name)
     if (!doc || strake_json_set_str(doc, "schema", "strake.run/1") < 0 ||
         strake_json_set_str(doc, "run", cli->session.run) < 0 ||
         strake_json_set_str(doc, "flow", name) < 0 ||
-        strake_json_set_str(doc, "status", rc == 0                    ? "done"
-                                           : rc == STRAKE_EPOLICY    ? "denied"
-                                           : rc == STRAKE_ECANCELLED ? "cancelled"
-                                                                     : "failed") < 0 ||
+        strake_json_set_str(doc, "status", cli_status(rc)) < 0 ||
         strake_json_set_int(doc, "duration_ms", strake_time_mono_ms() - cli->started_ms) < 0 ||
         (rc < 0 && strake_json_set(doc, "error", strake_err_json(&cli->err)) < 0))
         return strake_fail_nomem(&cli->err);

@@ -78,6 +78,13 @@ int cli_exit_code(const struct cli *cli)
     return exit_of(cli, cli->err.code);
 }
 
+const char *cli_status(int code)
+{
+    return code == 0 ? "done" : code == STRAKE_ECANCELLED ? "cancelled"
+                            : code == STRAKE_EPOLICY      ? "denied"
+                                                          : "failed";
+}
+
 void cli_print_error(struct cli *cli)
 {
     json_t *error = strake_err_json(&cli->err), *document = json_object();

@@ -248,6 +248,14 @@ static int add_sinks(struct cli *cli)
     return cli_view_open(cli);
 }
 
+static void say_failure(const json_t *error)
+{
+    const char *hint = strake_json_str(error, "hint");
+
+    strake_log(STRAKE_LOG_WARN, "%s%s%s", strake_json_str(error, "message"), hint ? "; " : "",
+               hint ? hint : "");
+}
+
 /* What a killed run left behind, before this one moves a tag. What cannot be settled now (a registry
  * that is gone) does not stop this command: settling never touches a tag that moved on meanwhile. */
 static int settle_first(struct cli *cli)
@@ -264,8 +272,7 @@ static int settle_first(struct cli *cli)
                    strake_json_str(unit, "run"), strake_json_str(unit, "outcome"));
     error = json_object_get(result, "error");
     if (json_is_object(error))
-        strake_log(STRAKE_LOG_WARN, "%s; %s", strake_json_str(error, "message"),
-                   strake_json_str(error, "hint"));
+        say_failure(error);
     json_decref(result);
     return rc;
 }
@@ -376,13 +383,6 @@ int cli_way(struct cli *cli, const char *function, json_t *args, json_t **result
 
 /* ---- closing ---- */
 
-static const char *run_status(int rc)
-{
-    return rc == 0 ? "done" : rc == STRAKE_ECANCELLED ? "cancelled"
-                          : rc == STRAKE_EPOLICY      ? "denied"
-                                                      : "failed";
-}
-
 static void post_end(struct cli *cli, int rc, const json_t *error)
 {
     enum strake_event_type type = rc == 0                    ? STRAKE_EVENT_RUN_DONE
@@ -391,7 +391,7 @@ static void post_end(struct cli *cli, int rc, const json_t *error)
     json_t *data = json_object();
 
     if (data && strake_json_set_str(data, "command", cli->command->name) == 0 &&
-        strake_json_set_str(data, "status", run_status(rc)) == 0 &&
+        strake_json_set_str(data, "status", cli_status(rc)) == 0 &&
         strake_json_set_int(data, "exit", cli_exit_code(cli)) == 0 &&
         strake_json_set_int(data, "duration_ms", strake_time_mono_ms() - cli->started_ms) == 0 &&
         (!error || json_object_set(data, "error", (json_t *)error) == 0))
@@ -442,7 +442,7 @@ static void end_run(struct cli *cli, int rc)
         strake_err_move(&cli->err, &first);
     }
     strake_err_dispose(&first);
-    if (session->record && strake_record_run_end(session->record, session->run, run_status(rc),
+    if (session->record && strake_record_run_end(session->record, session->run, cli_status(rc),
                                                  cli_exit_code(cli), error, &late) < 0)
         strake_log(STRAKE_LOG_WARN, "the end of this run is not recorded: %s",
                    strake_err_message(&late));

@@ -77,6 +77,19 @@ def test_a_bare_path_is_a_folder_of_files(strake, app, env, tmp_path):
     assert (tmp_path / "out/hello").read_text() == "hello files\n"
 
 
+@pytest.mark.parametrize("loads, status, exit", [(True, "done", 0), (False, "failed", 9)])
+def test_a_build_is_done_once_docker_has_the_image(strake, app, env, tmp_path, loads, status, exit):
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f"#!/bin/sh\necho no room >&2\n[ -s \"$3\" ] && exec {'true' if loads else 'false'}\n")
+    docker.chmod(0o755)
+    done = strake("build", "-t", "app:1", "--load", "--json", ".", cwd=app,
+                  env={**env, "PATH": f"{docker.parent}:{strake.env['PATH']}"})
+    result = done.json()
+    assert (done.exit, result["status"]) == (exit, status), done.err
+    assert loads or (result["error"]["exit"] == 9 and "no room" in result["error"]["detail"])
+
+
 def test_a_layout_is_a_place_for_images_too(strake, project, buildkit, base, tmp_path):
     layout = tmp_path / "layout"
     folder = project({"Dockerfile": f"FROM {base}\nUSER dev\n",
