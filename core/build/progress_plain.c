@@ -16,12 +16,18 @@ static void put_prefix(struct strake_progress *progress, const struct strake_vie
         strake_buf_printf(&progress->out, "#%d ", step->number);
 }
 
-/* A build's own output must not give commands to the runner: `::` at the start of a line is broken up
- * (the prefix in front of each line does that), and control characters are dropped. */
+/* A build's own output must not give commands to the runner: `::` counts at the start of a line alone,
+ * where there is always something else, but `##[` anywhere. Control characters are dropped. */
 static void put_text(struct strake_progress *progress, const char *text, size_t len)
 {
     for (size_t i = 0; i < len;) {
         const size_t control = strake_text_control(text + i, len - i);
+        if (progress->mode == STRAKE_PROGRESS_GITHUB && len - i >= 3 &&
+            memcmp(text + i, "##[", 3) == 0) {
+            strake_buf_puts(&progress->out, "# ");
+            i++;
+            continue;
+        }
         if (control == 0 || text[i] == '\t')
             strake_buf_putc(&progress->out, text[i]);
         i += control ? control : 1;
@@ -142,6 +148,8 @@ static void log_line(struct strake_progress *progress, const struct strake_event
         return;
     }
     strake_buf_puts(&progress->out, warn ? level[0] == 'e' ? "error: " : "warning: " : "");
+    if (progress->mode == STRAKE_PROGRESS_GITHUB && strncmp(text + strspn(text, " \t"), "::", 2) == 0)
+        strake_buf_puts(&progress->out, "log: ");
     put_text(progress, text, strlen(text));
     if (file) {
         strake_buf_puts(&progress->out, " (");
