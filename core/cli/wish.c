@@ -50,7 +50,9 @@ static int set_list(struct cli *cli, json_t *wish, const char *option, const cha
     for (size_t n = 0; rc == 0 && (text = cli_item(&cli->args, option, n)); n++) {
         while (rc == 0 && *text) {
             size_t len = split ? strcspn(text, ",") : strlen(text);
-            rc = json_array_append_new(list, json_stringn(text, len)) < 0 ? STRAKE_ENOMEM : 0;
+            char *item = strake_strndup(text, len);
+            rc = item ? strake_json_append_str(list, item) : STRAKE_ENOMEM;
+            strake_free(item);
             text += len + (text[len] == ',');
         }
     }
@@ -159,12 +161,37 @@ static int set_plain(struct cli *cli, json_t *wish)
     return rc;
 }
 
+/* -t "$TAG" with an unset variable would publish the target's own tags instead. */
+static int check_tags(struct cli *cli)
+{
+    const char *text;
+
+    for (size_t n = 0; (text = cli_item(&cli->args, "tag", n)); n++) {
+        if (!*text)
+            return strake_fail(&cli->err, STRAKE_EUSAGE, "--tag is empty");
+    }
+    return 0;
+}
+
+const char *cli_wish_given(const struct cli *cli)
+{
+    static const struct cli_option wishes[] = { CLI_WISH_OPTIONS, { NULL, 0, CLI_FLAG, NULL, NULL } };
+
+    for (size_t i = 0; i < cli->args.count; i++) {
+        for (const struct cli_option *wish = wishes; wish->name; wish++) {
+            if (strcmp(wish->name, cli->args.seen[i]->name) == 0)
+                return wish->name;
+        }
+    }
+    return NULL;
+}
+
 json_t *cli_wish(struct cli *cli)
 {
     json_t *wish = json_object();
 
     if (wish && set_plain(cli, wish) == 0 && set_dockerfile(cli, wish) == 0 &&
-        set_list(cli, wish, "tag", "refs", false) == 0 &&
+        check_tags(cli) == 0 && set_list(cli, wish, "tag", "refs", false) == 0 &&
         set_list(cli, wish, "platform", "platforms", true) == 0 &&
         set_list(cli, wish, "cache-from", "cache_from", false) == 0 &&
         set_list(cli, wish, "cache-to", "cache_to", false) == 0 &&

@@ -123,3 +123,24 @@ def test_a_registry_that_is_too_slow_is_exit_8(strake, registry, liar, base):
     finally:
         liar.forget()
     assert (done.exit, done.json()["error"]["kind"]) == (8, "registry"), done.err
+
+
+def test_nothing_that_a_build_or_a_flow_says_is_a_command_to_the_runner(strake, project, buildkit, base):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN printf '::error::one\\n ::error::two\\n##[error]three\\n'; false\n",
+                      "strake.lua": BUILDER.format(address=buildkit.address) + '''target "x" { image = "127.0.0.1:1/a/b" }
+                      flow "f" { run = function() log.info "::error::four" print " ::error::five ##[error]six" build "x" end }
+                      '''})
+    done = strake("run", "f", cwd=folder, env={"GITHUB_ACTIONS": "true"})
+    assert done.exit == 5, done.err
+    for word in ("one", "two", "three", "four", "five", "six"):
+        lines = [line for line in done.err.splitlines() if word in line and "printf" not in line]
+        assert lines, word
+        assert not [line for line in lines if line.lstrip().startswith("::") or "##[" in line], word
+
+
+@pytest.mark.parametrize("tag", ["", "a\udcff/b:c"])
+def test_a_tag_that_is_none_is_refused(strake, project, tag):
+    done = strake("plan", "--json", "-t", tag,
+                  cwd=project({"Dockerfile": "FROM scratch\n", "strake.lua": 'target "x" { image = "127.0.0.1:1/a/b" }\n'}))
+    assert done.exit == 2, done.err
+    assert done.json()["error"]["kind"] == "usage"
