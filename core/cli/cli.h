@@ -130,6 +130,8 @@ void cli_view_settle(struct cli *cli);
     { "builder", 0, CLI_TEXT, "NAME", "use this builder" },                                        \
     { "all", 0, CLI_FLAG, NULL, "every target of the project" }
 
+/** The name of an option of those that was given, or NULL. */
+const char *cli_wish_given(const struct cli *cli);
 /** The wish that the command line makes; NULL with cli->err filled. */
 json_t *cli_wish(struct cli *cli);
 

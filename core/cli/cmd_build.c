@@ -272,12 +272,27 @@ static int finish(struct cli *cli, struct output *output, json_t *result)
     return cli->err.code ? cli->err.code : cli_finish_stdout(cli);
 }
 
+/* A saved plan has everything decided: what would be passed over in silence is refused. */
+static int check_plan_alone(struct cli *cli)
+{
+    const char *given = cli_wish_given(cli);
+
+    if (!cli_text(&cli->args, "plan") || (!given && cli->args.rest.count == 0))
+        return 0;
+    strake_fail(&cli->err, STRAKE_EUSAGE, "a saved plan is run as it is: %s%s has no place beside --plan",
+                given ? "--" : "", given ? given : cli->args.rest.items[0]);
+    strake_err_hint(&cli->err, "leave it out, or make another plan with `strake plan --save`");
+    return STRAKE_EUSAGE;
+}
+
 static int run(struct cli *cli)
 {
     struct output output = { 0 };
     json_t *wish, *result = NULL;
-    int rc = choose_output(cli, &output);
+    int rc = check_plan_alone(cli);
 
+    if (rc == 0)
+        rc = choose_output(cli, &output);
     if (rc == 0)
         rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN |
                                (strcmp(output.kind, "push") == 0 ? CLI_NEED_SETTLE : 0));

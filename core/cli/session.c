@@ -57,6 +57,7 @@ static int open_events(struct cli *cli)
     const char *where = cli_text(&cli->args, "events");
     char *end;
     long number;
+    int fd;
 
     if (!where)
         return 0;
@@ -66,7 +67,9 @@ static int open_events(struct cli *cli)
         number = strtol(where + 3, &end, 10);
         if (end == where + 3 || *end || number < 0 || number > 1023)
             return strake_fail(&cli->err, STRAKE_EUSAGE, "--events %s is no descriptor", where);
-        cli->events = fdopen((int)number, "w");
+        /* A descriptor of our own: closing it must not close stderr, where a failure is told after it. */
+        fd = fcntl((int)number, F_DUPFD_CLOEXEC, 3);
+        cli->events = fd < 0 ? NULL : fdopen(fd, "w");
     } else {
         cli->events = fopen(where, "we");
     }

@@ -75,6 +75,8 @@ def test_a_policy_that_fails_to_run_denies(strake, project):
     (["build", "nosuch"], "nosuch"),
     (["build", "-t", "Upper/Case", "."], "upper/case"),
     (["build", "--plan", "nosuch.json"], "nosuch.json"),
+    (["build", "--plan", "nosuch.json", "--no-cache"], "--no-cache has no place beside --plan"),
+    (["build", "--plan", "nosuch.json", "app"], "app has no place beside --plan"),
     (["history", "show", "nosuch"], "no run"),
     (["image", "show"], "usage"),
     (["image", "frobnicate"], "frobnicate"),
@@ -93,6 +95,12 @@ def test_json_errors_are_one_document_on_stdout(strake, project):
     assert done.exit == 2
     assert done.json()["schema"] == "strake.error/1"
     assert done.json()["error"]["exit"] == 2
+
+
+def test_events_on_stderr_do_not_take_the_failure_along(strake, project):
+    done = strake("build", "--events", "fd:2", cwd=project(lua('target "x" { image = "h/x", context = "nosuch" }\n')))
+    assert done.exit != 0
+    assert '"type":"run.failed"' in done.err and "error: " in done.err
 
 
 # ---- builders ------------------------------------------------------------------------------------------------
