@@ -20,7 +20,8 @@ struct strake_err {
 
 /** Describe a failure; what stood there before is dropped. @return code. Secrets are redacted. */
 int strake_fail(struct strake_err *err, int code, const char *fmt, ...) STRAKE_PRINTF(3, 4);
-int strake_vfail(struct strake_err *err, int code, const char *fmt, va_list args) STRAKE_PRINTF(3, 0);
+int strake_vfail(struct strake_err *err, int code, const char *fmt, va_list args)
+    STRAKE_PRINTF(3, 0);
 /** As strake_fail with ": <strerror(errno)>" behind the text. */
 int strake_fail_errno(struct strake_err *err, int code, const char *fmt, ...) STRAKE_PRINTF(3, 4);
 int strake_fail_nomem(struct strake_err *err);
@@ -30,7 +31,7 @@ void strake_err_hint(struct strake_err *err, const char *fmt, ...) STRAKE_PRINTF
 void strake_err_place(struct strake_err *err, const char *file, int line);
 /** Appends; terminal control characters are dropped. */
 void strake_err_detail(struct strake_err *err, const char *data, size_t len);
-/** Give the failure another code: a caller that knows better what the failure means. @return code */
+/** Give the failure another code: the caller knows better what it means. @return code */
 int strake_err_recode(struct strake_err *err, int code);
 void strake_err_copy(struct strake_err *to, const struct strake_err *from);
 /** Moves; `from` is empty then. */
@@ -42,11 +43,12 @@ void strake_err_dispose(struct strake_err *err);
 const char *strake_code_kind(int code);
 /** Exit code of a failure that ended a command (design §5); 0 for 0. */
 int strake_code_exit(int code);
-/** {"kind","message","hint","file","line","exit","detail"} without what has no value; NULL: no memory. */
+/** {"kind","message","hint","file","line","exit","detail"} without what has no value; NULL: no
+ *  memory. */
 json_t *strake_err_json(const struct strake_err *err);
 /** The other way round: from what strake_err_json() wrote. @return its code */
 int strake_err_parse(struct strake_err *err, const json_t *json);
-/** The way people read it: message, place, hint, tool's words; ends in a newline. `colour`: ANSI. */
+/** As people read it: message, place, hint, tool's words; ends in a newline. `colour`: ANSI. */
 int strake_err_render(const struct strake_err *err, bool colour, struct strake_buf *out);
 
 #endif

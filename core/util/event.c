@@ -98,8 +98,8 @@ void strake_bus_free(struct strake_bus *bus)
     strake_free(bus);
 }
 
-int strake_bus_add_sink(struct strake_bus *bus, void (*sink)(void *ctx, const struct strake_event *),
-                        void *ctx)
+int strake_bus_add_sink(struct strake_bus *bus,
+                        void (*sink)(void *ctx, const struct strake_event *), void *ctx)
 {
     if (bus->sink_count == BUS_SINKS_MAX)
         return STRAKE_EINTERNAL;
@@ -121,8 +121,8 @@ static size_t event_bytes(const struct strake_event *event)
     return 256 + json_string_length(json_object_get(event->data, "text"));
 }
 
-/* What flows and policies say may quote a secret, and nobody has looked at it before; the steps of a
- * build were redacted when they were told, by the line. */
+/* What flows and policies say may quote a secret, and nobody has looked at it before; the steps of
+ * a build were redacted when they were told, by the line. */
 static bool is_step(enum strake_event_type type)
 {
     return type >= STRAKE_EVENT_STEP_STARTED && type <= STRAKE_EVENT_STEP_DONE;
@@ -140,7 +140,8 @@ static struct strake_event *event_new(enum strake_event_type type, const char *t
     }
     if (!event || !event->target || !event->data ||
         (!is_step(type) && strake_secret_redact_json(event->data) < 0)) {
-        strake_log(STRAKE_LOG_ERROR, "an event %s was lost: out of memory", strake_event_name(type));
+        strake_log(STRAKE_LOG_ERROR, "an event %s was lost: out of memory",
+                   strake_event_name(type));
         if (event)
             event_free(event);
         else
@@ -214,7 +215,8 @@ int strake_event_line(const struct strake_event *event, const char *run, struct 
 
     strake_time_format(event->time_us, time);
     if (line && strake_json_set_int(line, "v", 1) == 0 &&
-        strake_json_set_str(line, "time", time) == 0 && strake_json_set_str(line, "run", run) == 0 &&
+        strake_json_set_str(line, "time", time) == 0 &&
+        strake_json_set_str(line, "run", run) == 0 &&
         strake_json_set_str(line, "type", strake_event_name(event->type)) == 0 &&
         (!event->target[0] || strake_json_set_str(line, "target", event->target) == 0) &&
         json_object_update_missing(line, event->data) == 0)

@@ -60,8 +60,8 @@ void strake_bus_post(struct strake_bus *bus, enum strake_event_type type, const 
 /** Hand every waiting event to all sinks, in order. One thread (the loop's). */
 void strake_bus_drain(struct strake_bus *bus);
 /** Add an observer, called from strake_bus_drain(). At most 8. The event is borrowed. */
-int strake_bus_add_sink(struct strake_bus *bus, void (*sink)(void *ctx, const struct strake_event *),
-                        void *ctx);
+int strake_bus_add_sink(struct strake_bus *bus,
+                        void (*sink)(void *ctx, const struct strake_event *), void *ctx);
 /** From then on a poster on the draining thread itself hands its event over at once. */
 void strake_bus_set_owner_thread(struct strake_bus *bus);
 

@@ -1,5 +1,5 @@
-/* Strict, bounded JSON on top of jansson: no duplicate keys, bounded size and depth, NUL and invalid
- * UTF-8 refused, and getters that say what was wrong and where. */
+/* Strict, bounded JSON on top of jansson: no duplicate keys, bounded size and depth, NUL and
+ * invalid UTF-8 refused, and getters that say what was wrong and where. */
 #ifndef STRAKE_UTIL_JSON_H
 #define STRAKE_UTIL_JSON_H
 

@@ -1,5 +1,5 @@
-/* Libraries that a command may do without: opened when first needed, because loading libcurl, OpenSSL
- * and SQLite costs milliseconds and megabytes. */
+/* Libraries that a command may do without: opened when first needed, because loading libcurl,
+ * OpenSSL and SQLite costs milliseconds and megabytes. */
 #ifndef STRAKE_UTIL_LAZY_H
 #define STRAKE_UTIL_LAZY_H
 
@@ -14,6 +14,7 @@ struct strake_lazy_symbol {
 /** dlopen `soname` (RTLD_NOW | RTLD_LOCAL) and fill every slot. Callers guard it with pthread_once.
  *  @return 0, or STRAKE_EINTERNAL naming the library and its Debian package `package`. */
 int strake_lazy_open(const char *soname, const char *package,
-                     const struct strake_lazy_symbol *symbols, size_t count, struct strake_err *err);
+                     const struct strake_lazy_symbol *symbols, size_t count,
+                     struct strake_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* Secrets: named values that never show, and a register of texts to redact wherever Strake writes. */
+/* Secrets: named values that never show, and all texts to redact wherever Strake writes. */
 #ifndef STRAKE_UTIL_SECRET_H
 #define STRAKE_UTIL_SECRET_H
 
@@ -12,8 +12,8 @@
  *  @return 0, STRAKE_ECONFIG, STRAKE_ENOMEM. Any thread, as all functions here. */
 int strake_secret_from_env(const char *name, const char *variable, struct strake_err *err);
 int strake_secret_from_file(const char *name, const char *path, struct strake_err *err);
-/** The value appended to `value`, which is marked secret. @return 0, STRAKE_ECONFIG when there is no
- *  such secret, its variable is unset or its file cannot be read. */
+/** The value appended to `value`, which is marked secret. @return 0, STRAKE_ECONFIG when there is
+ *  no such secret, its variable is unset or its file cannot be read. */
 int strake_secret_get(const char *name, struct strake_buf *value, struct strake_err *err);
 /** Where a declared secret comes from: {"env":VARIABLE} or {"file":PATH}; a new reference. An empty
  *  object for an unknown one; NULL: no memory. */
@@ -26,7 +26,7 @@ bool strake_secret_is_env(const char *variable);
  *  for it nothing can be shown any more: strake_secret_redact() clears every text from then on. */
 void strake_secret_mark(const char *value, size_t len);
 /** Replace each marked text in place by `[secret]`; the text may grow past its maximum by that.
- *  @return 0 or STRAKE_ENOMEM (then it is cleared: nothing may leak). Cheap when nothing is marked. */
+ *  @return 0 or STRAKE_ENOMEM (then it is cleared: nothing may leak). Cheap without marks. */
 int strake_secret_redact(struct strake_buf *text);
 /** The same for every string in an object or array, in place. @return 0 or STRAKE_ENOMEM */
 int strake_secret_redact_json(json_t *value);
