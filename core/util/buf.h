@@ -33,8 +33,7 @@ const char *strake_buf_text(const struct strake_buf *buf);
 /** Take the first `len` bytes away. */
 void strake_buf_consume(struct strake_buf *buf, size_t len);
 void strake_buf_clear(struct strake_buf *buf);
-/** The bytes as a string of the caller's (strake_free); the buffer is empty then. NULL: no memory.
- */
+/** The bytes as a string of the caller's (strake_free); it is empty then. NULL: no memory. */
 char *strake_buf_take(struct strake_buf *buf);
 /** Frees the bytes, keeps the maximum; the struct itself is the caller's. NULL does nothing. */
 void strake_buf_dispose(struct strake_buf *buf);

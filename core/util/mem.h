@@ -19,8 +19,7 @@ void *strake_reallocarray(void *ptr, size_t count, size_t size);
 /** NULL does nothing. */
 void strake_free(void *ptr);
 
-/** A copy that the caller frees with strake_free(); NULL when out of memory. strdup of NULL: NULL.
- */
+/** A copy that the caller frees with strake_free(); NULL: no memory. strdup of NULL: NULL. */
 char *strake_strdup(const char *text);
 char *strake_strndup(const char *text, size_t len);
 /** A formatted string of the caller's, or NULL when out of memory. */
