@@ -280,12 +280,21 @@ static int settle_first(struct cli *cli)
     return rc;
 }
 
-/* A command that moves no tag only says that something waits. */
+/* A command that moves no tag only says that something waits. One that does not use the history opens
+ * it only where a killed run left its mark. */
 static void report_waiting(struct cli *cli)
 {
-    if (cli->session.record && strake_journal_waits(cli->session.record))
+    struct strake_record *record = cli->session.record, *looked_at = NULL;
+    struct strake_err ignored = { 0 };
+
+    if (!record && strake_record_marks_left() &&
+        strake_record_open(NULL, false, &looked_at, &ignored) == 0)
+        record = looked_at;
+    if (record && strake_journal_waits(record))
         strake_log(STRAKE_LOG_WARN, "a killed run left tags half moved: `strake publish --settle` "
                                     "settles it");
+    strake_record_close(looked_at, &ignored);
+    strake_err_dispose(&ignored);
 }
 
 /* Loading libcurl costs milliseconds: they pass while the Lua files are read. What fails here fails

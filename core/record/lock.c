@@ -62,29 +62,80 @@ int strake_run_hold(struct strake_record *record, const char *run, struct strake
     }
 }
 
-static void sweep_one(int folder, const char *name)
+/* The mark of a run that is dead, locked so that it stays so; or -1. */
+static int open_dead(int folder, const char *name)
 {
     const char *dot = strrchr(name, '.');
     int fd = dot && strcmp(dot, ".lock") == 0 ? openat(folder, name, O_RDWR | O_CLOEXEC) : -1;
 
-    if (fd < 0)
-        return;
-    if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-        unlinkat(folder, name, 0);
-    close(fd);
+    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
 }
 
-void strake_run_sweep(const struct strake_record *record)
+static int found_row(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
+{
+    (void)record;
+    (void)stmt;
+    *(bool *)ctx = true;
+    return 0;
+}
+
+/* Does the run of this mark have a publish that is to be settled? Then it stays: by it, commands that
+ * do not open the history see that there is something to report. */
+static bool has_unit(struct strake_record *record, const char *name)
+{
+    struct strake_err ignored = { 0 };
+    char *run = strake_strndup(name, strlen(name) - strlen(".lock"));
+    bool found = false;
+    int rc = run ? strake_sql(record, "SELECT 1 FROM units WHERE run=? AND outcome IS NULL",
+                              STRAKE_VALUES(STRAKE_TEXT(run)), found_row, &found, &ignored)
+                 : STRAKE_ENOMEM;
+
+    strake_err_dispose(&ignored);
+    strake_free(run);
+    return found || rc < 0;
+}
+
+void strake_run_sweep(struct strake_record *record)
 {
     char *path = strake_asprintf("%s/runs", record->dir);
     DIR *folder = path ? opendir(path) : NULL;
     const struct dirent *entry;
 
-    while (folder && (entry = readdir(folder)))
-        sweep_one(dirfd(folder), entry->d_name);
+    while (folder && (entry = readdir(folder))) {
+        int fd = open_dead(dirfd(folder), entry->d_name);
+        if (fd < 0)
+            continue;
+        if (!has_unit(record, entry->d_name))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+        close(fd);
+    }
     if (folder)
         closedir(folder);
     strake_free(path);
+}
+
+bool strake_record_marks_left(void)
+{
+    char *dir = strake_fs_state_dir(), *path = dir ? strake_fs_join(dir, "runs") : NULL;
+    DIR *folder = path ? opendir(path) : NULL;
+    const struct dirent *entry;
+    bool found = false;
+
+    while (folder && !found && (entry = readdir(folder))) {
+        int fd = open_dead(dirfd(folder), entry->d_name);
+        found = fd >= 0;
+        if (found)
+            close(fd);
+    }
+    if (folder)
+        closedir(folder);
+    strake_free(path);
+    strake_free(dir);
+    return found;
 }
 
 void strake_run_release(struct strake_record *record)

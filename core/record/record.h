@@ -21,6 +21,10 @@ int strake_record_open(const char *dir, bool write, struct strake_record **out,
 /** Flushes what is batched. NULL does nothing. */
 int strake_record_close(struct strake_record *record, struct strake_err *err);
 
+/** Did a killed run leave its mark in the state folder? Looks at names and locks there, and neither
+ *  loads SQLite nor opens the history: for commands that have nothing else to do with it. */
+bool strake_record_marks_left(void);
+
 /** A new run's id: sortable by time, unique ("20261125T021236-7f3a9c"). `out` holds 40 bytes. */
 void strake_run_id(char *out);
 

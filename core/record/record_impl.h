@@ -68,7 +68,7 @@ void strake_batch_drop(struct strake_record *record);
 bool strake_run_is_held(const struct strake_record *record, const char *run);
 int strake_run_hold(struct strake_record *record, const char *run, struct strake_err *err);
 void strake_run_release(struct strake_record *record);
-/** Take away the marks that killed runs left: what nobody holds. */
-void strake_run_sweep(const struct strake_record *record);
+/** Take away the marks that killed runs left, but those of runs with a publish to be settled. */
+void strake_run_sweep(struct strake_record *record);
 
 #endif
