@@ -217,6 +217,28 @@ static int keep_result(struct building *b, const struct strake_build_result *bui
     return 0;
 }
 
+/* BuildKit pushes the image and exports its cache at the same time. Of a new blob that both hold the
+ * image's push may take the other's upload for done, and its manifest is refused (v0.32, one push in
+ * ten). By then the blob is there, and the steps come from the cache. */
+static bool overtook_its_cache(const struct building *b, int rc)
+{
+    return rc == STRAKE_EREGISTRY && b->target->cache_export.count > 0 &&
+           strstr(strake_err_message(b->err), "blob unknown to registry");
+}
+
+static int call_builder(struct building *b, const struct strake_build_request *request,
+                        struct strake_build_result *built)
+{
+    int rc = strake_builder_build(b->builder, request, b->job, built, b->err);
+
+    if (!overtook_its_cache(b, rc))
+        return rc;
+    strake_log(STRAKE_LOG_INFO, "the push overtook the cache's export; once more");
+    strake_err_dispose(b->err);
+    *built = (struct strake_build_result){ .size = sizeof(*built) };
+    return strake_builder_build(b->builder, request, b->job, built, b->err);
+}
+
 static int build(struct building *b, const struct strake_plan *plan)
 {
     const bool stage = b->options->output == STRAKE_OUTPUT_STAGE || is_base(b, plan);
@@ -239,7 +261,7 @@ static int build(struct building *b, const struct strake_plan *plan)
             made.request.image = refs.items[0];
     }
     if (rc == 0)
-        rc = strake_builder_build(b->builder, &made.request, b->job, &built, b->err);
+        rc = call_builder(b, &made.request, &built);
     strake_request_dispose(&made);
     strake_strings_dispose(&refs);
     if (rc < 0 || !stage)
