@@ -28,8 +28,8 @@ struct strake_way_call {
     char *text;
 };
 
-/** Raises without memory. */
-struct strake_way_call *strake_way_call_new(lua_State *L);
+/** Takes `args` (may be NULL) over, also when it raises for want of memory. */
+struct strake_way_call *strake_way_call_new(lua_State *L, json_t *args);
 void strake_way_call_drop(void *call);
 /** Suspend until run(call) came back. */
 int strake_way_await(lua_State *L, struct strake_way_call *call,

@@ -42,10 +42,9 @@ static int way_plan_finish(lua_State *L)
 {
     struct strake_plan *plan = strake_way_plan(L, 1);
     json_t *args = strake_way_json(L, 2);
-    struct strake_way_call *call = strake_way_call_new(L);
+    struct strake_way_call *call = strake_way_call_new(L, args);
 
     call->plan = plan;
-    call->args = args;
     lua_settop(L, 1); /* the plan stays on the stack while the worker has it */
     return strake_way_await(L, call, finish_run, strake_way_push_nothing);
 }
@@ -119,7 +118,7 @@ static int load_push(lua_State *L, void *ctx)
 static int way_plan_load(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
-    struct strake_way_call *call = strake_way_call_new(L);
+    struct strake_way_call *call = strake_way_call_new(L, NULL);
     struct strake_lua_call waiting = { .run = load_run, .push = load_push, .drop = load_drop,
                                        .ctx = call };
 
@@ -255,10 +254,9 @@ static int way_build(lua_State *L)
 {
     struct strake_plan *plan = strake_way_plan(L, 1);
     json_t *args = strake_way_json(L, 2);
-    struct strake_way_call *call = strake_way_call_new(L);
+    struct strake_way_call *call = strake_way_call_new(L, args);
 
     call->plan = plan;
-    call->args = args;
     lua_settop(L, 1);
     return strake_way_await(L, call, build_run, build_push);
 }

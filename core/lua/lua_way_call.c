@@ -13,16 +13,18 @@ void strake_way_call_drop(void *ctx)
     strake_free(call);
 }
 
-struct strake_way_call *strake_way_call_new(lua_State *L)
+struct strake_way_call *strake_way_call_new(lua_State *L, json_t *args)
 {
     struct strake_way_call *call = strake_calloc(1, sizeof(*call));
 
     if (!call) {
         struct strake_err err = { 0 };
+        json_decref(args);
         strake_fail_nomem(&err);
         strake_lua_raise(L, &err);
     }
     call->session = strake_way_session(L);
+    call->args = args;
     return call;
 }
 

@@ -37,7 +37,7 @@ static int await_ref(lua_State *L,
                      int (*run)(void *ctx, struct strake_job *job, struct strake_err *err))
 {
     const char *ref = luaL_checkstring(L, 1);
-    struct strake_way_call *call = strake_way_call_new(L);
+    struct strake_way_call *call = strake_way_call_new(L, NULL);
 
     call->text = strake_strdup(ref);
     if (!call->text) {
@@ -85,16 +85,30 @@ static int publish_run(void *ctx, struct strake_job *job, struct strake_err *err
     return 0;
 }
 
+/* Does not raise: the caller owns `args`. */
+static int take_json(lua_State *L, int index, json_t *args, const char *key, struct strake_err *err)
+{
+    json_t *value = NULL;
+    int rc = strake_lua_to_json(L, index, &value, err);
+
+    if (rc == 0 && strake_json_set(args, key, value) < 0)
+        rc = strake_fail_nomem(err);
+    return rc;
+}
+
 static int way_publish(lua_State *L)
 {
     struct strake_session *session = strake_way_session(L);
     bool before = lua_toboolean(L, 2);
-    json_t *tags = strake_way_json(L, 1), *options = strake_way_json(L, 3);
-    struct strake_way_call *call = strake_way_call_new(L);
+    json_t *args = json_object();
+    struct strake_err err = { 0 };
+    struct strake_way_call *call;
 
-    call->args = json_object();
-    strake_json_set(call->args, "tags", tags);
-    strake_json_set(call->args, "options", options);
+    if (take_json(L, 1, args, "tags", &err) < 0 || take_json(L, 3, args, "options", &err) < 0) {
+        json_decref(args);
+        strake_lua_raise(L, &err);
+    }
+    call = strake_way_call_new(L, args);
     if (before) {
         call->before = session->before;
         session->before = NULL;
@@ -120,9 +134,8 @@ static int settle_run(void *ctx, struct strake_job *job, struct strake_err *err)
 static int way_settle(lua_State *L)
 {
     json_t *args = strake_way_json(L, 1);
-    struct strake_way_call *call = strake_way_call_new(L);
+    struct strake_way_call *call = strake_way_call_new(L, args);
 
-    call->args = args;
     return strake_way_await(L, call, settle_run, strake_way_push_both);
 }
 
@@ -177,7 +190,7 @@ static int flush_push(lua_State *L, void *ctx)
 /* flush() -> the first failure of this run's own messages, or nothing */
 static int way_flush(lua_State *L)
 {
-    return strake_way_await(L, strake_way_call_new(L), flush_run, flush_push);
+    return strake_way_await(L, strake_way_call_new(L, NULL), flush_run, flush_push);
 }
 
 /* ---- small ones ---- */
