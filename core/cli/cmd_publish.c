@@ -73,6 +73,11 @@ static int settle(struct cli *cli)
     json_t *result = NULL;
     int rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN);
 
+    if (rc == 0 && !cli->session.record) { /* why was told as a warning */
+        rc = strake_fail(&cli->err, STRAKE_EINTERNAL,
+                         "without the history nobody knows what is to be settled");
+        strake_err_hint(&cli->err, "mend what the warning names, then run it again");
+    }
     if (rc == 0)
         rc = cli_way(cli, "settle", settle_args(cli), &result);
     if (rc == 0 && json_is_object(json_object_get(result, "error")))

@@ -144,3 +144,14 @@ def test_a_tag_that_is_none_is_refused(strake, project, tag):
                   cwd=project({"Dockerfile": "FROM scratch\n", "strake.lua": 'target "x" { image = "127.0.0.1:1/a/b" }\n'}))
     assert done.exit == 2, done.err
     assert done.json()["error"]["kind"] == "usage"
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0" + b"\xff" * 9000, None])
+def test_settling_without_a_history_is_no_success(strake, project, content):
+    history = strake.home / "state/strake/history.db"
+    history.parent.mkdir(parents=True)
+    history.write_bytes(content) if content else history.mkdir()
+    done = strake("publish", "--settle", "--json", cwd=project({"strake.lua": ""}))
+    assert done.exit == 1, done.out
+    assert "settled" in done.json()["error"]["message"]
+    assert "history.db" in done.err
