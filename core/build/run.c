@@ -331,6 +331,19 @@ static json_t *steps_json(const struct strake_target_result *result)
     return steps;
 }
 
+/* In a build a Dockerfile's fault is a failed build (design §5, exit 5). */
+static json_t *error_json(const struct strake_err *err)
+{
+    json_t *error = strake_err_json(err);
+
+    if (err->code == STRAKE_EDOCKERFILE &&
+        strake_json_set_int(error, "exit", strake_code_exit(STRAKE_EBUILD)) < 0) {
+        json_decref(error);
+        return NULL;
+    }
+    return error;
+}
+
 json_t *strake_target_result_json(const struct strake_target_result *result)
 {
     json_t *entry = json_object();
@@ -349,7 +362,7 @@ json_t *strake_target_result_json(const struct strake_target_result *result)
         strake_json_set_bool(entry, "cached", cached) < 0 ||
         strake_json_set_int(entry, "duration_ms", result->duration_ms) < 0 ||
         strake_json_set(entry, "steps", steps_json(result)) < 0 ||
-        (result->err.code && strake_json_set(entry, "error", strake_err_json(&result->err)) < 0)) {
+        (result->err.code && strake_json_set(entry, "error", error_json(&result->err)) < 0)) {
         json_decref(entry);
         return NULL;
     }

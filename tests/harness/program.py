@@ -42,7 +42,7 @@ class Strake:
             "DOCKER_CONFIG": str(home / "docker"), "TMPDIR": str(temp), "PATH": f"{cache() / 'buildkit'}:{os.environ['PATH']}",
             "STRAKE_SYSTEM_CONFIG": str(home / "etc"), "TERM": "dumb", "no_proxy": "127.0.0.1,localhost",
             "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
-            "LSAN_OPTIONS": "print_suppressions=0",
+            "LSAN_OPTIONS": "print_suppressions=0:suppressions=" + str(ROOT / "tests/lsan.supp"),
             "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:suppressions=" + str(ROOT / "tests/tsan.supp"),
         })
 
