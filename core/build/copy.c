@@ -86,7 +86,8 @@ static int copy_manifest(struct copy *copy, const char *object, const char *tag)
     return rc;
 }
 
-/* The digest of one platform's manifest in an index; `digest` stays as it is for a bare manifest. */
+/* The digest of one platform's manifest in an index; `digest` stays as it is for a bare
+ * manifest. */
 static int pick_platform(struct copy *copy, const char *object, const char *platform, char *digest)
 {
     struct strake_descriptor found = { .size = sizeof(found) };

@@ -13,8 +13,8 @@ struct strake_copy_report {
 void strake_copy_report_dispose(struct strake_copy_report *report);
 
 /** Copy `object` (tag or digest) and all that it names from one repository to another, staged by
- *  digest; with `tag` it is put under that tag at the end. `platform` (or NULL) takes one manifest out
- *  of an index. Blocks; on a worker thread. */
+ *  digest; with `tag` it is put under that tag at the end. `platform` (or NULL) takes one manifest
+ *  out of an index. Blocks; on a worker thread. */
 int strake_copy_image(const struct strake_place_in_store *from, const char *object,
                       const struct strake_place_in_store *to, const char *tag, const char *platform,
                       struct strake_job *job, struct strake_copy_report *report,

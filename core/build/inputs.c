@@ -1,5 +1,5 @@
-/* Inputs of a target: Dockerfile, context files, options and base images, each hashed on its own and
- * all together. No tags, dates, commits or builders are in it. */
+/* Inputs of a target: Dockerfile, context files, options and base images, each hashed on its own
+ * and all together. No tags, dates, commits or builders are in it. */
 #include "build/inputs.h"
 
 #include <string.h>
@@ -15,7 +15,8 @@ static bool is_local(const struct strake_plan_target *target)
     return strstr(target->context, "://") == NULL;
 }
 
-/* Where a file (there or not yet) is within a folder; NULL when it is elsewhere. The caller frees. */
+/* Where a file (there or not yet) is within a folder; NULL when it is elsewhere. The caller
+ * frees. */
 static char *path_within(const char *folder, const char *file)
 {
     const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
@@ -89,8 +90,8 @@ static int hash_options(struct strake_plan_target *target, const char *plan_file
     if (!doc || strake_json_set_str(doc, "stage", target->stage) < 0 ||
         strake_json_set(doc, "args", strake_json_pairs(strake_pairs_view(&target->args))) < 0 ||
         strake_json_set(doc, "labels", strake_json_pairs(strake_pairs_view(&target->labels))) < 0 ||
-        strake_json_set(doc, "contexts",
-                        strake_json_pairs(strake_pairs_view(&target->contexts))) < 0 ||
+        strake_json_set(doc, "contexts", strake_json_pairs(strake_pairs_view(&target->contexts))) <
+            0 ||
         strake_json_set(doc, "platforms",
                         strake_json_strings(strake_strings_view(&target->platforms))) < 0) {
         json_decref(doc);

@@ -12,8 +12,8 @@ enum strake_bases {
     STRAKE_BASES_REQUIRE /**< … an error */
 };
 
-/** Fill target->inputs: digests of the Dockerfile, the context's files (with `context`), the options,
- *  and the bases. Blocks; on a worker thread when bases are looked up.
+/** Fill target->inputs: digests of the Dockerfile, the context's files (with `context`), the
+ *  options, and the bases. Blocks; on a worker thread when bases are looked up.
  *  @param plan_file where the plan is saved, or NULL: a plan within a context does not change it */
 int strake_inputs_compute(struct strake_plan_target *target, struct strake_stores *stores,
                           enum strake_bases bases, bool context, const char *plan_file,

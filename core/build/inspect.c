@@ -114,9 +114,9 @@ static int add_platform(struct look *look, const struct strake_manifest *manifes
     struct strake_config config = { 0 };
     int rc = read_config(look, manifest, &config);
 
-    if (rc == 0 && json_array_append_new(platforms,
-                                         platform_json(manifest, digest, &config,
-                                                       platform[0] ? platform : config.platform)) < 0)
+    if (rc == 0 && json_array_append_new(
+                       platforms, platform_json(manifest, digest, &config,
+                                                platform[0] ? platform : config.platform)) < 0)
         rc = strake_fail_nomem(look->err);
     strake_config_dispose(&config);
     return rc;
@@ -136,8 +136,8 @@ static int add_all(struct look *look, const struct strake_manifest *top, const c
             continue;
         rc = fetch(look, top->items[i].digest, &manifest, &found);
         if (rc == 0 && manifest.index)
-            rc = strake_fail(look->err, STRAKE_EREGISTRY, "%s: an index within an index is not shown",
-                             found.digest);
+            rc = strake_fail(look->err, STRAKE_EREGISTRY,
+                             "%s: an index within an index is not shown", found.digest);
         if (rc == 0)
             rc = add_platform(look, &manifest, found.digest, top->items[i].platform, platforms);
         strake_manifest_dispose(&manifest);

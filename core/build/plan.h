@@ -1,5 +1,5 @@
-/* A plan: targets with everything decided and nothing run. Plain data, made by core/project, changed by
- * plan policies, run by this room, saved and read as JSON (docs/interfaces.md, plan). */
+/* A plan: targets with everything decided and nothing run. Plain data, made by core/project,
+ * changed by plan policies, run by this room, saved and read as JSON (docs/interfaces.md, plan). */
 #ifndef STRAKE_BUILD_PLAN_H
 #define STRAKE_BUILD_PLAN_H
 
@@ -13,8 +13,8 @@
 struct strake_plan_build {
     char *builder; /**< its name */
     char *plugin;
-    json_t *options;  /**< for the plugin's open(); not part of the document */
-    json_t *command;  /**< array of strings, secrets redacted: for reading */
+    json_t *options; /**< for the plugin's open(); not part of the document */
+    json_t *command; /**< array of strings, secrets redacted: for reading */
 };
 
 struct strake_plan_secret {
@@ -23,7 +23,8 @@ struct strake_plan_secret {
     char *name; /**< of a declared secret, or NULL */
 };
 
-/** What decides the content of a target's image, part by part, so that a refusal can name what changed. */
+/** What decides the content of a target's image, part by part, so that a refusal can name what
+ *  changed. */
 struct strake_plan_inputs {
     char digest[STRAKE_DIGEST_TEXT]; /**< over all parts; "" when not computed */
     char dockerfile[STRAKE_DIGEST_TEXT];
@@ -46,8 +47,8 @@ struct strake_plan_target {
     struct strake_pairs args;
     struct strake_pairs labels;
     struct strake_pairs annotations;
-    struct strake_pairs contexts;   /**< NAME -> target:OTHER, docker-image://…, folder, URL */
-    struct strake_strings after;    /**< names of targets of this plan that come first */
+    struct strake_pairs contexts; /**< NAME -> target:OTHER, docker-image://…, folder, URL */
+    struct strake_strings after;  /**< names of targets of this plan that come first */
     struct strake_strings cache_import;
     struct strake_strings cache_export;
     struct strake_plan_secret *secrets;
@@ -60,11 +61,11 @@ struct strake_plan_target {
 };
 
 struct strake_plan {
-    char *dir; /**< absolute: paths of the document are relative to it */
+    char *dir;                          /**< absolute: paths of the document are relative to it */
     struct strake_plan_target *targets; /**< what a target needs comes before it */
     size_t count;
     char digest[STRAKE_DIGEST_TEXT]; /**< over the document; "" until strake_plan_seal() */
-    json_t *document; /**< as strake_plan_seal() made it, or NULL */
+    json_t *document;                /**< as strake_plan_seal() made it, or NULL */
     char *why_builder; /**< how the builder was chosen when none is configured, or NULL */
 };
 
@@ -77,13 +78,14 @@ struct strake_plan_target *strake_plan_find(const struct strake_plan *plan, cons
 int strake_plan_seal(struct strake_plan *plan, struct strake_err *err);
 /** The `strake.plan/1` document; a new reference, NULL: no memory. */
 json_t *strake_plan_json(const struct strake_plan *plan);
-/** Read a saved document into an empty plan whose `dir` is set, strictly; its digest must be that of
- *  its content. Builders get no options: the caller finds them by name.
+/** Read a saved document into an empty plan whose `dir` is set, strictly; its digest must be that
+ *  of its content. Builders get no options: the caller finds them by name.
  *  @return 0, STRAKE_ESTALE naming what is wrong, STRAKE_ENOMEM. */
 int strake_plan_parse(struct strake_plan *plan, const char *data, size_t len, const char *file,
                       struct strake_err *err);
 
-/** host/repository:tag of every image and tag, repository by repository, as printed in documents. */
+/** host/repository:tag of every image and tag, repository by repository, as printed in
+ * documents. */
 int strake_plan_refs(const struct strake_plan_target *target, struct strake_strings *refs);
 
 #endif

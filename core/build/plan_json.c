@@ -7,7 +7,8 @@
 
 #define PLAN_SCHEMA "strake.plan/1"
 
-/* Paths below the plan's folder are written relative to it, so that a saved plan fits another checkout. */
+/* Paths below the plan's folder are written relative to it, so that a saved plan fits another
+ * checkout. */
 static const char *plan_path(const struct strake_plan *plan, const char *path)
 {
     size_t len = strlen(plan->dir);
@@ -132,8 +133,8 @@ static json_t *target_json(const struct strake_plan *plan, const struct strake_p
         strake_json_set_str(entry, "context", plan_path(plan, target->context)) < 0 ||
         strake_json_set_str(entry, "dockerfile", plan_path(plan, target->dockerfile)) < 0 ||
         strake_json_set_str(entry, "stage", target->stage) < 0 ||
-        strake_json_set_str(entry, "image",
-                            target->images.count ? target->images.items[0] : "") < 0 ||
+        strake_json_set_str(entry, "image", target->images.count ? target->images.items[0] : "") <
+            0 ||
         lists_json(target, entry) < 0 ||
         strake_json_set_bool(entry, "no_cache", target->no_cache) < 0) {
         json_decref(entry);
@@ -218,7 +219,8 @@ struct reader {
 
 static int bad(struct reader *reader, const char *what)
 {
-    strake_fail(reader->err, STRAKE_ESTALE, "%s is not a plan that can be run: %s", reader->file, what);
+    strake_fail(reader->err, STRAKE_ESTALE, "%s is not a plan that can be run: %s", reader->file,
+                what);
     strake_err_hint(reader->err, "make it again: strake plan --save %s", reader->file);
     return STRAKE_ESTALE;
 }

@@ -80,8 +80,8 @@ const char *strake_view_colour(const struct strake_progress *progress, const cha
 
 /* ---- the model ---- */
 
-static struct strake_view_step *find_step(const struct strake_progress *progress, const char *target,
-                                          const char *id)
+static struct strake_view_step *find_step(const struct strake_progress *progress,
+                                          const char *target, const char *id)
 {
     for (size_t i = progress->count; i-- > 0;) { /* the newest are asked for most */
         if (strcmp(progress->steps[i]->id, id) == 0 &&
@@ -159,9 +159,9 @@ static void take_state(struct strake_view_step *step, const struct strake_event 
     }
     if (completed)
         strake_time_parse(completed, &step->completed_us);
-    step->state = strake_json_str(event->data, "error")             ? STRAKE_VIEW_FAILED
+    step->state = strake_json_str(event->data, "error")            ? STRAKE_VIEW_FAILED
                   : strake_json_bool(event->data, "cached", false) ? STRAKE_VIEW_CACHED
-                                                                    : STRAKE_VIEW_DONE;
+                                                                   : STRAKE_VIEW_DONE;
 }
 
 struct strake_view_step *strake_view_take(struct strake_progress *progress,

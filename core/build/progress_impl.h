@@ -7,9 +7,14 @@
 #include "util/mem.h"
 
 #define STRAKE_VIEW_LINES 256 /**< the live part is never longer */
-#define STRAKE_VIEW_TAIL 4 /**< last log lines that the live view shows of a running step */
+#define STRAKE_VIEW_TAIL 4    /**< last log lines that the live view shows of a running step */
 
-enum strake_view_state { STRAKE_VIEW_RUNNING, STRAKE_VIEW_DONE, STRAKE_VIEW_CACHED, STRAKE_VIEW_FAILED };
+enum strake_view_state {
+    STRAKE_VIEW_RUNNING,
+    STRAKE_VIEW_DONE,
+    STRAKE_VIEW_CACHED,
+    STRAKE_VIEW_FAILED
+};
 
 struct strake_view_step {
     char *id;
@@ -20,7 +25,7 @@ struct strake_view_step {
     int64_t started_us;
     int64_t completed_us;
     int64_t current_bytes, total_bytes;
-    struct strake_buf line;     /**< an unfinished line of output */
+    struct strake_buf line;       /**< an unfinished line of output */
     char *tail[STRAKE_VIEW_TAIL]; /**< finished lines, oldest first; NULL behind the last */
     bool announced;
     bool shown; /**< its final line was written */
@@ -33,12 +38,12 @@ struct strake_progress {
     const char *run;
     struct strake_view_step **steps;
     size_t count, cap;
-    size_t targets; /**< how many started: with one its name is not repeated on each line */
+    size_t targets;        /**< how many started: with one its name is not repeated on each line */
     struct strake_buf out; /**< what is written with the next flush */
-    int drawn;      /**< lines of the live part on the screen */
+    int drawn;             /**< lines of the live part on the screen */
     int widths[STRAKE_VIEW_LINES]; /**< of each of them: a window that got narrower wraps them */
     bool dirty;
-    bool broken;    /**< the terminal is gone: nothing is written any more */
+    bool broken; /**< the terminal is gone: nothing is written any more */
 };
 
 /** Write `out` and empty it. A reader that is gone ends the output, not the run. */

@@ -1,5 +1,5 @@
-/* Plain lines: one when a step starts, its output with its number, one when it ends. In GitHub Actions
- * targets are groups, and warnings and errors become annotations. */
+/* Plain lines: one when a step starts, its output with its number, one when it ends. In GitHub
+ * Actions targets are groups, and warnings and errors become annotations. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,8 +16,9 @@ static void put_prefix(struct strake_progress *progress, const struct strake_vie
         strake_buf_printf(&progress->out, "#%d ", step->number);
 }
 
-/* A build's own output must not give commands to the runner: `::` counts at the start of a line alone,
- * where there is always something else, but `##[` anywhere. Control characters are dropped. */
+/* A build's own output must not give commands to the runner: `::` counts at the start of a line
+ * alone, where there is always something else, but `##[` anywhere. Control characters are
+ * dropped. */
 static void put_text(struct strake_progress *progress, const char *text, size_t len)
 {
     for (size_t i = 0; i < len;) {
@@ -148,7 +149,8 @@ static void log_line(struct strake_progress *progress, const struct strake_event
         return;
     }
     strake_buf_puts(&progress->out, warn ? level[0] == 'e' ? "error: " : "warning: " : "");
-    if (progress->mode == STRAKE_PROGRESS_GITHUB && strncmp(text + strspn(text, " \t"), "::", 2) == 0)
+    if (progress->mode == STRAKE_PROGRESS_GITHUB &&
+        strncmp(text + strspn(text, " \t"), "::", 2) == 0)
         strake_buf_puts(&progress->out, "log: ");
     put_text(progress, text, strlen(text));
     if (file) {

@@ -1,5 +1,6 @@
-/* The live view: finished steps scroll away as single lines, running ones stay below with their time
- * and their last lines of output. Drawn at most ten times a second, in one write, within the window. */
+/* The live view: finished steps scroll away as single lines, running ones stay below with their
+ * time and their last lines of output. Drawn at most ten times a second, in one write, within the
+ * window. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -26,8 +27,8 @@ static void window(const struct strake_progress *progress, int *columns, int *ro
     }
 }
 
-/* Characters, not bytes: a cut in the middle of one would spoil the line. Wide ones are rare in build
- * output; a line that holds them is cut a little early by the terminal itself. */
+/* Characters, not bytes: a cut in the middle of one would spoil the line. Wide ones are rare in
+ * build output; a line that holds them is cut a little early by the terminal itself. */
 static size_t fit(const char *text, size_t len, int columns)
 {
     size_t i = 0;
@@ -104,8 +105,9 @@ static void put_step(struct strake_progress *progress, const struct strake_view_
     if (step->state == STRAKE_VIEW_CACHED || room <= 0)
         strake_buf_puts(&progress->out, "\n");
     else
-        strake_buf_printf(&progress->out, "%s%s %s%s\n", bytes, strake_view_colour(progress, ESC "2m"),
-                          time, strake_view_colour(progress, ESC "0m"));
+        strake_buf_printf(&progress->out, "%s%s %s%s\n", bytes,
+                          strake_view_colour(progress, ESC "2m"), time,
+                          strake_view_colour(progress, ESC "0m"));
 }
 
 static void put_tail(struct strake_progress *progress, const struct strake_view_step *step,
@@ -170,7 +172,8 @@ static void note_widths(struct strake_progress *progress, size_t start)
     const char *line = strake_buf_text(&progress->out) + start, *newline;
 
     progress->drawn = 0;
-    for (; (newline = strchr(line, '\n')) && progress->drawn < STRAKE_VIEW_LINES; line = newline + 1)
+    for (; (newline = strchr(line, '\n')) && progress->drawn < STRAKE_VIEW_LINES;
+         line = newline + 1)
         progress->widths[progress->drawn++] = shown_width(line, newline);
 }
 

@@ -1,5 +1,6 @@
-/* Publishing: all tags of all targets as one unit. Old and new digests are in the journal before the
- * first PUT; new tags go first, moving tags last; a failure moves back what still holds our digest. */
+/* Publishing: all tags of all targets as one unit. Old and new digests are in the journal before
+ * the first PUT; new tags go first, moving tags last; a failure moves back what still holds our
+ * digest. */
 #include "build/publish.h"
 
 #include <string.h>
@@ -48,9 +49,9 @@ int strake_tags_read(struct strake_stores *stores, const char *const *refs, stru
     for (size_t i = 0; rc == 0 && i < count; i++) {
         struct tag_entry *entry = &state->items[state->count++];
         entry->ref = strake_strdup(refs[i]);
-        rc = entry->ref ? strake_tag_resolve(stores, refs[i], job, entry->digest,
-                                             &entry->media_type, err)
-                        : strake_fail_nomem(err);
+        rc = entry->ref
+                 ? strake_tag_resolve(stores, refs[i], job, entry->digest, &entry->media_type, err)
+                 : strake_fail_nomem(err);
     }
     if (rc < 0) {
         strake_tag_state_free(state);
@@ -83,7 +84,8 @@ struct unit {
     size_t count;
     bool read_now; /* the old digests were read in this call, not while something was built */
     struct strake_manifest_kept kept;
-    size_t first; /* moves before this one were at their digest already, and are not in the journal */
+    size_t
+        first; /* moves before this one were at their digest already, and are not in the journal */
     int64_t id;
     bool begun;
 };
@@ -115,13 +117,15 @@ static int unit_add(struct unit *unit, const struct strake_publish_tag *tag,
     char from[STRAKE_DIGEST_TEXT];
     int rc = 0;
 
-    *move = (struct strake_move){ .ref = strake_strdup(tag->ref), .to = strake_strdup(tag->digest),
+    *move = (struct strake_move){ .ref = strake_strdup(tag->ref),
+                                  .to = strake_strdup(tag->digest),
                                   .media_type = strake_strdup("") };
     if (known) {
         move->from = strake_strdup(known->digest);
         move->from_media_type = strake_strdup(known->media_type);
     } else {
-        rc = strake_tag_resolve(unit->stores, tag->ref, unit->job, from, &move->from_media_type, err);
+        rc = strake_tag_resolve(unit->stores, tag->ref, unit->job, from, &move->from_media_type,
+                                err);
         if (rc == 0)
             move->from = strake_strdup(from);
     }
@@ -190,7 +194,8 @@ static int unit_fill(struct unit *unit, const struct strake_publish_tag *tags, s
         return strake_fail_nomem(err);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = bring(unit, &tags[i], err);
-    /* Only now: copying takes long, and a tag that was read before it may have been moved meanwhile. */
+    /* Only now: copying takes long, and a tag that was read before it may have been moved
+     * meanwhile. */
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = unit_add(unit, &tags[i], before, err);
     if (rc == 0)
@@ -217,7 +222,8 @@ static int mark(struct unit *unit, size_t at, bool done, struct strake_err *err)
     return strake_journal_mark(unit->record, unit->id, at - unit->first, done, err);
 }
 
-/* Where the tag is now. The first of a unit that has just read its old digests needs no second look. */
+/* Where the tag is now. The first of a unit that has just read its old digests needs no second
+ * look. */
 static int look_again(struct unit *unit, size_t at, char *now, struct strake_err *err)
 {
     const struct strake_move *move = &unit->moves[at];
@@ -242,8 +248,10 @@ static int do_move(struct unit *unit, size_t at, struct strake_err *err)
                              "%s was moved by somebody else meanwhile: it is at %s, not at %s",
                              move->ref, now[0] ? now : "nothing",
                              move->from[0] ? move->from : "nothing");
-            strake_err_hint(err, "look at it with `strake image show %s`; `--force` moves it all the "
-                                 "same", move->ref);
+            strake_err_hint(err,
+                            "look at it with `strake image show %s`; `--force` moves it all the "
+                            "same",
+                            move->ref);
             return rc;
         }
         /* The PUT may have arrived even when its answer did not: from here on it counts as done. */
@@ -370,7 +378,10 @@ int strake_publish(struct strake_stores *stores, struct strake_record *record,
                    const struct strake_publish_options *options, struct strake_job *job,
                    json_t **moves, struct strake_err *err)
 {
-    struct unit unit = { .stores = stores, .record = record, .job = job, .options = options,
+    struct unit unit = { .stores = stores,
+                         .record = record,
+                         .job = job,
+                         .options = options,
                          .read_now = before == NULL };
     int rc = strake_job_check(job, err);
 

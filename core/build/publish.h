@@ -36,9 +36,10 @@ int strake_publish(struct strake_stores *stores, struct strake_record *record,
                    json_t **moves, struct strake_err *err);
 
 /** Settle every unit that a killed run left behind, forward or back. *report takes
- *  [{"run","outcome":"done|rolled-back|partial","moves":[…]}], in any case. A unit that can go neither
- *  way now (no connection, a refusal) stays for the next command; with `give_up` it is ended as
- *  partial. Blocks. @return 0, or the failure of the first unit that stays, the others settled. */
+ *  [{"run","outcome":"done|rolled-back|partial","moves":[…]}], in any case. A unit that can go
+ *  neither way now (no connection, a refusal) stays for the next command; with `give_up` it is
+ *  ended as partial. Blocks. @return 0, or the failure of the first unit that stays, the others
+ *  settled. */
 int strake_publish_settle(struct strake_stores *stores, struct strake_record *record, bool give_up,
                           struct strake_job *job, json_t **report, struct strake_err *err);
 
@@ -47,8 +48,8 @@ int strake_publish_settle(struct strake_stores *stores, struct strake_record *re
 /** Digest and media type of a tag now: "" when it does not exist. */
 int strake_tag_resolve(struct strake_stores *stores, const char *ref, struct strake_job *job,
                        char *digest, char **media_type, struct strake_err *err);
-/** The manifest that was fetched last: several tags of one image need its bytes once. Zero-initialised
- *  is empty. */
+/** The manifest that was fetched last: several tags of one image need its bytes once.
+ *  Zero-initialised is empty. */
 struct strake_manifest_kept {
     struct strake_instance *instance; /**< borrowed: only compared */
     char *repository;
@@ -57,14 +58,14 @@ struct strake_manifest_kept {
     struct strake_buf bytes;
 };
 void strake_manifest_kept_dispose(struct strake_manifest_kept *kept);
-/** Put the manifest `digest` of the ref's repository under the ref's tag and read it back. `kept` (may
- *  be NULL) is asked for its bytes first, and keeps them. */
+/** Put the manifest `digest` of the ref's repository under the ref's tag and read it back. `kept`
+ *  (may be NULL) is asked for its bytes first, and keeps them. */
 int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
                    struct strake_manifest_kept *kept, struct strake_job *job,
                    struct strake_err *err);
-/** Take a tag away without touching other tags of its digest: DELETE of the tag, else a unique dummy
- *  manifest that is put under it and deleted by digest; when that is refused, the old manifest is put
- *  back. A tag that does not exist is no error. */
+/** Take a tag away without touching other tags of its digest: DELETE of the tag, else a unique
+ *  dummy manifest that is put under it and deleted by digest; when that is refused, the old
+ *  manifest is put back. A tag that does not exist is no error. */
 int strake_tag_delete(struct strake_stores *stores, const char *ref, struct strake_job *job,
                       struct strake_err *err);
 /** Move one move of a unit back: its old digest, or no tag where it was new. */

@@ -12,7 +12,8 @@ static int add_secrets(struct strake_request *out, const struct strake_plan_targ
         return STRAKE_ENOMEM;
     for (size_t i = 0; i < target->secret_count; i++) {
         const struct strake_plan_secret *secret = &target->secrets[i];
-        out->secrets[i] = (struct strake_build_secret){ .id = secret->id, .file = secret->file,
+        out->secrets[i] = (struct strake_build_secret){ .id = secret->id,
+                                                        .file = secret->file,
                                                         .name = secret->name };
         out->secret_list[i] = &out->secrets[i];
     }
@@ -47,24 +48,24 @@ int strake_request_make(struct strake_request *out, const struct strake_plan_tar
                         const struct strake_stores *stores, struct strake_err *err)
 {
     *out = (struct strake_request){ .request = {
-        .size = sizeof(out->request),
-        .target = target->name,
-        .context = target->context,
-        .dockerfile = target->dockerfile,
-        .stage = target->stage,
-        .platforms = strake_strings_view(&target->platforms),
-        .args = strake_pairs_view(&target->args),
-        .labels = strake_pairs_view(&target->labels),
-        .contexts = strake_pairs_view(contexts),
-        .cache_import = strake_strings_view(&target->cache_import),
-        .cache_export = strake_strings_view(&target->cache_export),
-        .no_cache = target->no_cache,
-        .output = output,
-        .image = "",
-        .layout_dir = "",
-        .output_type = "",
-        .output_dest = "",
-    } };
+                                        .size = sizeof(out->request),
+                                        .target = target->name,
+                                        .context = target->context,
+                                        .dockerfile = target->dockerfile,
+                                        .stage = target->stage,
+                                        .platforms = strake_strings_view(&target->platforms),
+                                        .args = strake_pairs_view(&target->args),
+                                        .labels = strake_pairs_view(&target->labels),
+                                        .contexts = strake_pairs_view(contexts),
+                                        .cache_import = strake_strings_view(&target->cache_import),
+                                        .cache_export = strake_strings_view(&target->cache_export),
+                                        .no_cache = target->no_cache,
+                                        .output = output,
+                                        .image = "",
+                                        .layout_dir = "",
+                                        .output_type = "",
+                                        .output_dest = "",
+                                    } };
     if (add_secrets(out, target) < 0) {
         strake_request_dispose(out);
         return strake_fail_nomem(err);

@@ -1,5 +1,5 @@
-/* Running a plan: targets as a graph, several at once, each built by its builder and staged by digest.
- * No tag moves here. */
+/* Running a plan: targets as a graph, several at once, each built by its builder and staged by
+ * digest. No tag moves here. */
 #ifndef STRAKE_BUILD_RUN_H
 #define STRAKE_BUILD_RUN_H
 
@@ -10,16 +10,16 @@ struct strake_run_options {
     enum strake_output output;
     const char *output_type; /**< STRAKE_OUTPUT_FILE: oci docker local tar */
     const char *output_dest;
-    int jobs;                /**< targets at once; 0: as many as there are processors */
+    int jobs; /**< targets at once; 0: as many as there are processors */
     bool keep_going;
 };
 
 struct strake_target_result {
     char *name;
-    const char *status; /**< done failed skipped cancelled */
+    const char *status;              /**< done failed skipped cancelled */
     char digest[STRAKE_DIGEST_TEXT]; /**< "" when nothing was staged */
     char *media_type;
-    char *image; /**< repository that it is staged in, or "" */
+    char *image;                   /**< repository that it is staged in, or "" */
     struct strake_pairs platforms; /**< platform -> digest, staged images only */
     int steps_total;
     int steps_cached;

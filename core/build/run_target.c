@@ -1,5 +1,5 @@
-/* One target: its builder is opened and asked whether it is able, builds, and what it made is staged by
- * digest where the target's image lives. */
+/* One target: its builder is opened and asked whether it is able, builds, and what it made is
+ * staged by digest where the target's image lives. */
 #include <string.h>
 
 #include "build/copy.h"
@@ -110,7 +110,8 @@ static int resolve_contexts(struct building *b)
     return 0;
 }
 
-/* Is some other target built on this one's image? Then it has to be staged whatever the output is. */
+/* Is some other target built on this one's image? Then it has to be staged whatever the output
+ * is. */
 static bool is_base(const struct building *b, const struct strake_plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++) {
@@ -217,9 +218,9 @@ static int keep_result(struct building *b, const struct strake_build_result *bui
     return 0;
 }
 
-/* BuildKit pushes the image and exports its cache at the same time. Of a new blob that both hold the
- * image's push may take the other's upload for done, and its manifest is refused (v0.32, one push in
- * ten). By then the blob is there, and the steps come from the cache. */
+/* BuildKit pushes the image and exports its cache at the same time. Of a new blob that both hold
+ * the image's push may take the other's upload for done, and its manifest is refused (v0.32, one
+ * push in ten). By then the blob is there, and the steps come from the cache. */
 static bool overtook_its_cache(const struct building *b, int rc)
 {
     return rc == STRAKE_EREGISTRY && b->target->cache_export.count > 0 &&
@@ -245,8 +246,9 @@ static int build(struct building *b, const struct strake_plan *plan)
     struct strake_build_result built = { .size = sizeof(built) };
     struct strake_strings refs = { 0 };
     struct strake_request made;
-    int rc = strake_request_make(&made, b->target, &b->contexts,
-                                 stage ? STRAKE_OUTPUT_STAGE : b->options->output, b->stores, b->err);
+    int rc =
+        strake_request_make(&made, b->target, &b->contexts,
+                            stage ? STRAKE_OUTPUT_STAGE : b->options->output, b->stores, b->err);
 
     if (rc < 0)
         return rc;
@@ -292,8 +294,13 @@ int strake_run_target(const struct strake_plan *plan, const struct strake_plan_t
                       struct strake_job *job, const struct strake_run_result *others,
                       struct strake_target_result *result)
 {
-    struct building b = { .target = target, .options = options, .stores = stores, .job = job,
-                          .others = others, .result = result, .err = &result->err,
+    struct building b = { .target = target,
+                          .options = options,
+                          .stores = stores,
+                          .job = job,
+                          .others = others,
+                          .result = result,
+                          .err = &result->err,
                           .auth = { .secret = true } };
     int rc = prepare(&b);
 

@@ -1,6 +1,6 @@
 /* Settling what a killed run left behind. Every check had passed when a unit was begun, so it goes
- * forward; where somebody else moved one of its tags, or a PUT fails, it goes back; where neither can
- * be done now it stays. */
+ * forward; where somebody else moved one of its tags, or a PUT fails, it goes back; where neither
+ * can be done now it stays. */
 #include <string.h>
 
 #include "build/publish.h"
@@ -50,7 +50,8 @@ static int look_at_tags(struct settling *settling, bool *ours, struct strake_err
     *ours = true;
     for (size_t i = 0; rc == 0 && i < unit->count; i++) {
         char now[STRAKE_DIGEST_TEXT];
-        rc = strake_tag_resolve(settling->stores, unit->moves[i].ref, settling->job, now, NULL, err);
+        rc =
+            strake_tag_resolve(settling->stores, unit->moves[i].ref, settling->job, now, NULL, err);
         if (rc == 0 && strcmp(now, unit->moves[i].from) != 0 && strcmp(now, unit->moves[i].to) != 0)
             *ours = false;
     }
@@ -67,8 +68,7 @@ static int forward(struct settling *settling, struct strake_err *err)
         char now[STRAKE_DIGEST_TEXT];
         rc = strake_tag_resolve(settling->stores, move->ref, settling->job, now, NULL, err);
         if (rc == 0 && strcmp(now, move->to) != 0) {
-            rc = strake_tag_put(settling->stores, move->ref, move->to, NULL, settling->job,
-                                err);
+            rc = strake_tag_put(settling->stores, move->ref, move->to, NULL, settling->job, err);
             if (rc == 0)
                 post_tag(settling, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
         }
@@ -86,9 +86,9 @@ static bool back(struct settling *settling, json_t *moves, struct strake_err *er
 
     for (size_t i = unit->count; i-- > 0;) {
         struct strake_err failure = { 0 };
-        bool undone = strake_move_undo(settling->stores, &unit->moves[i], settling->job,
-                                       &failure) == 0 &&
-                      strake_journal_mark(settling->record, unit->id, i, false, &failure) == 0;
+        bool undone =
+            strake_move_undo(settling->stores, &unit->moves[i], settling->job, &failure) == 0 &&
+            strake_journal_mark(settling->record, unit->id, i, false, &failure) == 0;
         if (!undone) {
             clean = false;
             if (!err->code)
@@ -119,7 +119,8 @@ static int try_unit(struct settling *settling, const char **outcome, json_t *mov
         return rc < 0 ? strake_fail_nomem(err) : 0;
     }
     strake_log(STRAKE_LOG_WARN, "the publish of run %s goes back: %s", unit->run,
-               ours ? strake_err_message(&failure) : "somebody else moved one of its tags meanwhile");
+               ours ? strake_err_message(&failure)
+                    : "somebody else moved one of its tags meanwhile");
     strake_err_dispose(&failure);
     if (back(settling, moves, &failure)) {
         *outcome = "rolled-back";
@@ -144,8 +145,9 @@ static int settle_unit(struct settling *settling, bool give_up, const char **out
     if (rc == 0)
         return strake_journal_end(settling->record, settling->unit->id, *outcome, err);
     strake_err_prefix(err, "the publish of run %s cannot be settled: ", settling->unit->run);
-    strake_err_hint(err, "`strake publish --settle` tries again; with --force it leaves the tags as "
-                         "they are and gives up");
+    strake_err_hint(err,
+                    "`strake publish --settle` tries again; with --force it leaves the tags as "
+                    "they are and gives up");
     return rc;
 }
 
@@ -174,8 +176,9 @@ int strake_publish_settle(struct strake_stores *stores, struct strake_record *re
     if (rc == 0 && !*report)
         rc = strake_fail_nomem(err);
     for (size_t i = 0; i < count && rc != STRAKE_ENOMEM && rc != STRAKE_ECANCELLED; i++) {
-        struct settling settling = { .stores = stores, .record = record, .job = job,
-                                     .unit = &units[i] };
+        struct settling settling = {
+            .stores = stores, .record = record, .job = job, .unit = &units[i]
+        };
         struct strake_err failure = { 0 };
         const char *outcome = "";
         json_t *moves = json_array();

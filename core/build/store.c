@@ -10,7 +10,7 @@
 
 /* One host's configuration, and its instance once it was needed. */
 struct store {
-    char *key;  /* the host, or "oci:" and the layout's folder */
+    char *key; /* the host, or "oci:" and the layout's folder */
     char *type;
     json_t *options;
     struct strake_instance *instance;
@@ -71,7 +71,9 @@ static struct store *store_add(struct strake_stores *stores, const char *key, co
 {
     struct store *items =
         strake_reallocarray(stores->items, stores->count + 1, sizeof(*stores->items));
-    struct store added = { .key = strake_strdup(key), .type = strake_strdup(type), .options = options };
+    struct store added = { .key = strake_strdup(key),
+                           .type = strake_strdup(type),
+                           .options = options };
 
     if (items)
         stores->items = items;

@@ -8,7 +8,8 @@
 
 struct strake_stores;
 
-/** `timeout_ms` (0: the plugin's) and `ca` (may be NULL) are for registries that say nothing else. */
+/** `timeout_ms` (0: the plugin's) and `ca` (may be NULL) are for registries that say nothing
+ * else. */
 struct strake_stores *strake_stores_new(int64_t timeout_ms, const char *ca);
 void strake_stores_free(struct strake_stores *stores);
 
@@ -23,7 +24,8 @@ struct strake_place_in_store {
 };
 int strake_stores_find(struct strake_stores *stores, const struct strake_reference *ref,
                        struct strake_place_in_store *out, struct strake_err *err);
-/** The same from text: "ghcr.io/o/app" or "oci:DIR"; `ref` is parsed into *parsed (caller disposes). */
+/** The same from text: "ghcr.io/o/app" or "oci:DIR"; `ref` is parsed into *parsed (caller
+ *  disposes). */
 int strake_stores_open(struct strake_stores *stores, const char *text,
                        struct strake_reference *parsed, struct strake_place_in_store *out,
                        struct strake_err *err);
@@ -31,8 +33,8 @@ void strake_place_in_store_dispose(struct strake_place_in_store *place);
 
 /** Does this host speak plain http (loopback without a CA, or plain_http = true)? */
 bool strake_stores_plain_http(const struct strake_stores *stores, const char *host);
-/** A docker config.json text with the credentials of the configured registries, for builders that push
- *  themselves; empty when none has any. `out` is marked secret. */
+/** A docker config.json text with the credentials of the configured registries, for builders that
+ *  push themselves; empty when none has any. `out` is marked secret. */
 int strake_stores_auth_json(const struct strake_stores *stores, struct strake_buf *out,
                             struct strake_err *err);
 /** Hosts that were configured, in order. */

@@ -27,7 +27,7 @@ enum cli_need {
     CLI_NEED_PROJECT = 1 << 0, /**< engine, layers, stores */
     CLI_NEED_RUN = 1 << 1,     /**< a run in the history, told by events */
     CLI_NEED_RECORD = 1 << 2,  /**< the history for reading */
-    CLI_NEED_SETTLE = 1 << 3   /**< the command publishes: what a killed run left is settled first */
+    CLI_NEED_SETTLE = 1 << 3 /**< the command publishes: what a killed run left is settled first */
 };
 
 struct cli_view; /* how progress is shown, view.c */
@@ -42,7 +42,7 @@ struct cli {
     struct strake_session session;
     struct strake_engine *engine;
     struct strake_err err;
-    int exit; /**< 0: that of the failure's kind */
+    int exit;  /**< 0: that of the failure's kind */
     bool told; /**< the command has printed its document, error included */
     pthread_t warming;
     bool warming_runs;
@@ -64,11 +64,12 @@ extern const struct cli_option cli_common_options[];
 
 /** Open what `needs` says. @return 0 or the failure in cli->err. */
 int cli_open(struct cli *cli, unsigned needs);
-/** End the run with the command's result, send what is due, close everything. Keeps the first failure. */
+/** End the run with the command's result, send what is due, close everything. Keeps the first
+ *  failure. */
 void cli_close(struct cli *cli, int rc);
 /** Run blocking work on a thread while the loop turns (signals, progress). @return its result. */
-int cli_await(struct cli *cli, int (*run)(void *ctx, struct strake_job *job, struct strake_err *err),
-              void *ctx);
+int cli_await(struct cli *cli,
+              int (*run)(void *ctx, struct strake_job *job, struct strake_err *err), void *ctx);
 /** Call a function of scripts/way.lua. Steals args. *result (may be NULL) is a new reference. */
 int cli_way(struct cli *cli, const char *function, json_t *args, json_t **result);
 
@@ -117,18 +118,21 @@ void cli_view_settle(struct cli *cli);
 /** The options that choose and change targets, of build, plan and publish. */
 #define CLI_WISH_OPTIONS                                                                           \
     { "file", 'f', CLI_TEXT, "FILE", "the Dockerfile" },                                           \
-    { "tag", 't', CLI_LIST, "REF", "name the image; instead of the target's tags" },               \
-    { "target", 0, CLI_TEXT, "STAGE", "build this stage of the Dockerfile" },                      \
-    { "platform", 0, CLI_LIST, "P[,P]", "platforms, such as linux/amd64,linux/arm64" },            \
-    { "build-arg", 0, CLI_LIST, "K=V", "a build argument; K alone takes it from the environment" }, \
-    { "label", 0, CLI_LIST, "K=V", "a label of the image" },                                       \
-    { "build-context", 0, CLI_LIST, "N=V", "a named context" },                                    \
-    { "secret", 0, CLI_LIST, "SPEC", "id=NAME[,src=FILE | ,env=VARIABLE]" },                       \
-    { "cache-from", 0, CLI_LIST, "SPEC", "import a build cache, as buildx writes it" },            \
-    { "cache-to", 0, CLI_LIST, "SPEC", "export a build cache" },                                   \
-    { "no-cache", 0, CLI_FLAG, NULL, "use no cached step" },                                       \
-    { "builder", 0, CLI_TEXT, "NAME", "use this builder" },                                        \
-    { "all", 0, CLI_FLAG, NULL, "every target of the project" }
+        { "tag", 't', CLI_LIST, "REF", "name the image; instead of the target's tags" },           \
+        { "target", 0, CLI_TEXT, "STAGE", "build this stage of the Dockerfile" },                  \
+        { "platform", 0, CLI_LIST, "P[,P]", "platforms, such as linux/amd64,linux/arm64" },        \
+        { "build-arg", 0, CLI_LIST, "K=V",                                                         \
+          "a build argument; K alone takes it from the environment" },                             \
+        { "label", 0, CLI_LIST, "K=V", "a label of the image" },                                   \
+        { "build-context", 0, CLI_LIST, "N=V", "a named context" },                                \
+        { "secret", 0, CLI_LIST, "SPEC", "id=NAME[,src=FILE | ,env=VARIABLE]" },                   \
+        { "cache-from", 0, CLI_LIST, "SPEC", "import a build cache, as buildx writes it" },        \
+        { "cache-to", 0, CLI_LIST, "SPEC", "export a build cache" },                               \
+        { "no-cache", 0, CLI_FLAG, NULL, "use no cached step" },                                   \
+        { "builder", 0, CLI_TEXT, "NAME", "use this builder" },                                    \
+    {                                                                                              \
+        "all", 0, CLI_FLAG, NULL, "every target of the project"                                    \
+    }
 
 /** The name of an option of those that was given, or NULL. */
 const char *cli_wish_given(const struct cli *cli);

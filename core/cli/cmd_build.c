@@ -1,4 +1,5 @@
-/* strake build: targets or a context, built and, when asked, staged, published, loaded or written. */
+/* strake build: targets or a context, built and, when asked, staged, published, loaded or written.
+ * */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,7 +104,8 @@ static int prepare_load(struct cli *cli, struct output *output)
     int rc;
 
     if (!loader()) {
-        rc = strake_fail(&cli->err, STRAKE_EUSAGE, "--load needs docker or podman, and neither is "
+        rc = strake_fail(&cli->err, STRAKE_EUSAGE,
+                         "--load needs docker or podman, and neither is "
                          "installed");
         strake_err_hint(&cli->err, "write a file instead: --output type=docker,dest=image.tar");
         return rc;
@@ -125,7 +127,8 @@ static int choose_output(struct cli *cli, struct output *output)
 
     output->kind = push ? "push" : stage ? "stage" : spec || load ? "file" : "none";
     if ((push || stage) + load + (spec != NULL) > 1) {
-        strake_fail(&cli->err, STRAKE_EUSAGE, "--stage, --push, --load and --output exclude each other");
+        strake_fail(&cli->err, STRAKE_EUSAGE,
+                    "--stage, --push, --load and --output exclude each other");
         strake_err_hint(&cli->err, "run it twice: the second build comes from the cache");
         return STRAKE_EUSAGE;
     }
@@ -206,7 +209,8 @@ static void print_target(const json_t *target)
 {
     const json_t *refs = json_object_get(target, "refs"), *ref;
     const json_t *steps = json_object_get(target, "steps");
-    const char *digest = strake_json_str(target, "digest"), *image = strake_json_str(target, "image");
+    const char *digest = strake_json_str(target, "digest"),
+               *image = strake_json_str(target, "image");
     char time[32];
     size_t i;
 
@@ -216,8 +220,8 @@ static void print_target(const json_t *target)
         cli_printf("  %s@%s", image, digest);
     if (strcmp(strake_json_str(target, "status"), "done") == 0)
         cli_printf("  (%s, %lld of %lld steps cached)", time,
-               (long long)strake_json_int(steps, "cached", 0),
-               (long long)strake_json_int(steps, "total", 0));
+                   (long long)strake_json_int(steps, "cached", 0),
+                   (long long)strake_json_int(steps, "total", 0));
     putchar('\n');
     json_array_foreach(refs, i, ref)
         cli_printf("  %s\n", json_string_value(ref));
@@ -233,7 +237,8 @@ static void print_result(struct cli *cli, const struct output *output, const jso
     if (cli->err.code)
         return;
     if (strcmp(output->kind, "none") == 0)
-        puts("Nothing left the builder: --stage pushes by digest, --push publishes, --load gives it to "
+        puts("Nothing left the builder: --stage pushes by digest, --push publishes, --load gives "
+             "it to "
              "Docker or Podman, --output writes it.");
     else if (output->load)
         cli_printf("Given to %s.\n", loader());
@@ -279,8 +284,9 @@ static int check_plan_alone(struct cli *cli)
 
     if (!cli_text(&cli->args, "plan") || (!given && cli->args.rest.count == 0))
         return 0;
-    strake_fail(&cli->err, STRAKE_EUSAGE, "a saved plan is run as it is: %s%s has no place beside --plan",
-                given ? "--" : "", given ? given : cli->args.rest.items[0]);
+    strake_fail(&cli->err, STRAKE_EUSAGE,
+                "a saved plan is run as it is: %s%s has no place beside --plan", given ? "--" : "",
+                given ? given : cli->args.rest.items[0]);
     strake_err_hint(&cli->err, "leave it out, or make another plan with `strake plan --save`");
     return STRAKE_EUSAGE;
 }
@@ -312,7 +318,8 @@ const struct cli_command cli_build = {
     .name = "build",
     .summary = "build targets or a context",
     .usage = "[OPTIONS] [TARGET… | CONTEXT]",
-    .help = "Names that strake.lua gives are targets; anything else is a folder or a URL. Without a name:\n"
+    .help = "Names that strake.lua gives are targets; anything else is a folder or a URL. Without "
+            "a name:\n"
             "the default target, the only one, or the folder you are in.\n\n"
             "  strake build -t registry.example.org/app:1.2 --push .",
     .options = options,

@@ -72,7 +72,10 @@ static int check_builder(struct examination *e, const struct strake_plan_build *
     if (rc < 0)
         failed(e, 9);
     rc = add_check(e, "builder", build->builder, rc < 0 ? "fail" : "ok",
-                   rc < 0 ? strake_err_message(&err) : detail ? detail : "", err.hint, started);
+                   rc < 0   ? strake_err_message(&err)
+                   : detail ? detail
+                            : "",
+                   err.hint, started);
     strake_instance_unref(builder);
     strake_job_free(bounded);
     strake_err_dispose(&err);
@@ -121,8 +124,8 @@ static int collect_hosts(struct examination *e, struct strake_strings *repositor
     return rc;
 }
 
-static int check_registry(struct examination *e, const char *repository, struct strake_strings *seen,
-                          struct strake_job *job)
+static int check_registry(struct examination *e, const char *repository,
+                          struct strake_strings *seen, struct strake_job *job)
 {
     int64_t started = strake_time_mono_ms();
     struct strake_reference ref = { 0 };
@@ -232,8 +235,8 @@ static int check_tools(struct examination *e)
     for (size_t i = 0; rc == 0 && tools[i]; i++) {
         int64_t started = strake_time_mono_ms();
         char *path = strake_process_which(tools[i]);
-        rc = add_check(e, "tool", tools[i], path ? "ok" : "skip", path ? path : "not installed", NULL,
-                       started);
+        rc = add_check(e, "tool", tools[i], path ? "ok" : "skip", path ? path : "not installed",
+                       NULL, started);
         strake_free(path);
     }
     return rc;

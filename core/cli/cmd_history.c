@@ -21,8 +21,9 @@ static void print_run(const json_t *run)
     size_t i;
 
     strake_duration_format(strake_json_int(run, "duration_ms", 0), time, sizeof(time));
-    cli_printf("%s  %.16s  %-11s %-8s %s", strake_json_str(run, "run"), strake_json_str(run, "started"),
-           strake_json_str(run, "status"), strake_json_str(run, "command"), time);
+    cli_printf("%s  %.16s  %-11s %-8s %s", strake_json_str(run, "run"),
+               strake_json_str(run, "started"), strake_json_str(run, "status"),
+               strake_json_str(run, "command"), time);
     json_array_foreach(targets, i, target)
         cli_printf("%s%s", i ? ", " : "  ", strake_json_str(target, "name"));
     putchar('\n');
@@ -40,8 +41,8 @@ static int list(struct cli *cli)
     int rc = 0;
 
     if (cli->session.record)
-        rc = strake_record_list(cli->session.record, (int)cli_number(&cli->args, "limit", LIMIT), &doc,
-                                &cli->err);
+        rc = strake_record_list(cli->session.record, (int)cli_number(&cli->args, "limit", LIMIT),
+                                &doc, &cli->err);
     else
         doc = no_history();
     if (rc < 0)
@@ -76,11 +77,11 @@ static void print_steps(const json_t *steps)
     json_array_foreach(steps, i, step) {
         const char *error = strake_json_str(step, "error");
         cli_printf("  %-7s %s: %s\n",
-               error                                     ? "failed"
-               : strake_json_bool(step, "cached", false) ? "cached"
-               : strake_json_str(step, "completed")      ? "done"
-                                                         : "running",
-               strake_json_str(step, "target"), strake_json_str(step, "name"));
+                   error                                     ? "failed"
+                   : strake_json_bool(step, "cached", false) ? "cached"
+                   : strake_json_str(step, "completed")      ? "done"
+                                                             : "running",
+                   strake_json_str(step, "target"), strake_json_str(step, "name"));
         if (error)
             cli_printf("          %s\n", error);
     }
@@ -94,13 +95,13 @@ static void print_rest(const json_t *run)
     json_array_foreach(json_object_get(run, "targets"), i, entry) {
         const char *digest = strake_json_str(entry, "digest");
         cli_printf("  target  %s %s %s\n", strake_json_str(entry, "name"),
-               strake_json_str(entry, "status"), digest ? digest : "");
+                   strake_json_str(entry, "status"), digest ? digest : "");
     }
     json_array_foreach(json_object_get(run, "tag_moves"), i, entry) {
         const char *from = strake_json_str(entry, "from");
         cli_printf("  tag     %s  %.19s -> %.19s (%s)\n", strake_json_str(entry, "ref"),
-               *from ? from : "(new)", strake_json_str(entry, "to"),
-               strake_json_str(entry, "outcome"));
+                   *from ? from : "(new)", strake_json_str(entry, "to"),
+                   strake_json_str(entry, "outcome"));
     }
     json_array_foreach(json_object_get(run, "publishes"), i, entry) {
         const char *outcome = strake_json_str(entry, "outcome");
@@ -110,12 +111,13 @@ static void print_rest(const json_t *run)
     json_array_foreach(json_object_get(run, "decisions"), i, entry) {
         const char *message = strake_json_str(entry, "message");
         cli_printf("  policy  %s: %s%s%s\n", strake_json_str(entry, "name"),
-               strake_json_str(entry, "action"), message && *message ? ": " : "",
-               message ? message : "");
+                   strake_json_str(entry, "action"), message && *message ? ": " : "",
+                   message ? message : "");
     }
     json_array_foreach(json_object_get(run, "messages"), i, entry) {
         const char *failure = strake_json_str(json_object_get(entry, "error"), "message");
-        cli_printf("  message %s: %s\n", strake_json_str(entry, "notifier"), failure ? failure : "sent");
+        cli_printf("  message %s: %s\n", strake_json_str(entry, "notifier"),
+                   failure ? failure : "sent");
     }
 }
 

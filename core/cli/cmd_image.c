@@ -49,7 +49,7 @@ static void print_platform(const json_t *platform)
 
     strake_size_format(strake_json_int(platform, "size_bytes", 0), size, sizeof(size));
     cli_printf("\n%s  %s  %s\n", strake_json_str(platform, "platform"),
-           strake_json_str(platform, "digest"), size);
+               strake_json_str(platform, "digest"), size);
     if (user && *user)
         cli_printf("  user %s\n", user);
     json_array_foreach(layers, i, layer) {
@@ -77,7 +77,7 @@ static int show(struct cli *cli)
         return cli_print_json(cli, showing.document);
     strake_size_format(strake_json_int(showing.document, "size_bytes", 0), size, sizeof(size));
     cli_printf("%s\n%s  %s\n%s\n", showing.ref, strake_json_str(showing.document, "digest"), size,
-           strake_json_str(showing.document, "media_type"));
+               strake_json_str(showing.document, "media_type"));
     json_array_foreach(json_object_get(showing.document, "platforms"), i, platform)
         print_platform(platform);
     json_decref(showing.document);
@@ -97,7 +97,8 @@ static int list_run(void *ctx, struct strake_job *job, struct strake_err *err)
     struct listing *listing = ctx;
     struct strake_reference ref = { 0 };
     struct strake_place_in_store place = { 0 };
-    int rc = strake_stores_open(listing->cli->session.stores, listing->repository, &ref, &place, err);
+    int rc =
+        strake_stores_open(listing->cli->session.stores, listing->repository, &ref, &place, err);
 
     if (rc == 0)
         rc = strake_registry_tags(place.instance, job, place.repository, &listing->tags, err);
@@ -119,8 +120,8 @@ static int list(struct cli *cli)
         json_t *doc = json_object();
         if (!doc || strake_json_set_str(doc, "schema", "strake.list/1") < 0 ||
             strake_json_set_str(doc, "repository", listing.repository) < 0 ||
-            strake_json_set(doc, "tags",
-                            strake_json_strings(strake_strings_view(&listing.tags))) < 0) {
+            strake_json_set(doc, "tags", strake_json_strings(strake_strings_view(&listing.tags))) <
+                0) {
             json_decref(doc);
             doc = NULL;
         }
@@ -274,9 +275,9 @@ static int copy(struct cli *cli)
     } else if (rc == 0) {
         char size[32];
         strake_size_format(copying.report.copied_bytes, size, sizeof(size));
-        cli_printf("%s  %s\n%d blobs copied (%s), %d mounted, %d there already\n", copying.destination,
-               copying.report.digest, copying.report.copied, size, copying.report.mounted,
-               copying.report.present);
+        cli_printf("%s  %s\n%d blobs copied (%s), %d mounted, %d there already\n",
+                   copying.destination, copying.report.digest, copying.report.copied, size,
+                   copying.report.mounted, copying.report.present);
         rc = cli_finish_stdout(cli);
     }
     strake_copy_report_dispose(&copying.report);
@@ -305,9 +306,10 @@ static int run(struct cli *cli)
             return rc < 0 ? rc : verbs[i].run(cli);
         }
     }
-    strake_fail(&cli->err, STRAKE_EUSAGE, *verb ? "image does not know '%s'"
-                                                : "image wants to know what to do%s", verb);
-    strake_err_hint(&cli->err, "show REF, list REPOSITORY, tag SOURCE REF…, copy SOURCE DESTINATION");
+    strake_fail(&cli->err, STRAKE_EUSAGE,
+                *verb ? "image does not know '%s'" : "image wants to know what to do%s", verb);
+    strake_err_hint(&cli->err,
+                    "show REF, list REPOSITORY, tag SOURCE REF…, copy SOURCE DESTINATION");
     return STRAKE_EUSAGE;
 }
 

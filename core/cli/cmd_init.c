@@ -81,8 +81,8 @@ static int run(struct cli *cli)
     if (rc < 0)
         return rc;
     if (cli->json)
-        return cli_print_json(cli, json_pack("{s:s, s:s}", "schema", "strake.init/1", "file",
-                                             "strake.lua"));
+        return cli_print_json(
+            cli, json_pack("{s:s, s:s}", "schema", "strake.init/1", "file", "strake.lua"));
     puts("Wrote strake.lua. Next: `strake plan`, then `strake build --push`.");
     if (!strake_fs_is_file("Dockerfile"))
         puts("There is no Dockerfile here yet.");

@@ -51,7 +51,8 @@ static int run(struct cli *cli)
         rc = failed(cli, failure);
     json_decref(failure);
     if (rc == 0 && cli->json)
-        rc = cli_print_json(cli, json_pack("{s:s, s:s}", "schema", "strake.notify/1", "status", "done"));
+        rc = cli_print_json(cli,
+                            json_pack("{s:s, s:s}", "schema", "strake.notify/1", "status", "done"));
     return rc;
 }
 

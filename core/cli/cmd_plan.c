@@ -23,7 +23,10 @@ static json_t *plan_args(struct cli *cli)
         strake_json_set_bool(args, "stage", true) < 0 ||
         strake_json_set_str(args, "save", cli_text(&cli->args, "save")) < 0 ||
         strake_json_set_str(args, "inputs", inputs ? "context" : "none") < 0 ||
-        strake_json_set_str(args, "resolve", resolve ? "require" : inputs ? "try" : "none") < 0) {
+        strake_json_set_str(args, "resolve",
+                            resolve  ? "require"
+                            : inputs ? "try"
+                                     : "none") < 0) {
         json_decref(args);
         args = NULL;
     }
@@ -47,7 +50,7 @@ static void print_pairs(const char *label, const struct strake_pairs *list, cons
 {
     for (size_t i = 0; i < list->count; i++)
         cli_printf("  %-11s %s%s%s\n", i ? "" : label, list->items[i]->name, between,
-               list->items[i]->value[0] ? list->items[i]->value : "(not known)");
+                   list->items[i]->value[0] ? list->items[i]->value : "(not known)");
 }
 
 /* A word that a shell would split or expand is shown quoted, so that the line can be pasted. */
@@ -93,8 +96,8 @@ static void print_decisions(const json_t *decisions)
     json_array_foreach(decisions, i, decision) {
         const char *message = strake_json_str(decision, "message");
         cli_printf("  policy      %s: %s%s%s\n", strake_json_str(decision, "name"),
-               strake_json_str(decision, "action"), message && *message ? ": " : "",
-               message ? message : "");
+                   strake_json_str(decision, "action"), message && *message ? ": " : "",
+                   message ? message : "");
     }
 }
 
@@ -177,7 +180,8 @@ const struct cli_command cli_plan = {
     .name = "plan",
     .summary = "show what would be built: everything decided, nothing run",
     .usage = "[OPTIONS] [TARGET… | CONTEXT]",
-    .help = "Offline and quick. The commands shown are those that a build would run, secrets left out.",
+    .help =
+        "Offline and quick. The commands shown are those that a build would run, secrets left out.",
     .options = options,
     .run = run,
 };

@@ -101,7 +101,8 @@ static int check(struct cli *cli, const char *path)
         rc = cli_print_json(cli, doc);
     }
     if (rc == 0 && !ok)
-        rc = strake_fail(&cli->err, STRAKE_ECONFIG, "%s does not keep every rule of a plugin", path);
+        rc =
+            strake_fail(&cli->err, STRAKE_ECONFIG, "%s does not keep every rule of a plugin", path);
     return rc;
 }
 

@@ -72,7 +72,7 @@ static int run(struct cli *cli)
     for (size_t i = 0; i < project->policy_count; i++) {
         const struct strake_policy *policy = project->policies[i];
         cli_printf("%-10s %-12s %s  (%s:%d)\n", strake_point_name(policy->at),
-               layer_name(policy->layer), policy->name, policy->place.file, policy->place.line);
+                   layer_name(policy->layer), policy->name, policy->place.file, policy->place.line);
     }
     return cli_finish_stdout(cli);
 }

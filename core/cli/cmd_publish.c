@@ -24,8 +24,8 @@ void cli_print_moves(const json_t *moves)
     json_array_foreach(moves, i, move) {
         const char *from = strake_json_str(move, "from"), *to = strake_json_str(move, "to");
         cli_printf("%-10s %s  %.19s -> %.19s%s\n", strake_json_str(move, "status"),
-               strake_json_str(move, "ref"), from && *from ? from : "(new)", to ? to : "",
-               strake_json_bool(move, "rolled_back", false) ? "  (moved back)" : "");
+                   strake_json_str(move, "ref"), from && *from ? from : "(new)", to ? to : "",
+                   strake_json_bool(move, "rolled_back", false) ? "  (moved back)" : "");
     }
 }
 

@@ -62,7 +62,8 @@ static int list(struct cli *cli)
     if (cli->json)
         return cli_print_json(cli, flows_document(project));
     if (project->flow_count == 0)
-        puts("No flow is declared. Write one: flow \"NAME\" { summary = …, run = function(arg) … end }");
+        puts("No flow is declared. Write one: flow \"NAME\" { summary = …, run = function(arg) … "
+             "end }");
     for (size_t i = 0; i < project->flow_count; i++) {
         const struct strake_flow *flow = project->flows[i];
         printf("%s", flow->name);

@@ -87,7 +87,8 @@ static json_t *document(const struct strake_target *target, const char *revision
 
     if (!doc || strake_json_set_str(doc, "schema", "strake.tags/1") < 0 ||
         strake_json_set_str(doc, "target", target->name) < 0 ||
-        strake_json_set_str(doc, "image", target->images.count ? target->images.items[0] : "") < 0 ||
+        strake_json_set_str(doc, "image", target->images.count ? target->images.items[0] : "") <
+            0 ||
         strake_json_set_str(doc, "version", target->version ? target->version : "") < 0 ||
         strake_json_set(doc, "tags", strake_json_strings(strake_strings_view(&target->tags))) < 0 ||
         strake_json_set(doc, "refs", refs_json(target)) < 0 ||

@@ -12,7 +12,6 @@
 #include "util/log.h"
 #include "util/suggest.h"
 #include "util/thread.h"
-#include "util/thread.h"
 #include "util/time.h"
 
 const struct cli_command *const cli_commands[] = {
@@ -52,11 +51,13 @@ static void print_command_help(FILE *out, const struct cli_command *command)
 static void print_help(FILE *out)
 {
     fputs("strake builds, checks, publishes and announces container images.\n\n"
-          "Usage: strake COMMAND [OPTIONS]\n\nCommands:\n", out);
+          "Usage: strake COMMAND [OPTIONS]\n\nCommands:\n",
+          out);
     for (const struct cli_command *const *command = cli_commands; *command; command++)
         fprintf(out, "  %-10s %s\n", (*command)->name, (*command)->summary);
     fputs("  help       show what a command does and takes\n\n"
-          "`strake help COMMAND` shows more. Without any file, `strake build -t REF --push .` works.\n",
+          "`strake help COMMAND` shows more. Without any file, `strake build -t REF --push .` "
+          "works.\n",
           out);
 }
 
@@ -132,7 +133,8 @@ static int prepare(struct cli *cli)
 
 static int run_command(struct cli *cli, int argc, char **argv)
 {
-    int rc = cli_parse(cli->command->options, cli_common_options, argc, argv, &cli->args, &cli->err);
+    int rc =
+        cli_parse(cli->command->options, cli_common_options, argc, argv, &cli->args, &cli->err);
 
     if (rc == 0 && cli_flag(&cli->args, "help"))
         return help_command(cli, cli->command->name);
@@ -174,7 +176,8 @@ static int dispatch(struct cli *cli, int argc, char **argv)
     return cli->command ? run_command(cli, argc - 2, argv + 2) : unknown_command(cli, name);
 }
 
-/* A pipe whose reader is gone is told by the write that fails, not by a signal that leaves no record. */
+/* A pipe whose reader is gone is told by the write that fails, not by a signal that leaves no
+ * record. */
 static void ignore_sigpipe(void)
 {
     struct sigaction action = { .sa_handler = SIG_IGN };
@@ -182,8 +185,8 @@ static void ignore_sigpipe(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
-/* A descriptor that is closed would become the next file that is opened, and get what is printed. What
- * stands in for 0 and 1 refuses to be read and written, as a closed one does. */
+/* A descriptor that is closed would become the next file that is opened, and get what is printed.
+ * What stands in for 0 and 1 refuses to be read and written, as a closed one does. */
 static void keep_standard_open(void)
 {
     static const int modes[] = { O_WRONLY, O_RDONLY, O_WRONLY };

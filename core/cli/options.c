@@ -64,8 +64,8 @@ static int check_value(const struct cli_option *option, const char *value, struc
         return 0;
     errno = 0;
     if (strtol(value, &end, 10) < 1 || *end || errno || end == value)
-        return strake_fail(err, STRAKE_EUSAGE, "--%s wants a positive number, not '%s'", option->name,
-                           value);
+        return strake_fail(err, STRAKE_EUSAGE, "--%s wants a positive number, not '%s'",
+                           option->name, value);
     return 0;
 }
 
@@ -140,8 +140,9 @@ static int parse_short(struct parsing *p, const char *word)
 int cli_parse(const struct cli_option *options, const struct cli_option *common, int argc,
               char **argv, struct cli_args *args, struct strake_err *err)
 {
-    struct parsing p = { .options = options, .common = common, .argc = argc, .argv = argv,
-                         .args = args, .err = err };
+    struct parsing p = {
+        .options = options, .common = common, .argc = argc, .argv = argv, .args = args, .err = err
+    };
     bool only_rest = false;
     int rc = 0;
 
@@ -208,9 +209,9 @@ void cli_print_options(FILE *out, const struct cli_option *options)
 {
     for (; options->name; options++) {
         char left[64];
-        int len = options->letter ? snprintf(left, sizeof(left), "-%c, --%s", options->letter,
-                                             options->name)
-                                  : snprintf(left, sizeof(left), "    --%s", options->name);
+        int len = options->letter
+                      ? snprintf(left, sizeof(left), "-%c, --%s", options->letter, options->name)
+                      : snprintf(left, sizeof(left), "    --%s", options->name);
         if (options->value && len > 0 && (size_t)len < sizeof(left))
             snprintf(left + len, sizeof(left) - (size_t)len, " %s", options->value);
         fprintf(out, "  %-30s %s\n", left, options->help);

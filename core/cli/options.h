@@ -34,8 +34,9 @@ struct cli_args {
     struct strake_strings rest; /**< what is no option, in order */
 };
 
-/** Parse argv[0…argc). `--name=value`, `--name value`, `-n value`, `-nvalue`, `--`; options may stand
- *  behind other words. @return 0, STRAKE_EUSAGE with the nearest option as the hint, STRAKE_ENOMEM. */
+/** Parse argv[0…argc). `--name=value`, `--name value`, `-n value`, `-nvalue`, `--`; options may
+ *  stand behind other words. @return 0, STRAKE_EUSAGE with the nearest option as the hint,
+ *  STRAKE_ENOMEM. */
 int cli_parse(const struct cli_option *options, const struct cli_option *common, int argc,
               char **argv, struct cli_args *args, struct strake_err *err);
 void cli_args_dispose(struct cli_args *args);

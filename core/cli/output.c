@@ -63,7 +63,8 @@ int cli_mend_list(json_t *object, const char *key)
     return strake_json_set(object, key, json_array());
 }
 
-/* A build and what leads to one tells a Dockerfile's fault as a failed build (design §5, exit 5). */
+/* A build and what leads to one tells a Dockerfile's fault as a failed build (design §5, exit
+ * 5). */
 static int exit_of(const struct cli *cli, int code)
 {
     if (cli->exit)
@@ -80,9 +81,10 @@ int cli_exit_code(const struct cli *cli)
 
 const char *cli_status(int code)
 {
-    return code == 0 ? "done" : code == STRAKE_ECANCELLED ? "cancelled"
-                            : code == STRAKE_EPOLICY      ? "denied"
-                                                          : "failed";
+    return code == 0                   ? "done"
+           : code == STRAKE_ECANCELLED ? "cancelled"
+           : code == STRAKE_EPOLICY    ? "denied"
+                                       : "failed";
 }
 
 void cli_print_error(struct cli *cli)

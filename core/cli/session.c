@@ -41,7 +41,8 @@ static void write_event(void *ctx, const struct strake_event *event)
 
     if (!cli->events)
         return;
-    if (strake_event_line(event, cli->session.run, &line) == 0 && strake_buf_putc(&line, '\n') == 0 &&
+    if (strake_event_line(event, cli->session.run, &line) == 0 &&
+        strake_buf_putc(&line, '\n') == 0 &&
         (fwrite(strake_buf_text(&line), 1, line.len, cli->events) != line.len ||
          fflush(cli->events) != 0)) {
         strake_log(STRAKE_LOG_WARN, "events cannot be written any more: %s", strerror(errno));
@@ -67,7 +68,8 @@ static int open_events(struct cli *cli)
         number = strtol(where + 3, &end, 10);
         if (end == where + 3 || *end || number < 0 || number > 1023)
             return strake_fail(&cli->err, STRAKE_EUSAGE, "--events %s is no descriptor", where);
-        /* A descriptor of our own: closing it must not close stderr, where a failure is told after it. */
+        /* A descriptor of our own: closing it must not close stderr, where a failure is told after
+         * it. */
         fd = fcntl((int)number, F_DUPFD_CLOEXEC, 3);
         cli->events = fd < 0 ? NULL : fdopen(fd, "w");
     } else {
@@ -124,8 +126,12 @@ static int open_engine(struct cli *cli)
     char *config = strake_fs_config_dir();
     char *user_file = config ? strake_fs_join(config, "config.lua") : NULL;
     struct strake_engine_options options = {
-        .project_dir = cwd, .project_file = cli_text(&cli->args, "config"), .scripts_dir = scripts,
-        .system_dir = system_folder(), .user_file = user_file, .job = cli->session.job,
+        .project_dir = cwd,
+        .project_file = cli_text(&cli->args, "config"),
+        .scripts_dir = scripts,
+        .system_dir = system_folder(),
+        .user_file = user_file,
+        .job = cli->session.job,
     };
     int rc = cwd && program && scripts ? strake_loader_setup(program, &cli->err)
                                        : strake_fail_nomem(&cli->err);
@@ -259,8 +265,9 @@ static void say_failure(const json_t *error)
                hint ? hint : "");
 }
 
-/* What a killed run left behind, before this one moves a tag. What cannot be settled now (a registry
- * that is gone) does not stop this command: settling never touches a tag that moved on meanwhile. */
+/* What a killed run left behind, before this one moves a tag. What cannot be settled now (a
+ * registry that is gone) does not stop this command: settling never touches a tag that moved on
+ * meanwhile. */
 static int settle_first(struct cli *cli)
 {
     json_t *result = NULL, *error, *unit;
@@ -280,8 +287,8 @@ static int settle_first(struct cli *cli)
     return rc;
 }
 
-/* A command that moves no tag only says that something waits. One that does not use the history opens
- * it only where a killed run left its mark. */
+/* A command that moves no tag only says that something waits. One that does not use the history
+ * opens it only where a killed run left its mark. */
 static void report_waiting(struct cli *cli)
 {
     struct strake_record *record = cli->session.record, *looked_at = NULL;
@@ -366,8 +373,8 @@ static void waiting_done(void *ctx, int rc)
     uv_stop(strake_engine_loop(waiting->cli->engine));
 }
 
-int cli_await(struct cli *cli, int (*run)(void *ctx, struct strake_job *job, struct strake_err *err),
-              void *ctx)
+int cli_await(struct cli *cli,
+              int (*run)(void *ctx, struct strake_job *job, struct strake_err *err), void *ctx)
 {
     struct waiting waiting = { .cli = cli, .run = run, .ctx = ctx };
 
@@ -397,7 +404,7 @@ int cli_way(struct cli *cli, const char *function, json_t *args, json_t **result
 
 static void post_end(struct cli *cli, int rc, const json_t *error)
 {
-    enum strake_event_type type = rc == 0                    ? STRAKE_EVENT_RUN_DONE
+    enum strake_event_type type = rc == 0                   ? STRAKE_EVENT_RUN_DONE
                                   : rc == STRAKE_ECANCELLED ? STRAKE_EVENT_RUN_CANCELLED
                                                             : STRAKE_EVENT_RUN_FAILED;
     json_t *data = json_object();

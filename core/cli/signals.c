@@ -1,4 +1,5 @@
-/* Ctrl-C, termination and a terminal that is gone: the first cancels and tidies up, a second stops at once. */
+/* Ctrl-C, termination and a terminal that is gone: the first cancels and tidies up, a second stops
+ * at once. */
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-/* How progress is shown: chosen from --progress, the terminal and the environment, fed by the bus, and
- * drawn by a timer of the loop. */
+/* How progress is shown: chosen from --progress, the terminal and the environment, fed by the bus,
+ * and drawn by a timer of the loop. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

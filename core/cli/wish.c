@@ -99,10 +99,10 @@ static int add_secret(struct cli *cli, json_t *list, const char *spec)
         rc = strake_fail(&cli->err, STRAKE_EUSAGE, "--secret %s: there is no file %s", id, file);
     if (rc == 0 && env && !file)
         rc = strake_secret_from_env(env, env, &cli->err);
-    if (rc == 0 && (strake_json_set_str(entry, "id", id) < 0 ||
-                    strake_json_set_str(entry, "file", path) < 0 ||
-                    (!path && strake_json_set_str(entry, "secret", env) < 0) ||
-                    json_array_append(list, entry) < 0))
+    if (rc == 0 &&
+        (strake_json_set_str(entry, "id", id) < 0 || strake_json_set_str(entry, "file", path) < 0 ||
+         (!path && strake_json_set_str(entry, "secret", env) < 0) ||
+         json_array_append(list, entry) < 0))
         rc = strake_fail_nomem(&cli->err);
     json_decref(entry);
     strake_free(id);
@@ -154,8 +154,8 @@ static int set_plain(struct cli *cli, json_t *wish)
         strake_json_set_str(wish, "builder", cli_text(&cli->args, "builder")) < 0 ||
         strake_json_set_bool(wish, "no_cache", cli_flag(&cli->args, "no-cache")) < 0 ||
         strake_json_set_bool(wish, "all", cli_flag(&cli->args, "all")) < 0 ||
-        strake_json_set(wish, "names",
-                        strake_json_strings(strake_strings_view(&cli->args.rest))) < 0)
+        strake_json_set(wish, "names", strake_json_strings(strake_strings_view(&cli->args.rest))) <
+            0)
         rc = strake_fail_nomem(&cli->err);
     free(cwd);
     return rc;
@@ -175,7 +175,8 @@ static int check_tags(struct cli *cli)
 
 const char *cli_wish_given(const struct cli *cli)
 {
-    static const struct cli_option wishes[] = { CLI_WISH_OPTIONS, { NULL, 0, CLI_FLAG, NULL, NULL } };
+    static const struct cli_option wishes[] = { CLI_WISH_OPTIONS,
+                                                { NULL, 0, CLI_FLAG, NULL, NULL } };
 
     for (size_t i = 0; i < cli->args.count; i++) {
         for (const struct cli_option *wish = wishes; wish->name; wish++) {

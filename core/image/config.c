@@ -37,7 +37,7 @@ static int show_list(json_t *shown, const char *name, const json_t *config, cons
     size_t i;
 
     if (json_is_array(value)) {
-        json_array_foreach (value, i, item) {
+        json_array_foreach(value, i, item) {
             if (!json_is_string(item))
                 return refuse(err, what, key, "has an item that is no text");
         }
@@ -66,7 +66,7 @@ static int show_keys(json_t *shown, const char *name, json_t *config, const char
     json_t *list = json_array();
     if (strake_json_set(shown, name, list) < 0)
         return strake_fail_nomem(err);
-    json_object_foreach (value, item, unused) {
+    json_object_foreach(value, item, unused) {
         (void)unused;
         if (strake_json_append_str(list, item) < 0)
             return strake_fail_nomem(err);
@@ -83,7 +83,7 @@ static int show_labels(json_t *shown, const json_t *config, const char *what,
 
     if (!absent(labels) && !json_is_object(labels))
         return refuse(err, what, "Labels", "is no object");
-    json_object_foreach (labels, key, value) {
+    json_object_foreach(labels, key, value) {
         if (!json_is_string(value))
             return refuse(err, what, "Labels", "has a value that is no text");
     }
@@ -155,7 +155,7 @@ static size_t history_layers(const json_t *history)
     size_t count = 0;
     size_t i;
     const json_t *step;
-    json_array_foreach (history, i, step)
+    json_array_foreach(history, i, step)
         count += strake_json_bool(step, "empty_layer", false) ? 0 : 1;
     return count;
 }

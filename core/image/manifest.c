@@ -41,7 +41,7 @@ static int read_annotations(const json_t *object, const char *what, json_t **out
         return 0;
     if (!json_is_object(annotations))
         return refuse(err, what, "annotations", "is no object");
-    json_object_foreach (annotations, key, value) {
+    json_object_foreach(annotations, key, value) {
         if (!json_is_string(value))
             return refuse(err, what, "annotations", "has a value that is no text");
     }

@@ -18,11 +18,12 @@
 #define STRAKE_LUA_MEMORY ((size_t)256 * 1024 * 1024)
 #define STRAKE_LUA_BLOCK ((size_t)32 * 1024 * 1024)
 
-#define STRAKE_LUA_STRING_MAX ((size_t)16 * 1024 * 1024) /* what string.rep and fs.read may make   \
+#define STRAKE_LUA_STRING_MAX                                                                      \
+    ((size_t)16 * 1024 * 1024)                          /* what string.rep and fs.read may make   \
                                                           */
-#define STRAKE_LUA_SOURCE_MAX ((size_t)4 * 1024 * 1024)  /* one Lua file */
-#define STRAKE_LUA_MESSAGE_MAX ((size_t)64 * 1024)       /* one error message */
-#define STRAKE_LUA_MATCH_STEPS 50000000                  /* one call of a pattern function */
+#define STRAKE_LUA_SOURCE_MAX ((size_t)4 * 1024 * 1024) /* one Lua file */
+#define STRAKE_LUA_MESSAGE_MAX ((size_t)64 * 1024)      /* one error message */
+#define STRAKE_LUA_MATCH_STEPS 50000000                 /* one call of a pattern function */
 #define STRAKE_LUA_MATCH_DEPTH 200
 #define STRAKE_LUA_JSON_DEPTH 64
 #define STRAKE_LUA_JSON_BYTES ((size_t)64 * 1024 * 1024) /* what a value may come to as JSON */

@@ -19,7 +19,7 @@ void strake_lua_push_json(lua_State *L, const json_t *value)
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         lua_createtable(L, 0, (int)json_object_size(value));
-        json_object_foreach ((json_t *)value, key, item) {
+        json_object_foreach((json_t *)value, key, item) {
             lua_pushstring(L, key);
             strake_lua_push_json(L, item);
             lua_rawset(L, -3);
@@ -27,7 +27,7 @@ void strake_lua_push_json(lua_State *L, const json_t *value)
         break;
     case JSON_ARRAY:
         lua_createtable(L, (int)json_array_size(value), 0);
-        json_array_foreach (value, i, item) {
+        json_array_foreach(value, i, item) {
             strake_lua_push_json(L, item);
             lua_rawseti(L, -2, (lua_Integer)i + 1);
         }
@@ -124,7 +124,7 @@ static int sort_object(json_t **object, struct strake_err *err)
     size_t n = 0;
     int rc = keys && sorted ? 0 : STRAKE_ENOMEM;
 
-    json_object_foreach (*object, key, value) {
+    json_object_foreach(*object, key, value) {
         if (rc == 0)
             keys[n++] = key;
     }

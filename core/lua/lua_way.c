@@ -114,7 +114,8 @@ static int way_plan_view(lua_State *L)
     return 1;
 }
 
-/* plan_decided(plan, i, view, decisions): what policies changed is taken back, and kept in the plan */
+/* plan_decided(plan, i, view, decisions): what policies changed is taken back, and kept in the
+ * plan */
 static int way_plan_decided(lua_State *L)
 {
     struct strake_session *session = strake_way_session(L);

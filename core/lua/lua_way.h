@@ -16,14 +16,14 @@ int strake_way_push_error(lua_State *L, const struct strake_err *err);
 /** Push a value that stands for the plan that the session keeps. @return 1 */
 int strake_way_push_kept(lua_State *L);
 
-/** One call that a coroutine waits for. A plan is looked at by either the main thread or the worker:
- *  the coroutine sleeps meanwhile. */
+/** One call that a coroutine waits for. A plan is looked at by either the main thread or the
+ *  worker: the coroutine sleeps meanwhile. */
 struct strake_way_call {
     struct strake_session *session;
     struct strake_plan *plan; /**< borrowed: the coroutine's stack holds it */
     json_t *args;
-    json_t *out;              /**< what is pushed */
-    struct strake_err err;    /**< pushed as a second value, where the call says so */
+    json_t *out;           /**< what is pushed */
+    struct strake_err err; /**< pushed as a second value, where the call says so */
     struct strake_tag_state *before;
     char *text;
 };

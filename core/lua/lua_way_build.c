@@ -1,5 +1,5 @@
-/* The primitives of scripts/way.lua that plan and build: each runs on a worker thread while its coroutine
- * sleeps. */
+/* The primitives of scripts/way.lua that plan and build: each runs on a worker thread while its
+ * coroutine sleeps. */
 #include <pthread.h>
 #include <string.h>
 
@@ -51,7 +51,8 @@ static int way_plan_finish(lua_State *L)
 
 /* ---- plan_load(path) -> plan ---- */
 
-static int check_inputs(struct strake_way_call *call, struct strake_job *job, struct strake_err *err)
+static int check_inputs(struct strake_way_call *call, struct strake_job *job,
+                        struct strake_err *err)
 {
     int rc = 0;
 
@@ -119,8 +120,9 @@ static int way_plan_load(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     struct strake_way_call *call = strake_way_call_new(L, NULL);
-    struct strake_lua_call waiting = { .run = load_run, .push = load_push, .drop = load_drop,
-                                       .ctx = call };
+    struct strake_lua_call waiting = {
+        .run = load_run, .push = load_push, .drop = load_drop, .ctx = call
+    };
 
     call->text = strake_strdup(path);
     if (!call->text) {
@@ -132,8 +134,8 @@ static int way_plan_load(lua_State *L)
 
 /* ---- build(plan, { output, output_type, output_dest, jobs, keep_going }) -> result ---- */
 
-/* While the builder works: the plan gets its digest, and the tags that will move are read; libcrypto
- * and libcurl are loaded on the way. */
+/* While the builder works: the plan gets its digest, and the tags that will move are read;
+ * libcrypto and libcurl are loaded on the way. */
 struct reading {
     bool push;
     struct strake_way_call *call;
@@ -181,7 +183,8 @@ static const char *run_status(int rc)
     return rc == 0 ? "done" : rc == STRAKE_ECANCELLED ? "cancelled" : "failed";
 }
 
-static int build_document(struct strake_way_call *call, const struct strake_run_result *result, int rc)
+static int build_document(struct strake_way_call *call, const struct strake_run_result *result,
+                          int rc)
 {
     json_t *targets = json_array();
 
@@ -210,9 +213,10 @@ static int build_run(void *ctx, struct strake_job *job, struct strake_err *err)
     const bool push = output && strcmp(output, "push") == 0;
     struct strake_run_options options = {
         .output = push || (output && strcmp(output, "stage") == 0) ? STRAKE_OUTPUT_STAGE
-                  : type                                          ? STRAKE_OUTPUT_FILE
-                                                                  : STRAKE_OUTPUT_NONE,
-        .output_type = type ? type : "", .output_dest = dest ? dest : "",
+                  : type                                           ? STRAKE_OUTPUT_FILE
+                                                                   : STRAKE_OUTPUT_NONE,
+        .output_type = type ? type : "",
+        .output_dest = dest ? dest : "",
         .jobs = (int)strake_json_int(call->args, "jobs", 0),
         .keep_going = strake_json_bool(call->args, "keep_going", false),
     };

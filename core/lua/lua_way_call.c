@@ -1,4 +1,5 @@
-/* What every waiting primitive of scripts/way.lua does alike: its context, the wait, what is pushed. */
+/* What every waiting primitive of scripts/way.lua does alike: its context, the wait, what is
+ * pushed. */
 #include "lua/lua_way.h"
 
 void strake_way_call_drop(void *ctx)
@@ -29,10 +30,12 @@ struct strake_way_call *strake_way_call_new(lua_State *L, json_t *args)
 }
 
 int strake_way_await(lua_State *L, struct strake_way_call *call,
-                 int (*run)(void *ctx, struct strake_job *job, struct strake_err *err),
-                 int (*push)(lua_State *L, void *ctx))
+                     int (*run)(void *ctx, struct strake_job *job, struct strake_err *err),
+                     int (*push)(lua_State *L, void *ctx))
 {
-    struct strake_lua_call waiting = { .run = run, .push = push, .drop = strake_way_call_drop, .ctx = call };
+    struct strake_lua_call waiting = {
+        .run = run, .push = push, .drop = strake_way_call_drop, .ctx = call
+    };
 
     return strake_lua_await(L, &waiting);
 }

@@ -79,8 +79,8 @@ static int publish_run(void *ctx, struct strake_job *job, struct strake_err *err
                                                .source = strake_json_str(entry, "source"),
                                                .digest = strake_json_str(entry, "digest") };
     }
-    strake_publish(call->session->stores, call->session->record, tags, count, call->before, &options,
-                   job, &call->out, &call->err);
+    strake_publish(call->session->stores, call->session->record, tags, count, call->before,
+                   &options, job, &call->out, &call->err);
     strake_free(tags);
     return 0;
 }
@@ -127,7 +127,8 @@ static int settle_run(void *ctx, struct strake_job *job, struct strake_err *err)
         return call->out ? 0 : strake_fail_nomem(err);
     }
     strake_publish_settle(call->session->stores, call->session->record,
-                          strake_json_bool(call->args, "force", false), job, &call->out, &call->err);
+                          strake_json_bool(call->args, "force", false), job, &call->out,
+                          &call->err);
     return call->out ? 0 : strake_fail_nomem(err); /* a failure goes along with the report */
 }
 
@@ -222,7 +223,8 @@ static int way_last_staged(lua_State *L)
     else
         rc = strake_record_last_image(session->record, repository, true, &image, &err);
     if (rc < 0) {
-        strake_err_hint(&err, "stage it first: strake build --stage; or name it: --digest sha256:…");
+        strake_err_hint(&err,
+                        "stage it first: strake build --stage; or name it: --digest sha256:…");
         strake_err_recode(&err, STRAKE_EUSAGE);
         strake_lua_raise(L, &err);
     }

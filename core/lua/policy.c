@@ -44,7 +44,7 @@ static int compare(const json_t *before, json_t *after, unsigned *changes, struc
         if (old != new && (!old || !new || !json_equal(old, new)))
             *changes |= 1u << i;
     }
-    json_object_foreach (after, key, value) {
+    json_object_foreach(after, key, value) {
         const json_t *old = json_object_get(before, key);
         bool allowed = false;
         for (unsigned i = 0; i < CHANGEABLE; i++)

@@ -26,8 +26,8 @@ static int pcall_continue(lua_State *L, int status, lua_KContext ctx)
     return finish_pcall(L, status, strake_lua_must_stop);
 }
 
-/* What a protected call catches costs Lua a walk over the whole stack: calls nested without end, each
- * protected, would take hours to unwind. */
+/* What a protected call catches costs Lua a walk over the whole stack: calls nested without end,
+ * each protected, would take hours to unwind. */
 static void check_depth(lua_State *L)
 {
     lua_Debug ar;

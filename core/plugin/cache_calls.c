@@ -47,7 +47,7 @@ static bool list_of_strings(const json_t *list)
     const json_t *item;
     size_t i;
 
-    json_array_foreach (list, i, item) {
+    json_array_foreach(list, i, item) {
         if (!json_is_string(item))
             return false;
     }

@@ -109,7 +109,7 @@ static const char *shadowing(const json_t *list, const char *name)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach (list, i, entry) {
+    json_array_foreach(list, i, entry) {
         if (strcmp(strake_json_str(entry, "name"), name) == 0)
             return strake_json_str(entry, "path");
     }

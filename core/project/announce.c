@@ -1,5 +1,5 @@
-/* Messages to people: made from events and notify{}, kept in the outbox, sent before the program ends.
- * A failed notification never changes a result. */
+/* Messages to people: made from events and notify{}, kept in the outbox, sent before the program
+ * ends. A failed notification never changes a result. */
 #include <string.h>
 
 #include "plugin/instance.h"
@@ -82,7 +82,8 @@ static json_t *event_message(const struct strake_event *event)
 
 /* ---- into the outbox ---- */
 
-/* A later command on this machine may send it without the project: secrets go along by their source. */
+/* A later command on this machine may send it without the project: secrets go along by their
+ * source. */
 static json_t *portable_options(const json_t *options)
 {
     json_t *copy = json_deep_copy(options), *sources = json_object(), *value;
@@ -109,8 +110,8 @@ static int keep(struct strake_session *session, struct strake_outgoing *out)
 
     if (!session->waiting)
         session->waiting = json_array();
-    entry = json_pack("{s:s, s:s, s:O, s:O}", "notifier", out->notifier, "type", out->type, "options",
-                      out->options, "message", out->message);
+    entry = json_pack("{s:s, s:s, s:O, s:O}", "notifier", out->notifier, "type", out->type,
+                      "options", out->options, "message", out->message);
     return entry && json_array_append_new(session->waiting, entry) == 0 ? 0 : STRAKE_ENOMEM;
 }
 
@@ -119,9 +120,12 @@ static int put_message(struct strake_session *session, const struct strake_block
 {
     char id[40];
     int64_t now = strake_time_now_us();
-    struct strake_outgoing out = { .run = session->run, .notifier = block->name,
-                                   .type = block->type, .options = portable_options(block->options),
-                                   .message = json_copy((json_t *)message), .not_before_us = now,
+    struct strake_outgoing out = { .run = session->run,
+                                   .notifier = block->name,
+                                   .type = block->type,
+                                   .options = portable_options(block->options),
+                                   .message = json_copy((json_t *)message),
+                                   .not_before_us = now,
                                    .expires_us = now + EXPIRES_US };
     int rc = 0;
 
@@ -208,7 +212,8 @@ static int declare_sources(json_t *sources, struct strake_err *err)
     int rc = 0;
 
     json_object_foreach(sources, name, source) {
-        const char *variable = strake_json_str(source, "env"), *path = strake_json_str(source, "file");
+        const char *variable = strake_json_str(source, "env"),
+                   *path = strake_json_str(source, "file");
         if (rc == 0 && variable)
             rc = strake_secret_from_env(name, variable, err);
         else if (rc == 0 && path)
@@ -248,10 +253,14 @@ static int deliver(const struct strake_outgoing *out, struct strake_job *job,
     if (rc == 0) {
         const char *title = strake_json_str(text, "title"), *click = strake_json_str(text, "click");
         struct strake_message message = {
-            .size = sizeof(message), .id = strake_json_str(text, "id"),
-            .event = strake_json_str(text, "event"), .title = title ? title : "",
-            .text = strake_json_str(text, "text"), .click = click ? click : "",
-            .priority = priority_of(text), .tags = strake_strings_view(&tags),
+            .size = sizeof(message),
+            .id = strake_json_str(text, "id"),
+            .event = strake_json_str(text, "event"),
+            .title = title ? title : "",
+            .text = strake_json_str(text, "text"),
+            .click = click ? click : "",
+            .priority = priority_of(text),
+            .tags = strake_strings_view(&tags),
             .data = strake_buf_text(&data),
         };
         rc = strake_notifier_send(notifier, &message, job, receipt, err);
@@ -311,9 +320,9 @@ static int send_one(struct strake_session *session, const struct strake_outgoing
     post_result(session, out, &receipt, &failure);
     if (rc < 0 && failed && !failed->code && strcmp(out->run, session->run) == 0)
         strake_err_copy(failed, &failure);
-    rc = session->record ? strake_outbox_result(session->record, out->id, rc == 0, !may_retry(rc),
-                                                later, err)
-                         : 0;
+    rc = session->record
+             ? strake_outbox_result(session->record, out->id, rc == 0, !may_retry(rc), later, err)
+             : 0;
     strake_err_dispose(&failure);
     strake_buf_dispose(&receipt);
     return rc;
@@ -329,10 +338,12 @@ static int flush_kept(struct strake_session *session, struct strake_job *job,
     session->waiting = NULL;
     json_array_foreach(waiting, i, entry) {
         struct strake_outgoing out = {
-            .run = session->run, .notifier = (char *)strake_json_str(entry, "notifier"),
+            .run = session->run,
+            .notifier = (char *)strake_json_str(entry, "notifier"),
             .type = (char *)strake_json_str(entry, "type"),
             .options = json_object_get(entry, "options"),
-            .message = json_object_get(entry, "message"), .tries = 1,
+            .message = json_object_get(entry, "message"),
+            .tries = 1,
         };
         if (rc == 0)
             rc = send_one(session, &out, job, failed, err);
@@ -341,8 +352,8 @@ static int flush_kept(struct strake_session *session, struct strake_job *job,
     return rc;
 }
 
-/* Batch by batch until nothing is due: what failed is due later, so this ends. When the time is up the
- * rest stays for the next command, unclaimed. */
+/* Batch by batch until nothing is due: what failed is due later, so this ends. When the time is up
+ * the rest stays for the next command, unclaimed. */
 static int flush_outbox(struct strake_session *session, struct strake_job *job,
                         struct strake_err *failed, struct strake_err *err)
 {

@@ -1,4 +1,5 @@
-/* Which builders may take a target: those it names, those of the project, or what this machine has. */
+/* Which builders may take a target: those it names, those of the project, or what this machine has.
+ * */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,7 +67,8 @@ static char *usual_socket(void)
 
 static int nothing_to_build_with(struct strake_err *err)
 {
-    strake_fail(err, STRAKE_EBUILDER, "there is nothing to build with: no builder is configured, "
+    strake_fail(err, STRAKE_EBUILDER,
+                "there is nothing to build with: no builder is configured, "
                 "BUILDKIT_HOST is not set, no BuildKit socket exists and buildah is not installed");
     strake_err_hint(err, "start buildkitd and set BUILDKIT_HOST, or install buildah, or write "
                          "builder \"NAME\" { type = \"buildctl\", address = \"tcp://HOST:PORT\" }");
@@ -108,8 +110,7 @@ static int discover(struct strake_plan_target *target, char **why, struct strake
 static int add_block(const struct strake_project *project, const char *name,
                      struct strake_plan_target *target, struct strake_err *err)
 {
-    const struct strake_block *block =
-        strake_project_block(project, STRAKE_BLOCK_BUILDER, name);
+    const struct strake_block *block = strake_project_block(project, STRAKE_BLOCK_BUILDER, name);
     int rc;
 
     if (block)
@@ -144,8 +145,9 @@ static size_t count_builders(const struct strake_project *project)
     return count;
 }
 
-int strake_choose_builders(const struct strake_project *project, const struct strake_strings *pinned,
-                           struct strake_plan_target *target, char **why, struct strake_err *err)
+int strake_choose_builders(const struct strake_project *project,
+                           const struct strake_strings *pinned, struct strake_plan_target *target,
+                           char **why, struct strake_err *err)
 {
     const size_t declared = count_builders(project);
     int rc = 0;

@@ -96,7 +96,7 @@ static int one_record(json_t *entry, const char *type, bool export, struct strak
     json_t *value;
     int rc = add_field(&record, "type", type);
 
-    json_object_foreach (entry, key, value) {
+    json_object_foreach(entry, key, value) {
         char name[64];
         buildkit_key(key, name, sizeof(name));
         const char *used = export ? name : import_key(type, name);
@@ -151,7 +151,7 @@ int strake_cache_records(const json_t *cache, const struct strake_plan_target *t
 
     if (json_is_object(cache) && json_object_size(cache))
         return add_entry((json_t *)cache, target, import, export, err);
-    json_array_foreach (cache, i, entry) {
+    json_array_foreach(cache, i, entry) {
         if (rc == 0)
             rc = add_entry(entry, target, import, export, err);
     }

@@ -15,9 +15,12 @@ json_t *strake_plan_view(const struct strake_plan_target *target)
     json_t *view = json_object(), *cache = json_object();
 
     if (!view || !cache || strake_json_set_str(view, "name", target->name) < 0 ||
-        strake_json_set_str(view, "image", target->images.count ? target->images.items[0] : "") < 0 ||
-        strake_json_set(view, "tags", strake_json_strings(strake_strings_view(&target->tags))) < 0 ||
-        strake_json_set(view, "labels", strake_json_pairs(strake_pairs_view(&target->labels))) < 0 ||
+        strake_json_set_str(view, "image", target->images.count ? target->images.items[0] : "") <
+            0 ||
+        strake_json_set(view, "tags", strake_json_strings(strake_strings_view(&target->tags))) <
+            0 ||
+        strake_json_set(view, "labels", strake_json_pairs(strake_pairs_view(&target->labels))) <
+            0 ||
         strake_json_set(view, "args", strake_json_pairs(strake_pairs_view(&target->args))) < 0 ||
         strake_json_set(view, "platforms",
                         strake_json_strings(strake_strings_view(&target->platforms))) < 0 ||
@@ -38,8 +41,10 @@ static int bad_field(const struct strake_plan_target *target, const char *field,
 {
     if (rc == STRAKE_ENOMEM)
         return strake_fail_nomem(err);
-    return strake_fail(err, STRAKE_ECONFIG, "a plan policy left `%s` of target %s in a form that "
-                       "cannot be used", field, target->name);
+    return strake_fail(err, STRAKE_ECONFIG,
+                       "a plan policy left `%s` of target %s in a form that "
+                       "cannot be used",
+                       field, target->name);
 }
 
 /* Lua has one empty table: it stands for an empty list and an empty map alike. */

@@ -146,7 +146,8 @@ static int apply_wish(struct making *making, struct strake_plan_target *target, 
         rc = take_refs(making, target);
     if (rc == 0 && wish->set_tags) {
         strake_strings_dispose(&target->tags);
-        rc = strake_strings_copy(&target->tags, &wish->tags) < 0 ? strake_fail_nomem(making->err) : 0;
+        rc = strake_strings_copy(&target->tags, &wish->tags) < 0 ? strake_fail_nomem(making->err)
+                                                                 : 0;
     }
     if (rc == 0 && wish->platforms.count) {
         strake_strings_dispose(&target->platforms);
@@ -207,9 +208,9 @@ static int check_paths(struct making *making, struct strake_plan_target *target,
     if (is_url(target->context))
         return 0;
     if (!strake_fs_is_dir(target->context)) {
-        rc = strake_fail(making->err, declared ? STRAKE_ECONFIG : STRAKE_EUSAGE,
-                         "target %s: the context %s is not a folder", target->name,
-                         target->context);
+        rc =
+            strake_fail(making->err, declared ? STRAKE_ECONFIG : STRAKE_EUSAGE,
+                        "target %s: the context %s is not a folder", target->name, target->context);
         strake_err_hint(making->err, declared ? "`context` is relative to the folder of strake.lua"
                                               : "name a target, a folder or a URL");
     } else if (!strake_fs_is_file(target->dockerfile)) {

@@ -16,7 +16,7 @@ struct strake_wish {
     char *dockerfile;            /**< -f, absolute; or NULL */
     char *stage;                 /**< --target; or NULL */
     struct strake_strings platforms;
-    struct strake_pairs args;   /**< over the targets' own */
+    struct strake_pairs args; /**< over the targets' own */
     struct strake_pairs labels;
     struct strake_pairs contexts; /**< --build-context NAME=VALUE */
     struct strake_strings cache_from;
@@ -38,16 +38,16 @@ int strake_wish_parse(const json_t *json, struct strake_wish *out, struct strake
 int strake_plan_make(const struct strake_project *project, const struct strake_wish *wish,
                      struct strake_plan **out, struct strake_err *err);
 
-/** What a plan policy sees and may change of a target: {name,image,tags,labels,args,platforms,cache}.
- *  A new reference; NULL: no memory. */
+/** What a plan policy sees and may change of a target:
+ *  {name,image,tags,labels,args,platforms,cache}. A new reference; NULL: no memory. */
 json_t *strake_plan_view(const struct strake_plan_target *target);
 /** Take back what a policy left of the view: tags, labels, args, platforms, cache, checked like
  *  declarations. @return 0, STRAKE_ECONFIG naming the field. */
 int strake_plan_apply(struct strake_plan_target *target, const json_t *view,
                       struct strake_err *err);
 
-/** After the policies: each builder's command. `stage` shows the command that stages the image (where
- *  there is one). The plan is sealed by who shows or records it (strake_plan_seal). */
+/** After the policies: each builder's command. `stage` shows the command that stages the image
+ *  (where there is one). The plan is sealed by who shows or records it (strake_plan_seal). */
 int strake_plan_finish(struct strake_plan *plan, const struct strake_stores *stores, bool stage,
                        struct strake_err *err);
 
@@ -64,7 +64,8 @@ int strake_cache_records(const json_t *cache, const struct strake_plan_target *t
                          struct strake_err *err);
 /** The builders that may take a target, in order: pinned, the project's, or what this machine has;
  *  *why (may be NULL) takes a sentence in the last case. */
-int strake_choose_builders(const struct strake_project *project, const struct strake_strings *pinned,
-                           struct strake_plan_target *target, char **why, struct strake_err *err);
+int strake_choose_builders(const struct strake_project *project,
+                           const struct strake_strings *pinned, struct strake_plan_target *target,
+                           char **why, struct strake_err *err);
 
 #endif

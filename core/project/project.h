@@ -1,5 +1,5 @@
-/* What the Lua layers declared: targets, blocks (builder, registry, notifier …), policies and flows, as
- * plain data. core/lua fills it; nothing here knows of Lua. */
+/* What the Lua layers declared: targets, blocks (builder, registry, notifier …), policies and
+ * flows, as plain data. core/lua fills it; nothing here knows of Lua. */
 #ifndef STRAKE_PROJECT_PROJECT_H
 #define STRAKE_PROJECT_PROJECT_H
 
@@ -34,8 +34,9 @@ struct strake_target {
     struct strake_pairs args;
     struct strake_pairs labels;
     struct strake_pairs annotations;
-    struct strake_pairs contexts; /**< NAME -> "target:OTHER", "docker-image://REF", a folder, a URL */
-    struct strake_strings after;  /**< targets that must be done before, nothing else */
+    struct strake_pairs
+        contexts; /**< NAME -> "target:OTHER", "docker-image://REF", a folder, a URL */
+    struct strake_strings after;    /**< targets that must be done before, nothing else */
     struct strake_strings builders; /**< names in order; empty: those of the project in order */
     struct strake_target_secret *secrets;
     size_t secret_count;
@@ -57,8 +58,8 @@ enum strake_block_kind {
 struct strake_block {
     enum strake_block_kind kind;
     char *name;
-    char *type;       /**< the plugin; "oci" for a registry that says none */
-    json_t *options;  /**< for the plugin's open(): without `type` and what the core takes itself */
+    char *type;      /**< the plugin; "oci" for a registry that says none */
+    json_t *options; /**< for the plugin's open(): without `type` and what the core takes itself */
     struct strake_strings on; /**< notifiers: event names, "run.*"; empty: only notify{} */
     struct strake_place place;
 };
@@ -95,7 +96,7 @@ struct strake_policy {
 
 struct strake_flow_arg {
     char *name;
-    char *pattern; /**< a Lua pattern, or NULL */
+    char *pattern;  /**< a Lua pattern, or NULL */
     char *fallback; /**< the default, or NULL: it must be given */
     char *summary;
 };
@@ -116,7 +117,8 @@ struct strake_project {
     size_t target_count;
     struct strake_block **blocks;
     size_t block_count;
-    struct strake_policy **policies; /**< organisation's first, then the user's, then the project's */
+    struct strake_policy *
+        *policies; /**< organisation's first, then the user's, then the project's */
     size_t policy_count;
     struct strake_flow **flows;
     size_t flow_count;
@@ -125,8 +127,8 @@ struct strake_project {
 struct strake_project *strake_project_new(const char *dir);
 void strake_project_free(struct strake_project *project);
 
-/** Make and add; the project owns the result. A second thing of the same name and kind is refused by
- *  these with both places (blocks of an outer layer are replaced by an inner one's).
+/** Make and add; the project owns the result. A second thing of the same name and kind is refused
+ *  by these with both places (blocks of an outer layer are replaced by an inner one's).
  *  @return 0, STRAKE_ECONFIG, STRAKE_ENOMEM. */
 int strake_project_add_target(struct strake_project *project, const char *name, const char *file,
                               int line, struct strake_target **out, struct strake_err *err);

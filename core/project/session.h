@@ -17,12 +17,12 @@ struct strake_session {
     struct strake_record *record; /**< NULL: nothing is recorded, and that was said */
     struct strake_job *job;       /**< cancelled by Ctrl-C */
     struct strake_bus *bus;
-    char run[40];                 /**< the run's id; "" for commands that are no run */
-    bool force;                   /**< --force of publish */
-    struct strake_plan *plan;     /**< what the command keeps of way.plan(); the session's */
+    char run[40];                    /**< the run's id; "" for commands that are no run */
+    bool force;                      /**< --force of publish */
+    struct strake_plan *plan;        /**< what the command keeps of way.plan(); the session's */
     struct strake_tag_state *before; /**< tags as they were while the build ran, for publish */
-    json_t *waiting;              /**< messages of a run without a record: array of outgoing */
-    bool record_failed;           /**< a record could not be written; said once */
+    json_t *waiting;                 /**< messages of a run without a record: array of outgoing */
+    bool record_failed;              /**< a record could not be written; said once */
 };
 
 /** Configure the stores from the project's registry blocks. @return 0 or STRAKE_ENOMEM. */
@@ -42,7 +42,8 @@ void strake_session_announce(void *session, const struct strake_event *event);
 int strake_session_notify(struct strake_session *session, const json_t *message, const char *to,
                           struct strake_err *err);
 /** Send what is due. Blocks, `timeout_ms` at most; on a worker thread. What fails is told by events
- *  and kept for the next command; *failed (may be NULL) takes the first failure of this run's own. */
+ *  and kept for the next command; *failed (may be NULL) takes the first failure of this run's
+ * own. */
 int strake_session_flush(struct strake_session *session, int64_t timeout_ms,
                          struct strake_err *failed, struct strake_err *err);
 

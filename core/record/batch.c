@@ -1,5 +1,5 @@
-/* Events of a run on their way into the history: steps and their logs wait for a moment and go in one
- * transaction, everything else takes them along at once. */
+/* Events of a run on their way into the history: steps and their logs wait for a moment and go in
+ * one transaction, everything else takes them along at once. */
 #include <string.h>
 
 #include "record/record_impl.h"
@@ -94,12 +94,12 @@ static int write_other(struct strake_record *record, const struct strake_batch *
     if (rc < 0)
         rc = strake_fail_nomem(err);
     else
-        rc = strake_sql(record,
-                        "INSERT INTO events (run, time_us, type, target, data) VALUES (?,?,?,?,?)",
-                        STRAKE_VALUES(STRAKE_TEXT(batch->run), STRAKE_INT(batch->time_us),
-                                      STRAKE_TEXT(strake_event_name(batch->type)),
-                                      STRAKE_TEXT(batch->target), STRAKE_TEXT(strake_buf_text(&text))),
-                        NULL, NULL, err);
+        rc = strake_sql(
+            record, "INSERT INTO events (run, time_us, type, target, data) VALUES (?,?,?,?,?)",
+            STRAKE_VALUES(STRAKE_TEXT(batch->run), STRAKE_INT(batch->time_us),
+                          STRAKE_TEXT(strake_event_name(batch->type)), STRAKE_TEXT(batch->target),
+                          STRAKE_TEXT(strake_buf_text(&text))),
+            NULL, NULL, err);
     strake_buf_dispose(&text);
     return rc;
 }

@@ -24,8 +24,9 @@ static int append_new(json_t *list, json_t *entry)
 }
 
 /* Columns: id, command, started_us, ended_us, status, exit, dir, argv, error */
-#define RUN_COLUMNS "id, command, started_us, coalesce(ended_us, 0), status, coalesce(exit, -1)," \
-                    " dir, argv, error"
+#define RUN_COLUMNS                                                                                \
+    "id, command, started_us, coalesce(ended_us, 0), status, coalesce(exit, -1),"                  \
+    " dir, argv, error"
 
 /* A killed run is called so at once, not only after the next one has marked it. */
 static const char *status_of(struct strake_record *record, sqlite3_stmt *stmt)
@@ -95,9 +96,11 @@ static int fill_targets(struct strake_record *record, json_t *run, struct strake
                         " 'target.failed') ORDER BY id",
                         STRAKE_VALUES(STRAKE_TEXT(id)), add_target, targets, err);
 
-    return rc < 0 ? rc : strake_sql(record, "SELECT data FROM events WHERE run=? AND"
-                                    " type='image.published' ORDER BY id",
-                                    STRAKE_VALUES(STRAKE_TEXT(id)), add_refs, targets, err);
+    return rc < 0 ? rc
+                  : strake_sql(record,
+                               "SELECT data FROM events WHERE run=? AND"
+                               " type='image.published' ORDER BY id",
+                               STRAKE_VALUES(STRAKE_TEXT(id)), add_refs, targets, err);
 }
 
 static json_t *document(json_t *runs)
@@ -121,8 +124,10 @@ int strake_record_list(struct strake_record *record, int limit, json_t **out,
 
     pthread_mutex_lock(&record->lock);
     if (rc == 0)
-        rc = strake_sql(record, "SELECT " RUN_COLUMNS " FROM runs ORDER BY started_us DESC, id DESC"
-                        " LIMIT ?", STRAKE_VALUES(STRAKE_INT(limit)), add_run, runs, err);
+        rc = strake_sql(record,
+                        "SELECT " RUN_COLUMNS " FROM runs ORDER BY started_us DESC, id DESC"
+                        " LIMIT ?",
+                        STRAKE_VALUES(STRAKE_INT(limit)), add_run, runs, err);
     json_array_foreach(runs, i, run) {
         if (rc == 0)
             rc = fill_targets(record, run, err);
@@ -143,8 +148,10 @@ static int collect_id(struct strake_record *record, sqlite3_stmt *stmt, void *ct
 
 static int no_such_run(const char *run, const struct strake_strings *near, struct strake_err *err)
 {
-    strake_fail(err, STRAKE_EUSAGE, near->count > 1 ? "the run '%s' is not the only one that begins so"
-                                                    : "there is no run '%s'", run);
+    strake_fail(err, STRAKE_EUSAGE,
+                near->count > 1 ? "the run '%s' is not the only one that begins so"
+                                : "there is no run '%s'",
+                run);
     if (near->count > 1)
         strake_err_hint(err, "%s, %s …: write more of it", near->items[0], near->items[1]);
     else
@@ -153,7 +160,8 @@ static int no_such_run(const char *run, const struct strake_strings *near, struc
 }
 
 /* The full id of "last", an id, or a unique beginning of one. */
-static int find_run(struct strake_record *record, const char *run, char **id, struct strake_err *err)
+static int find_run(struct strake_record *record, const char *run, char **id,
+                    struct strake_err *err)
 {
     struct strake_strings found = { 0 };
     int rc;
@@ -174,8 +182,8 @@ static int find_run(struct strake_record *record, const char *run, char **id, st
 
 static int add_step(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
 {
-    static const char *const keys[] = { "target", "step", "name", "started", "completed", NULL,
-                                        "error" };
+    static const char *const keys[] = { "target",    "step", "name", "started",
+                                        "completed", NULL,   "error" };
     json_t *step = json_object();
     int rc = step ? 0 : STRAKE_ENOMEM;
 
@@ -225,7 +233,8 @@ static int add_event(struct strake_record *record, sqlite3_stmt *stmt, void *ctx
     json_t *data = strake_sql_json(record, stmt, 0);
     int rc = STRAKE_ENOMEM;
 
-    if (json_is_object(data) && strake_json_set_str(data, "type", strake_sql_text(record, stmt, 1)) == 0)
+    if (json_is_object(data) &&
+        strake_json_set_str(data, "type", strake_sql_text(record, stmt, 1)) == 0)
         rc = json_array_append(ctx, data) < 0 ? STRAKE_ENOMEM : 0;
     json_decref(data);
     return rc;
@@ -236,20 +245,28 @@ static const struct {
     const char *sql;
     int (*row)(struct strake_record *record, sqlite3_stmt *stmt, void *ctx);
 } parts[] = {
-    { "steps", "SELECT target, step, name, started, completed, cached, error FROM steps WHERE run=?"
-               " ORDER BY target, position", add_step },
-    { "tag_moves", "SELECT ref, from_digest, to_digest, coalesce(outcome, 'pending') FROM moves JOIN"
-                   " units ON units.id = moves.unit WHERE run=? AND (done=1 OR outcome IS NULL)"
-                   " ORDER BY unit, position", add_move },
+    { "steps",
+      "SELECT target, step, name, started, completed, cached, error FROM steps WHERE run=?"
+      " ORDER BY target, position",
+      add_step },
+    { "tag_moves",
+      "SELECT ref, from_digest, to_digest, coalesce(outcome, 'pending') FROM moves JOIN"
+      " units ON units.id = moves.unit WHERE run=? AND (done=1 OR outcome IS NULL)"
+      " ORDER BY unit, position",
+      add_move },
     { "publishes", "SELECT kind, coalesce(outcome, 'pending') FROM units WHERE run=? ORDER BY id",
       add_publish },
-    { "decisions", "SELECT data, type FROM events WHERE run=? AND type='policy.decision' ORDER BY id",
+    { "decisions",
+      "SELECT data, type FROM events WHERE run=? AND type='policy.decision' ORDER BY id",
       add_event },
     { "scans", "SELECT data, type FROM events WHERE run=? AND type='scan.done' ORDER BY id",
       add_event },
-    { "messages", "SELECT data, type FROM events WHERE run=? AND type IN ('notify.sent',"
-                  " 'notify.failed') ORDER BY id", add_event },
-    { "warnings", "SELECT data, type FROM events WHERE run=? AND type='log' ORDER BY id", add_event },
+    { "messages",
+      "SELECT data, type FROM events WHERE run=? AND type IN ('notify.sent',"
+      " 'notify.failed') ORDER BY id",
+      add_event },
+    { "warnings", "SELECT data, type FROM events WHERE run=? AND type='log' ORDER BY id",
+      add_event },
 };
 
 static int fill_parts(struct strake_record *record, json_t *run, struct strake_err *err)
@@ -261,8 +278,8 @@ static int fill_parts(struct strake_record *record, json_t *run, struct strake_e
         json_t *list = json_array();
         rc = strake_json_set(run, parts[i].key, list);
         if (rc == 0)
-            rc = strake_sql(record, parts[i].sql, STRAKE_VALUES(STRAKE_TEXT(id)), parts[i].row, list,
-                            err);
+            rc = strake_sql(record, parts[i].sql, STRAKE_VALUES(STRAKE_TEXT(id)), parts[i].row,
+                            list, err);
     }
     return rc;
 }
@@ -308,8 +325,8 @@ static int give_log(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
 }
 
 int strake_record_logs(struct strake_record *record, const char *run,
-                       int (*each)(void *ctx, const char *target, const char *step, const char *text,
-                                   size_t len),
+                       int (*each)(void *ctx, const char *target, const char *step,
+                                   const char *text, size_t len),
                        void *ctx, struct strake_err *err)
 {
     struct reading reading = { .each = each, .ctx = ctx };
@@ -319,12 +336,13 @@ int strake_record_logs(struct strake_record *record, const char *run,
     pthread_mutex_lock(&record->lock);
     rc = find_run(record, run, &id, err);
     if (rc == 0)
-        rc = strake_sql(record,
-                        "SELECT logs.target, coalesce(steps.name, logs.step), text FROM logs LEFT JOIN"
-                        " steps ON steps.run = logs.run AND steps.target = logs.target AND"
-                        " steps.step = logs.step WHERE logs.run = ? ORDER BY logs.target,"
-                        " coalesce(steps.position, 0), logs.id",
-                        STRAKE_VALUES(STRAKE_TEXT(id)), give_log, &reading, err);
+        rc = strake_sql(
+            record,
+            "SELECT logs.target, coalesce(steps.name, logs.step), text FROM logs LEFT JOIN"
+            " steps ON steps.run = logs.run AND steps.target = logs.target AND"
+            " steps.step = logs.step WHERE logs.run = ? ORDER BY logs.target,"
+            " coalesce(steps.position, 0), logs.id",
+            STRAKE_VALUES(STRAKE_TEXT(id)), give_log, &reading, err);
     pthread_mutex_unlock(&record->lock);
     strake_free(id);
     return rc;

@@ -24,10 +24,10 @@ static int insert_unit(struct strake_record *record, const char *run, const char
                        const struct strake_move *moves, size_t count, int64_t *id,
                        struct strake_err *err)
 {
-    int rc = strake_sql(record, "INSERT INTO units (run, kind, begun_us) VALUES (?,?,?)",
-                        STRAKE_VALUES(STRAKE_TEXT(run), STRAKE_TEXT(kind),
-                                      STRAKE_INT(strake_time_now_us())),
-                        NULL, NULL, err);
+    int rc = strake_sql(
+        record, "INSERT INTO units (run, kind, begun_us) VALUES (?,?,?)",
+        STRAKE_VALUES(STRAKE_TEXT(run), STRAKE_TEXT(kind), STRAKE_INT(strake_time_now_us())), NULL,
+        NULL, err);
 
     *id = record->sql->last_insert_rowid(record->db);
     for (size_t i = 0; rc == 0 && i < count; i++)
@@ -74,10 +74,10 @@ int strake_journal_end(struct strake_record *record, int64_t id, const char *out
     pthread_mutex_lock(&record->lock);
     rc = strake_sql_begin(record, true, err);
     if (rc == 0) {
-        rc = strake_sql(record, "UPDATE units SET outcome=?, ended_us=? WHERE id=?",
-                        STRAKE_VALUES(STRAKE_TEXT(outcome), STRAKE_INT(strake_time_now_us()),
-                                      STRAKE_INT(id)),
-                        NULL, NULL, err);
+        rc = strake_sql(
+            record, "UPDATE units SET outcome=?, ended_us=? WHERE id=?",
+            STRAKE_VALUES(STRAKE_TEXT(outcome), STRAKE_INT(strake_time_now_us()), STRAKE_INT(id)),
+            NULL, NULL, err);
         rc = strake_sql_end(record, rc, err);
     }
     pthread_mutex_unlock(&record->lock);
@@ -120,12 +120,13 @@ static int add_move(struct strake_record *record, sqlite3_stmt *stmt, void *ctx)
         return STRAKE_ENOMEM;
     unit->moves = moves;
     move = &moves[unit->count++];
-    *move = (struct strake_move){ .ref = strake_strdup(strake_sql_text(record, stmt, 0)),
-                                  .from = strake_strdup(strake_sql_text(record, stmt, 1)),
-                                  .to = strake_strdup(strake_sql_text(record, stmt, 2)),
-                                  .from_media_type = strake_strdup(strake_sql_text(record, stmt, 3)),
-                                  .media_type = strake_strdup(strake_sql_text(record, stmt, 4)),
-                                  .done = record->sql->column_int64(stmt, 5) != 0 };
+    *move =
+        (struct strake_move){ .ref = strake_strdup(strake_sql_text(record, stmt, 0)),
+                              .from = strake_strdup(strake_sql_text(record, stmt, 1)),
+                              .to = strake_strdup(strake_sql_text(record, stmt, 2)),
+                              .from_media_type = strake_strdup(strake_sql_text(record, stmt, 3)),
+                              .media_type = strake_strdup(strake_sql_text(record, stmt, 4)),
+                              .done = record->sql->column_int64(stmt, 5) != 0 };
     return move->ref && move->from && move->to && move->from_media_type && move->media_type
                ? 0
                : STRAKE_ENOMEM;

@@ -1,5 +1,6 @@
-/* The publish journal: what a unit is going to do to tags, on disk before the first PUT, so that a run
- * killed at any moment can be settled (design §2, publish). In the history's database, synced. */
+/* The publish journal: what a unit is going to do to tags, on disk before the first PUT, so that a
+ * run killed at any moment can be settled (design §2, publish). In the history's database,
+ * synced. */
 #ifndef STRAKE_RECORD_JOURNAL_H
 #define STRAKE_RECORD_JOURNAL_H
 
@@ -7,12 +8,12 @@
 
 /** One tag of a unit. Strings are borrowed on the way in, the list's on the way out. */
 struct strake_move {
-    char *ref;         /**< host/repository:tag, as parsed (normal form) */
-    char *from;        /**< digest that the tag had, "" when it did not exist */
-    char *to;          /**< digest that it shall have */
-    char *media_type;  /**< of `to` */
+    char *ref;             /**< host/repository:tag, as parsed (normal form) */
+    char *from;            /**< digest that the tag had, "" when it did not exist */
+    char *to;              /**< digest that it shall have */
+    char *media_type;      /**< of `to` */
     char *from_media_type; /**< of `from`, or "" */
-    bool done;         /**< the PUT was answered and read back */
+    bool done;             /**< the PUT was answered and read back */
 };
 
 struct strake_unit {

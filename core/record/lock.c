@@ -1,5 +1,6 @@
-/* Who is alive: a run holds a lock on its own file as long as its process lives, whatever ends it. Who
- * only looks takes the lock shared and for a moment: two that look do not see each other as the run. */
+/* Who is alive: a run holds a lock on its own file as long as its process lives, whatever ends it.
+ * Who only looks takes the lock shared and for a moment: two that look do not see each other as the
+ * run. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -54,8 +55,8 @@ int strake_run_hold(struct strake_record *record, const char *run, struct strake
     for (;;) {
         record->run_lock = open(record->run_lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (record->run_lock < 0 || flock(record->run_lock, LOCK_EX) < 0)
-            return strake_fail_errno(err, STRAKE_EINTERNAL,
-                                     "the run cannot be marked as alive: %s", record->run_lock_path);
+            return strake_fail_errno(err, STRAKE_EINTERNAL, "the run cannot be marked as alive: %s",
+                                     record->run_lock_path);
         if (is_at(record->run_lock_path, record->run_lock))
             return 0;
         close(record->run_lock);
@@ -83,8 +84,8 @@ static int found_row(struct strake_record *record, sqlite3_stmt *stmt, void *ctx
     return 0;
 }
 
-/* Does the run of this mark have a publish that is to be settled? Then it stays: by it, commands that
- * do not open the history see that there is something to report. */
+/* Does the run of this mark have a publish that is to be settled? Then it stays: by it, commands
+ * that do not open the history see that there is something to report. */
 static bool has_unit(struct strake_record *record, const char *name)
 {
     struct strake_err ignored = { 0 };

@@ -85,15 +85,17 @@ static int add_message(struct strake_record *record, sqlite3_stmt *stmt, void *c
 /* What nobody could deliver in its time is told in the history, then forgotten. */
 static int drop_expired(struct strake_record *record, int64_t now, struct strake_err *err)
 {
-    int rc = strake_sql(record,
-                        "INSERT INTO events (run, time_us, type, target, data) SELECT run, ?1,"
-                        " 'notify.failed', '', json_object('notifier', notifier, 'final',"
-                        " json('true'), 'error', 'it could not be sent before it expired') FROM outbox"
-                        " WHERE expires_us <= ?1",
-                        STRAKE_VALUES(STRAKE_INT(now)), NULL, NULL, err);
+    int rc =
+        strake_sql(record,
+                   "INSERT INTO events (run, time_us, type, target, data) SELECT run, ?1,"
+                   " 'notify.failed', '', json_object('notifier', notifier, 'final',"
+                   " json('true'), 'error', 'it could not be sent before it expired') FROM outbox"
+                   " WHERE expires_us <= ?1",
+                   STRAKE_VALUES(STRAKE_INT(now)), NULL, NULL, err);
 
-    return rc < 0 ? rc : strake_sql(record, "DELETE FROM outbox WHERE expires_us <= ?",
-                                    STRAKE_VALUES(STRAKE_INT(now)), NULL, NULL, err);
+    return rc < 0 ? rc
+                  : strake_sql(record, "DELETE FROM outbox WHERE expires_us <= ?",
+                               STRAKE_VALUES(STRAKE_INT(now)), NULL, NULL, err);
 }
 
 static int claim_due(struct strake_record *record, int64_t now, size_t max,
@@ -102,13 +104,13 @@ static int claim_due(struct strake_record *record, int64_t now, size_t max,
     int rc = drop_expired(record, now, err);
 
     if (rc == 0)
-        rc = strake_sql(record,
-                        "SELECT id, run, notifier, type, options, message, tries, not_before_us,"
-                        " expires_us FROM outbox WHERE not_before_us <= ?1 AND claimed_us <= ?2"
-                        " ORDER BY id LIMIT ?3",
-                        STRAKE_VALUES(STRAKE_INT(now), STRAKE_INT(now - CLAIM_US),
-                                      STRAKE_INT((int64_t)max)),
-                        add_message, claiming, err);
+        rc = strake_sql(
+            record,
+            "SELECT id, run, notifier, type, options, message, tries, not_before_us,"
+            " expires_us FROM outbox WHERE not_before_us <= ?1 AND claimed_us <= ?2"
+            " ORDER BY id LIMIT ?3",
+            STRAKE_VALUES(STRAKE_INT(now), STRAKE_INT(now - CLAIM_US), STRAKE_INT((int64_t)max)),
+            add_message, claiming, err);
     for (size_t i = 0; rc == 0 && i < claiming->count; i++)
         rc = strake_sql(record, "UPDATE outbox SET claimed_us=?, tries=tries+1 WHERE id=?",
                         STRAKE_VALUES(STRAKE_INT(now), STRAKE_INT(claiming->messages[i].id)), NULL,
@@ -165,8 +167,8 @@ int strake_outbox_result(struct strake_record *record, int64_t id, bool sent, bo
 
     pthread_mutex_lock(&record->lock);
     if (sent || final)
-        rc = strake_sql(record, "DELETE FROM outbox WHERE id=?", STRAKE_VALUES(STRAKE_INT(id)), NULL,
-                        NULL, err);
+        rc = strake_sql(record, "DELETE FROM outbox WHERE id=?", STRAKE_VALUES(STRAKE_INT(id)),
+                        NULL, NULL, err);
     else
         rc = strake_sql(record, "UPDATE outbox SET claimed_us=0, not_before_us=? WHERE id=?",
                         STRAKE_VALUES(STRAKE_INT(not_before_us), STRAKE_INT(id)), NULL, NULL, err);

@@ -82,7 +82,8 @@ static int connect_db(struct strake_record *record, struct strake_err *err)
         return strake_sql_failed(record, "no history", err);
     record->sql->busy_timeout(record->db, BUSY_MS);
     /* Taking the log over into the database costs syncs that every short command would wait for: it
-     * happens when the log has grown (SQLite's own threshold), not each time that somebody leaves. */
+     * happens when the log has grown (SQLite's own threshold), not each time that somebody
+     * leaves. */
     record->sql->db_config(record->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     record->synced = true;
     rc = strake_schema_migrate(record, err);
@@ -98,7 +99,8 @@ int strake_record_open(const char *dir, bool write, struct strake_record **out,
     int rc = 0;
 
     if (!record) {
-        strake_fail(err, STRAKE_EINTERNAL, "there is no folder for the history: neither HOME nor "
+        strake_fail(err, STRAKE_EINTERNAL,
+                    "there is no folder for the history: neither HOME nor "
                     "XDG_STATE_HOME is set");
         return STRAKE_EINTERNAL;
     }
@@ -173,7 +175,8 @@ static int mark_interrupted(struct strake_record *record, struct strake_strings 
     for (size_t i = 0; rc == 0 && i < running.count; i++) {
         if (strake_run_is_held(record, running.items[i]))
             continue;
-        rc = strake_sql(record, "UPDATE runs SET status='interrupted' WHERE id=? AND status='running'",
+        rc = strake_sql(record,
+                        "UPDATE runs SET status='interrupted' WHERE id=? AND status='running'",
                         STRAKE_VALUES(STRAKE_TEXT(running.items[i])), NULL, NULL, err);
         if (rc == 0 && strake_strings_add(interrupted, running.items[i]) < 0)
             rc = strake_fail_nomem(err);

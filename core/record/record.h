@@ -12,10 +12,10 @@
 
 struct strake_record;
 
-/** Open or make the database `dir`/history.db (dir NULL: strake_fs_state_dir()); `write` false opens
- *  what is there for reading, and fails with STRAKE_ENOTFOUND when nothing is.
- *  @return 0; STRAKE_EINTERNAL (read-only home, full disk, damaged, newer version) with the path and
- *  what to do. */
+/** Open or make the database `dir`/history.db (dir NULL: strake_fs_state_dir()); `write` false
+ *  opens what is there for reading, and fails with STRAKE_ENOTFOUND when nothing is.
+ *  @return 0; STRAKE_EINTERNAL (read-only home, full disk, damaged, newer version) with the path
+ *  and what to do. */
 int strake_record_open(const char *dir, bool write, struct strake_record **out,
                        struct strake_err *err);
 /** Flushes what is batched. NULL does nothing. */
@@ -28,9 +28,10 @@ bool strake_record_marks_left(void);
 /** A new run's id: sortable by time, unique ("20261125T021236-7f3a9c"). `out` holds 40 bytes. */
 void strake_run_id(char *out);
 
-/** A run begins: a row with status running, and a lock file `dir`/runs/ID.lock held (flock) as long as
- *  this process lives, so that others can tell a killed run from a live one. Runs found with status
- *  running and nobody holding their lock are marked interrupted; their ids go to `interrupted`. */
+/** A run begins: a row with status running, and a lock file `dir`/runs/ID.lock held (flock) as long
+ *  as this process lives, so that others can tell a killed run from a live one. Runs found with
+ *  status running and nobody holding their lock are marked interrupted; their ids go to
+ *  `interrupted`. */
 int strake_record_run_begin(struct strake_record *record, const char *run, const char *command,
                             const char *const *argv, const char *project_dir,
                             struct strake_strings *interrupted, struct strake_err *err);
@@ -38,9 +39,9 @@ int strake_record_run_begin(struct strake_record *record, const char *run, const
 int strake_record_run_end(struct strake_record *record, const char *run, const char *status,
                           int exit_code, const json_t *error, struct strake_err *err);
 
-/** Take an event of the run: steps and their logs, targets, decisions, images, tags, messages. Steps
- *  and logs are batched (250 ms or 256 KiB), the rest is written with the batch at once. At most 64 MiB
- *  of log a run, then one line says that it was cut. */
+/** Take an event of the run: steps and their logs, targets, decisions, images, tags, messages.
+ *  Steps and logs are batched (250 ms or 256 KiB), the rest is written with the batch at once. At
+ *  most 64 MiB of log a run, then one line says that it was cut. */
 int strake_record_event(struct strake_record *record, const char *run,
                         const struct strake_event *event, struct strake_err *err);
 
@@ -53,8 +54,8 @@ int strake_record_show(struct strake_record *record, const char *run, json_t **o
                        struct strake_err *err);
 /** The logs of a run in order, step by step: each(ctx, target, step name, text, len). */
 int strake_record_logs(struct strake_record *record, const char *run,
-                       int (*each)(void *ctx, const char *target, const char *step, const char *text,
-                                   size_t len),
+                       int (*each)(void *ctx, const char *target, const char *step,
+                                   const char *text, size_t len),
                        void *ctx, struct strake_err *err);
 /** The newest image.staged (`staged`) or image.published event of a repository, with its `run`;
  *  STRAKE_ENOTFOUND when there is none. A new reference. */

@@ -14,8 +14,8 @@ struct strake_record {
     char *path;
     pthread_mutex_t lock; /**< one connection, one statement at a time */
     bool writable;
-    bool synced;              /**< PRAGMA synchronous is FULL; a new connection's default */
-    int run_lock;         /**< descriptor of the own run's lock file, or -1 */
+    bool synced;  /**< PRAGMA synchronous is FULL; a new connection's default */
+    int run_lock; /**< descriptor of the own run's lock file, or -1 */
     char *run_lock_path;
 
     /* Events that wait to be written in one transaction (batch.c). */
@@ -51,8 +51,8 @@ int strake_sql(struct strake_record *record, const char *sql, const struct strak
 int strake_sql_failed(struct strake_record *record, const char *what, struct strake_err *err);
 /** BEGIN IMMEDIATE; with `synced` the commit is on disk when strake_sql_end() returns. */
 int strake_sql_begin(struct strake_record *record, bool synced, struct strake_err *err);
-/** Commit when `rc`, the result of what was done meanwhile, is 0; roll back otherwise. @return rc, or
- *  the failure of the commit */
+/** Commit when `rc`, the result of what was done meanwhile, is 0; roll back otherwise. @return rc,
+ *  or the failure of the commit */
 int strake_sql_end(struct strake_record *record, int rc, struct strake_err *err);
 /** Text of a column as JSON, a new reference; null for SQL NULL or what does not parse. */
 json_t *strake_sql_json(struct strake_record *record, sqlite3_stmt *stmt, int column);

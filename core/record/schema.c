@@ -26,7 +26,8 @@ static const char *const migrations[] = {
     " WITHOUT ROWID;"
     "CREATE TABLE outbox (id INTEGER PRIMARY KEY, run TEXT NOT NULL, notifier TEXT NOT NULL,"
     " type TEXT NOT NULL, options TEXT NOT NULL, message TEXT NOT NULL,"
-    " tries INTEGER NOT NULL DEFAULT 0, not_before_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,"
+    " tries INTEGER NOT NULL DEFAULT 0, not_before_us INTEGER NOT NULL, expires_us INTEGER NOT "
+    "NULL,"
     " claimed_us INTEGER NOT NULL DEFAULT 0);",
 };
 
@@ -61,9 +62,10 @@ int strake_schema_migrate(struct strake_record *record, struct strake_err *err)
     if (rc < 0)
         return rc;
     if (version > SCHEMA_VERSION) {
-        strake_fail(err, STRAKE_EINTERNAL, "the history %s was written by a newer strake (version %lld, "
-                    "this one knows %lld)", record->path, (long long)version,
-                    (long long)SCHEMA_VERSION);
+        strake_fail(err, STRAKE_EINTERNAL,
+                    "the history %s was written by a newer strake (version %lld, "
+                    "this one knows %lld)",
+                    record->path, (long long)version, (long long)SCHEMA_VERSION);
         strake_err_hint(err, "use the newer strake, or another XDG_STATE_HOME");
         return STRAKE_EINTERNAL;
     }

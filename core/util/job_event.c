@@ -291,8 +291,8 @@ static void post_step(struct strake_job *job, enum strake_event_type type,
     post(job, type, &fields);
 }
 
-/* "[stage 2/4] RUN make" is an instruction; "[internal] load …", "[linux/arm64 internal] load …" and
- * "[1/4] FROM …" are not. */
+/* "[stage 2/4] RUN make" is an instruction; "[internal] load …", "[linux/arm64 internal] load …"
+ * and "[1/4] FROM …" are not. */
 static bool is_instruction(const char *name)
 {
     static const char internal[] = "internal";

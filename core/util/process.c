@@ -191,7 +191,8 @@ static int poll_timeout(const struct run *run)
     return wait < LOOK_AGAIN_MS ? (int)wait : LOOK_AGAIN_MS;
 }
 
-/* One round: wait for anything, then do all that is due. To poll() a negative descriptor is none. */
+/* One round: wait for anything, then do all that is due. To poll() a negative descriptor is
+ * none. */
 static int turn(struct run *run)
 {
     struct pollfd polled[STRAKE_PROCESS_FDS + 3];

@@ -10,9 +10,9 @@
 /** A queue of results for one loop. */
 struct strake_work;
 
-/** @return NULL: no memory. Loop's thread, as free and start. `free` waits for idle threads only: those
- *  that are still out (a plugin that never returns) keep what they need alive, and no `done` is
- *  called any more. It closes a handle: the loop must turn once more before it is closed. */
+/** @return NULL: no memory. Loop's thread, as free and start. `free` waits for idle threads only:
+ *  those that are still out (a plugin that never returns) keep what they need alive, and no `done`
+ *  is called any more. It closes a handle: the loop must turn once more before it is closed. */
 struct strake_work *strake_work_new(uv_loop_t *loop);
 void strake_work_free(struct strake_work *work);
 
@@ -26,8 +26,8 @@ int strake_work_start(struct strake_work *work, int (*run)(void *ctx),
 /** Run `run(ctx)` on a thread and wait for it, on any thread: `timeout_ms` at most (-1: without a
  *  limit), and once `job` (may be NULL) is cancelled `grace_ms` more. Idle threads are used again.
  *  @return its result, or STRAKE_ETIMEOUT: the thread is left behind, and so is `ctx`: `drop(ctx)`
- *  (may be NULL) is called when it does come back (util/thread.h counts it); or STRAKE_ENOMEM: it was not run. A `run` that
- *  uses these codes itself tells them apart through `ctx`. */
+ *  (may be NULL) is called when it does come back (util/thread.h counts it); or STRAKE_ENOMEM: it
+ *  was not run. A `run` that uses these codes itself tells them apart through `ctx`. */
 int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx,
                      const struct strake_job *job, int64_t timeout_ms, int64_t grace_ms);
 

@@ -32,7 +32,7 @@ static int read_options(struct logbook *book, json_t *options, struct strake_err
     const char *key;
     json_t *value;
 
-    json_object_foreach (options, key, value) {
+    json_object_foreach(options, key, value) {
         if (strcmp(key, "path") != 0)
             return book->host->fail(err, STRAKE_ECONFIG, "logbook: unknown option '%s'", key);
         if (!json_is_string(value) || json_string_value(value)[0] != '/')

@@ -109,7 +109,7 @@ static int take_vertex(struct buildctl_events *events, const json_t *vertex)
     size_t count = 0;
     size_t i;
     json_t *input;
-    json_array_foreach (json_object_get(vertex, "inputs"), i, input) {
+    json_array_foreach(json_object_get(vertex, "inputs"), i, input) {
         if (json_is_string(input) && count < INPUTS_MAX)
             inputs[count++] = json_string_value(input);
     }
@@ -237,7 +237,7 @@ int buildctl_events_line(struct buildctl_events *events, const char *line, size_
     for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
         size_t i;
         json_t *record;
-        json_array_foreach (json_object_get(root, kinds[kind].key), i, record) {
+        json_array_foreach(json_object_get(root, kinds[kind].key), i, record) {
             if (rc == 0)
                 rc = kinds[kind].take(events, record);
         }

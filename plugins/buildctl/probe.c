@@ -48,7 +48,7 @@ int buildctl_workers_parse(const char *json, size_t len, struct strake_builder_i
     int rc = json_is_object(worker) ? 0 : STRAKE_EBUILDER;
     size_t i;
     json_t *platform;
-    json_array_foreach (json_object_get(worker, "platforms"), i, platform) {
+    json_array_foreach(json_object_get(worker, "platforms"), i, platform) {
         if (!add_platform(platform, &platforms))
             rc = STRAKE_EBUILDER;
     }

@@ -144,7 +144,7 @@ static int read_pairs(const struct reader *reader, const char *key, json_t *valu
     size_t count = 0;
     const char *name;
     json_t *item;
-    json_object_foreach (value, name, item) {
+    json_object_foreach(value, name, item) {
         const char *text = json_string_value(item);
         if (!text || strlen(text) != json_string_length(item))
             return wrong(reader, key, "a table of name = text");
@@ -235,7 +235,7 @@ int plug_options_read(const struct strake_host *host, const char *plugin,
     }
     const char *key;
     json_t *value;
-    json_object_foreach (root, key, value) {
+    json_object_foreach(root, key, value) {
         const struct plug_option *option = find(table, key);
         if (!option)
             rc = unknown(&reader, table, key);

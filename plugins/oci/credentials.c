@@ -78,7 +78,7 @@ static json_t *find_entry(const struct search *search, json_t *table)
     size_t best_rank = 0;
     const char *key;
     json_t *entry;
-    json_object_foreach (table, key, entry) {
+    json_object_foreach(table, key, entry) {
         char *name = normalise(key);
         size_t len = name ? strlen(name) : 0;
         size_t rank = 2 * len + (name && strcmp(name, key) == 0);

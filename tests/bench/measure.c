@@ -1,5 +1,5 @@
-/* Runs one program and prints "ELAPSED_MS PEAK_MIB EXIT" on descriptor 3: a small parent, because a child
- * starts with the resident peak of whoever forked it. */
+/* Runs one program and prints "ELAPSED_MS PEAK_MIB EXIT" on descriptor 3: a small parent, because a
+ * child starts with the resident peak of whoever forked it. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>

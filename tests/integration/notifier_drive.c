@@ -31,7 +31,7 @@ static int send_message(struct strake_instance *notifier, struct strake_job *job
 
     if (!doc)
         return err->code;
-    json_array_foreach (json_object_get(doc, "tags"), i, tag) {
+    json_array_foreach(json_object_get(doc, "tags"), i, tag) {
         if (i < 31)
             tags[i] = json_string_value(tag);
     }

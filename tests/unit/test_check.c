@@ -21,7 +21,7 @@ static void assert_answers(const char *path, const char *want, const char *detai
     size_t i;
 
     assert_non_null(doc);
-    json_array_foreach (json_object_get(doc, "checks"), i, entry) {
+    json_array_foreach(json_object_get(doc, "checks"), i, entry) {
         const char *status = strake_json_str(entry, "status");
         answers[i] = status[0];
         if (status[0] == 'f' && !told[0])

@@ -402,7 +402,7 @@ static void the_types_file_names_what_the_engine_has(void **state)
                                             "print",        "rawequal", "rawget",   "rawlen",
                                             "rawset",       "select",   "tonumber", "getmetatable",
                                             "setmetatable", "tostring", "type",     NULL };
-    json_object_foreach (api, name, value) {
+    json_object_foreach(api, name, value) {
         char declared[200];
         bool standard = false;
         for (size_t i = 0; from_lua[i]; i++) {

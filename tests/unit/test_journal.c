@@ -25,7 +25,10 @@ static char ref_one[] = "127.0.0.1:5000/app:1", ref_two[] = "127.0.0.1:5000/app:
 
 static const struct strake_move moves[] = {
     { .ref = ref_one, .from = no_digest, .to = digest_b, .media_type = media_type },
-    { .ref = ref_two, .from = digest_a, .to = digest_b, .media_type = media_type,
+    { .ref = ref_two,
+      .from = digest_a,
+      .to = digest_b,
+      .media_type = media_type,
       .from_media_type = media_type },
 };
 
@@ -100,8 +103,8 @@ static void journal_leaves_the_unit_of_a_live_run_alone(void **state)
     struct strake_record *record = history_open(*state), *other = history_open(*state);
     int64_t id = 0;
 
-    assert_int_equal(strake_record_run_begin(record, "run-1", "build", argv, "/p", &interrupted,
-                                             &err), 0);
+    assert_int_equal(
+        strake_record_run_begin(record, "run-1", "build", argv, "/p", &interrupted, &err), 0);
     assert_int_equal(strake_journal_begin(record, "run-1", "publish", moves, 2, &id, &err), 0);
     assert_int_equal(pending_count(other), 0);
     history_close(record);
@@ -180,7 +183,8 @@ static void check_after_kill(const char *dir, int64_t begun, int64_t ended)
         assert_int_equal(strake_journal_end(record, units[i].id, "rolled-back", &err), 0);
     }
     strake_units_free(units, count);
-    /* numbers go on from the highest there is: a unit that was lost would give its own away again */
+    /* numbers go on from the highest there is: a unit that was lost would give its own away
+     * again */
     assert_int_equal(strake_journal_begin(record, "run-c", "tag", moves, 1, &next, &err), 0);
     assert_true(next > begun);
     assert_int_equal(strake_journal_end(record, next, "done", &err), 0);

@@ -193,7 +193,7 @@ static const json_t *listed(const json_t *doc, const char *path)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach (json_object_get(doc, "plugins"), i, entry) {
+    json_array_foreach(json_object_get(doc, "plugins"), i, entry) {
         if (strcmp(strake_json_str(entry, "path"), path) == 0)
             return entry;
     }

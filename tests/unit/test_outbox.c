@@ -19,9 +19,13 @@ static char run_id[] = "run-1", notifier[] = "phone", type[] = "ntfy";
 static int put(struct strake_record *record, const char *title, int64_t not_before_us,
                int64_t expires_us, int64_t *id, struct strake_err *err)
 {
-    struct strake_outgoing message = { .run = run_id, .notifier = notifier, .type = type,
-                                       .options = json_object(), .message = json_object(),
-                                       .not_before_us = not_before_us, .expires_us = expires_us };
+    struct strake_outgoing message = { .run = run_id,
+                                       .notifier = notifier,
+                                       .type = type,
+                                       .options = json_object(),
+                                       .message = json_object(),
+                                       .not_before_us = not_before_us,
+                                       .expires_us = expires_us };
     int rc = STRAKE_ENOMEM;
 
     if (message.options && message.message &&
@@ -99,8 +103,8 @@ static void a_message_waits_for_its_time(void **state)
     int64_t id = put_due(record, "one");
 
     assert_int_equal(claim(record, 10, "one", 0), 1);
-    assert_int_equal(strake_outbox_result(record, id, false, false, strake_time_now_us() + HOUR_US,
-                                          &err), 0);
+    assert_int_equal(
+        strake_outbox_result(record, id, false, false, strake_time_now_us() + HOUR_US, &err), 0);
     assert_int_equal(claim(record, 10, "", 0), 0);
     assert_true(strake_outbox_waiting(record));
     history_close(record);

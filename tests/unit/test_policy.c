@@ -29,7 +29,7 @@ static void decisions_text(const json_t *result, char *out, size_t cap)
     const json_t *decision;
     size_t i, len = 0;
     out[0] = '\0';
-    json_array_foreach (json_object_get(result, "decisions"), i, decision) {
+    json_array_foreach(json_object_get(result, "decisions"), i, decision) {
         const char *message = strake_json_str(decision, "message");
         assert_string_equal(strake_json_str(decision, "name"), "p");
         assert_non_null(strake_json_str(decision, "file"));
@@ -185,9 +185,10 @@ static void the_organisation_sees_the_plan_as_the_project_leaves_it(void **state
     struct fixture *fixture = *state;
     char text[200];
 
-    fixture_write(fixture, "system/a.lua",
-                  "policy 'p' { at = 'plan', check = function(s)\n"
-                  "for _, tag in ipairs(s.tags) do if tag == 'latest' then deny 'no' end end end }");
+    fixture_write(
+        fixture, "system/a.lua",
+        "policy 'p' { at = 'plan', check = function(s)\n"
+        "for _, tag in ipairs(s.tags) do if tag == 'latest' then deny 'no' end end end }");
     json_t *result = fixture_ask(
         fixture,
         "policy 'p' { at = 'plan', check = function(s) s.tags[#s.tags + 1] = 'latest' end }",

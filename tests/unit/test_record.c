@@ -33,8 +33,9 @@ static int post_log(struct strake_record *record, const char *run, const char *t
                     struct strake_err *err)
 {
     char target[] = "app";
-    struct strake_event event = { .type = STRAKE_EVENT_STEP_LOG, .time_us = 1, .target = target,
-                                  .data = json_object() };
+    struct strake_event event = {
+        .type = STRAKE_EVENT_STEP_LOG, .time_us = 1, .target = target, .data = json_object()
+    };
     int rc = STRAKE_ENOMEM;
 
     if (event.data && strake_json_set_str(event.data, "step", "s1") == 0 &&

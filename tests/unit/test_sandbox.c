@@ -164,7 +164,8 @@ static void escapes_are_refused(void **state)
         /* a small table that is huge when it is written out */
         { "local t = {} for i = 1, 50 do t = { t, t } end return json.encode(t)",
           "config: too much for one value" },
-        { "local s, t = ('x'):rep(1 << 20), {} for i = 1, 100 do t[i] = s end return json.encode(t)",
+        { "local s, t = ('x'):rep(1 << 20), {} for i = 1, 100 do t[i] = s end return "
+          "json.encode(t)",
           "config: too much for one value" },
         { "local ok, err = pcall(error, setmetatable({}, { __tostring = function() while true do "
           "end "

@@ -15,9 +15,13 @@ static void control_characters_are_found_and_nothing_else(void **state)
         const char *text;
         size_t control;
     } cases[] = {
-        { "a", 0 },        { " ", 0 },        { "\n", 1 },       { "\t", 1 },       { "\x1b[2J", 1 },
-        { "\x7f", 1 },     { "\xc2\x80", 2 }, { "\xc2\x9b", 2 }, { "\xc2\x9f", 2 }, { "\xc2\xa0", 0 },
-        { "\xc3\x9b", 0 }, { "\xc2", 0 },     { "\xff", 0 },     { "\xe2\x82\xac", 0 },
+        { "a", 0 },        { " ", 0 },
+        { "\n", 1 },       { "\t", 1 },
+        { "\x1b[2J", 1 },  { "\x7f", 1 },
+        { "\xc2\x80", 2 }, { "\xc2\x9b", 2 },
+        { "\xc2\x9f", 2 }, { "\xc2\xa0", 0 },
+        { "\xc3\x9b", 0 }, { "\xc2", 0 },
+        { "\xff", 0 },     { "\xe2\x82\xac", 0 },
     };
 
     (void)state;
@@ -29,7 +33,8 @@ static void control_characters_are_found_and_nothing_else(void **state)
 
 static void a_blanked_text_keeps_its_length_and_what_can_be_read(void **state)
 {
-    char text[] = "a\x1b]0;b\xc2\x9b" "c\xc3\xa4\r\n\xc2";
+    char text[] = "a\x1b]0;b\xc2\x9b"
+                  "c\xc3\xa4\r\n\xc2";
 
     (void)state;
     strake_text_blank(text, strlen(text));

@@ -68,33 +68,33 @@ extern "C" {
  *  it ends a command, its exit code. */
 enum strake_code {
     STRAKE_OK = 0,
-    STRAKE_EINTERNAL = -1,    /**< internal, exit 1: a defect, or no room to record */
-    STRAKE_EUSAGE = -2,       /**< usage, 2 */
-    STRAKE_ECONFIG = -3,      /**< config, 3: an error in a Lua file or an option */
-    STRAKE_ESTALE = -4,       /**< stale, 3: a saved plan that no longer fits */
-    STRAKE_EPOLICY = -5,      /**< policy, 4: denied */
-    STRAKE_EDOCKERFILE = -6,  /**< dockerfile, 4 from `check`, 5 in a build */
-    STRAKE_EBUILD = -7,       /**< build, 5 */
-    STRAKE_ESCAN = -8,        /**< scan, 6: it found too much */
-    STRAKE_ENOTRUN = -9,      /**< notrun, 7: a check could not run */
-    STRAKE_EREGISTRY = -10,   /**< registry, 8 */
-    STRAKE_EAUTH = -11,       /**< auth, 8 */
-    STRAKE_ECONFLICT = -12,   /**< conflict, 8: a tag moved by somebody else */
-    STRAKE_EBUILDER = -13,    /**< builder, 9: not reachable, not able, or lost */
-    STRAKE_EPARTIAL = -14,    /**< partial, 10: some targets failed */
-    STRAKE_EVERIFY = -15,     /**< verify, 11 */
-    STRAKE_ENOTIFY = -16,     /**< notify, 12 */
-    STRAKE_EWORKFLOW = -17,   /**< workflow, 12 */
-    STRAKE_EDEPLOY = -18,     /**< deploy, 12 */
-    STRAKE_ECANCELLED = -19,  /**< cancelled, 130 */
-    STRAKE_ENOMEM = -20,      /**< internal, 1: out of memory */
-    STRAKE_EIO = -21,         /**< internal, 1: a local file or pipe failed */
-    STRAKE_ENOTFOUND = -22,   /**< registry, 8: no such manifest, blob, tag or repository */
-    STRAKE_ECORRUPT = -23,    /**< registry, 8: other bytes than the digest says */
+    STRAKE_EINTERNAL = -1,     /**< internal, exit 1: a defect, or no room to record */
+    STRAKE_EUSAGE = -2,        /**< usage, 2 */
+    STRAKE_ECONFIG = -3,       /**< config, 3: an error in a Lua file or an option */
+    STRAKE_ESTALE = -4,        /**< stale, 3: a saved plan that no longer fits */
+    STRAKE_EPOLICY = -5,       /**< policy, 4: denied */
+    STRAKE_EDOCKERFILE = -6,   /**< dockerfile, 4 from `check`, 5 in a build */
+    STRAKE_EBUILD = -7,        /**< build, 5 */
+    STRAKE_ESCAN = -8,         /**< scan, 6: it found too much */
+    STRAKE_ENOTRUN = -9,       /**< notrun, 7: a check could not run */
+    STRAKE_EREGISTRY = -10,    /**< registry, 8 */
+    STRAKE_EAUTH = -11,        /**< auth, 8 */
+    STRAKE_ECONFLICT = -12,    /**< conflict, 8: a tag moved by somebody else */
+    STRAKE_EBUILDER = -13,     /**< builder, 9: not reachable, not able, or lost */
+    STRAKE_EPARTIAL = -14,     /**< partial, 10: some targets failed */
+    STRAKE_EVERIFY = -15,      /**< verify, 11 */
+    STRAKE_ENOTIFY = -16,      /**< notify, 12 */
+    STRAKE_EWORKFLOW = -17,    /**< workflow, 12 */
+    STRAKE_EDEPLOY = -18,      /**< deploy, 12 */
+    STRAKE_ECANCELLED = -19,   /**< cancelled, 130 */
+    STRAKE_ENOMEM = -20,       /**< internal, 1: out of memory */
+    STRAKE_EIO = -21,          /**< internal, 1: a local file or pipe failed */
+    STRAKE_ENOTFOUND = -22,    /**< registry, 8: no such manifest, blob, tag or repository */
+    STRAKE_ECORRUPT = -23,     /**< registry, 8: other bytes than the digest says */
     STRAKE_EUNSUPPORTED = -24, /**< builder, 9: this backend cannot do what was asked */
-    STRAKE_ETIMEOUT = -25,    /**< internal, 1: a deadline passed (callers give it their kind) */
-    STRAKE_ETOOBIG = -26,     /**< registry, 8: an answer larger than its bound */
-    STRAKE_ENETWORK = -27     /**< registry, 8: no connection (callers give it their kind) */
+    STRAKE_ETIMEOUT = -25,     /**< internal, 1: a deadline passed (callers give it their kind) */
+    STRAKE_ETOOBIG = -26,      /**< registry, 8: an answer larger than its bound */
+    STRAKE_ENETWORK = -27      /**< registry, 8: no connection (callers give it their kind) */
 };
 
 struct strake_buf; /**< a byte string with a maximum; always followed by a NUL */
@@ -128,14 +128,15 @@ struct strake_process_fd {
 /** A program to run: never through a shell, in a process group of its own. */
 struct strake_process {
     uint32_t size;
-    const char *const *argv;       /**< NULL-terminated; argv[0] is looked up on PATH */
-    const char *const *env;        /**< "NAME=value" to set, "NAME" to unset; NULL: as ours */
-    const char *cwd;               /**< NULL: ours */
-    const void *input;             /**< written to the child's stdin, which is then closed */
+    const char *const *argv; /**< NULL-terminated; argv[0] is looked up on PATH */
+    const char *const *env;  /**< "NAME=value" to set, "NAME" to unset; NULL: as ours */
+    const char *cwd;         /**< NULL: ours */
+    const void *input;       /**< written to the child's stdin, which is then closed */
     size_t input_len;
-    const struct strake_process_fd *const *fds; /**< NULL-terminated; an fd without one: /dev/null */
-    int64_t timeout_ms;            /**< 0: none but the job's */
-    int64_t grace_ms;              /**< between SIGTERM and SIGKILL; 0: 2,000 */
+    const struct strake_process_fd *const
+        *fds;           /**< NULL-terminated; an fd without one: /dev/null */
+    int64_t timeout_ms; /**< 0: none but the job's */
+    int64_t grace_ms;   /**< between SIGTERM and SIGKILL; 0: 2,000 */
 };
 
 struct strake_process_result {
@@ -158,27 +159,28 @@ struct strake_http_request {
     int64_t (*read)(void *ctx, void *data, size_t cap);
     /** Back to the start of the streamed body. NULL: it is never sent twice. */
     int (*rewind)(void *ctx);
-    /** A streamed answer, called for 2xx and 206 answers only. @return 0, or a code that ends it. */
+    /** A streamed answer, called for 2xx and 206 answers only. @return 0, or a code that ends
+     * it. */
     int (*write)(void *ctx, const char *data, size_t len);
     void *ctx;
-    struct strake_buf *response;  /**< the answer's body, unless `write` takes it */
-    int64_t timeout_ms;           /**< for the whole request; 0: the client's */
-    int64_t max_bytes;            /**< of the answer's body; 0: the response buffer's maximum */
-    int max_redirects;            /**< 0: redirects are answers; 10 is usual */
-    bool plain_http;              /**< http:// to another host than loopback is allowed */
-    const char *ca_file;          /**< one more certificate authority; NULL: the system's */
-    const char *cert_file;        /**< client certificate and key, PEM; NULL: none */
+    struct strake_buf *response; /**< the answer's body, unless `write` takes it */
+    int64_t timeout_ms;          /**< for the whole request; 0: the client's */
+    int64_t max_bytes;           /**< of the answer's body; 0: the response buffer's maximum */
+    int max_redirects;           /**< 0: redirects are answers; 10 is usual */
+    bool plain_http;             /**< http:// to another host than loopback is allowed */
+    const char *ca_file;         /**< one more certificate authority; NULL: the system's */
+    const char *cert_file;       /**< client certificate and key, PEM; NULL: none */
     const char *key_file;
-    bool idempotent;              /**< may be tried again when the failure is of the moment */
+    bool idempotent; /**< may be tried again when the failure is of the moment */
 };
 
 /** What came back. `headers` are in the buffer given as lines "name: value\n", names lower-case. */
 struct strake_http_response {
     uint32_t size;
     int status;
-    struct strake_buf *headers;   /**< may be NULL; set by the caller */
+    struct strake_buf *headers; /**< may be NULL; set by the caller */
     int64_t body_bytes;
-    int retries;                  /**< how often it was tried again */
+    int retries; /**< how often it was tried again */
 };
 
 /* ---- what a build reports ------------------------------------------------------------------- */
@@ -186,13 +188,13 @@ struct strake_http_response {
 /** One step of a build, told each time that something of it changed; the latest call wins. */
 struct strake_step {
     uint32_t size;
-    const char *id;                /**< unique within the job, e.g. the vertex digest */
-    const char *name;              /**< "[stage 2/4] RUN make" */
-    int64_t started_us;            /**< since the epoch; 0: not started */
-    int64_t completed_us;          /**< 0: not completed */
+    const char *id;       /**< unique within the job, e.g. the vertex digest */
+    const char *name;     /**< "[stage 2/4] RUN make" */
+    int64_t started_us;   /**< since the epoch; 0: not started */
+    int64_t completed_us; /**< 0: not completed */
     bool cached;
-    const char *error;             /**< NULL: none */
-    const char *const *inputs;     /**< ids, NULL-terminated; may be NULL */
+    const char *error;         /**< NULL: none */
+    const char *const *inputs; /**< ids, NULL-terminated; may be NULL */
 };
 
 /** Bytes moved within a step. */
@@ -201,16 +203,16 @@ struct strake_step_progress {
     const char *step;
     const char *name;
     int64_t current_bytes;
-    int64_t total_bytes;           /**< 0: unknown */
+    int64_t total_bytes; /**< 0: unknown */
 };
 
 /** A warning of a build, with its place. */
 struct strake_step_warning {
     uint32_t size;
     const char *text;
-    const char *url;               /**< may be NULL */
-    const char *file;              /**< may be NULL */
-    int line;                      /**< 0: unknown */
+    const char *url;  /**< may be NULL */
+    const char *file; /**< may be NULL */
+    int line;         /**< 0: unknown */
 };
 
 /* ---- the host table ------------------------------------------------------------------------- */
@@ -263,8 +265,10 @@ struct strake_host {
 
     /** Make a request and wait for its answer. An answer of any status is a result.
      *  @return 0; STRAKE_ENETWORK: no connection or it broke; STRAKE_ETOOBIG; STRAKE_ETIMEOUT;
-     *          STRAKE_ECANCELLED; STRAKE_EREGISTRY: a redirect that is refused; STRAKE_ECONFIG: plain
-     *          http to another machine, an authority that cannot be read; STRAKE_ECORRUPT: an answer
+     *          STRAKE_ECANCELLED; STRAKE_EREGISTRY: a redirect that is refused; STRAKE_ECONFIG:
+     *          plain
+     *          http to another machine, an authority that cannot be read; STRAKE_ECORRUPT: an
+     *          answer
      *          in a coding that nobody asked for; STRAKE_EUSAGE: no usable URL or header; or what a
      *          callback returned. */
     int (*http_request)(struct strake_job *job, const struct strake_http_request *request,
@@ -285,9 +289,9 @@ struct strake_host {
 
 /** What leaves a builder. */
 enum strake_output {
-    STRAKE_OUTPUT_NONE = 0,   /**< nothing: the build is only tried */
-    STRAKE_OUTPUT_STAGE = 1,  /**< pushed by digest to `image`, no tag; or written to `layout_dir` */
-    STRAKE_OUTPUT_FILE = 2    /**< as `output_type` to `output_dest` */
+    STRAKE_OUTPUT_NONE = 0,  /**< nothing: the build is only tried */
+    STRAKE_OUTPUT_STAGE = 1, /**< pushed by digest to `image`, no tag; or written to `layout_dir` */
+    STRAKE_OUTPUT_FILE = 2   /**< as `output_type` to `output_dest` */
 };
 
 /** What a builder can do, bits of probe()'s `features`. */
@@ -310,11 +314,11 @@ struct strake_build_secret {
 struct strake_build_request {
     uint32_t size;
     const char *target;
-    const char *context;                       /**< absolute folder, or a URL */
-    const char *dockerfile;                    /**< absolute path, or within the URL's context */
-    const char *stage;                         /**< "" for the last one */
-    const char *const *platforms;              /**< NULL-terminated; empty: the builder's own */
-    const struct strake_pair *const *args;     /**< build arguments, in order */
+    const char *context;                   /**< absolute folder, or a URL */
+    const char *dockerfile;                /**< absolute path, or within the URL's context */
+    const char *stage;                     /**< "" for the last one */
+    const char *const *platforms;          /**< NULL-terminated; empty: the builder's own */
+    const struct strake_pair *const *args; /**< build arguments, in order */
     const struct strake_pair *const *labels;
     const struct strake_pair *const *contexts; /**< name -> docker-image://REF, local:DIR, … */
     const char *const *cache_import;           /**< "type=registry,ref=…", in order */
@@ -323,11 +327,11 @@ struct strake_build_request {
     bool no_cache;
     enum strake_output output;
     const char *image; /**< STAGE: repository, or "" for layout_dir; FILE: the name in it, or "" */
-    bool plain_http;                           /**< that repository's registry speaks http */
-    const char *layout_dir;                    /**< empty folder for a builder without PUSH */
-    const char *output_type;                   /**< "oci", "docker", "local", "tar" */
-    const char *output_dest;                   /**< a path; "-" never reaches a plugin */
-    const char *auth_json;                     /**< a docker config.json text; holds secrets */
+    bool plain_http;   /**< that repository's registry speaks http */
+    const char *layout_dir;  /**< empty folder for a builder without PUSH */
+    const char *output_type; /**< "oci", "docker", "local", "tar" */
+    const char *output_dest; /**< a path; "-" never reaches a plugin */
+    const char *auth_json;   /**< a docker config.json text; holds secrets */
 };
 
 struct strake_build_result {
@@ -335,7 +339,7 @@ struct strake_build_result {
     char digest[136];     /**< of the index or manifest; "" when nothing left the builder */
     char media_type[128]; /**< of it; "" when unknown */
     bool pushed;          /**< true: it is in the registry; false: in layout_dir */
-    char platform[96];    /**< of a single manifest, os/arch[/variant]; "" for an index or unknown */
+    char platform[96]; /**< of a single manifest, os/arch[/variant]; "" for an index or unknown */
 };
 
 /** What a builder says of itself. */
@@ -353,7 +357,8 @@ struct strake_builder_v1 {
     int (*probe)(void *self, struct strake_job *job, struct strake_builder_info *info,
                  struct strake_err *err);
     /** Mandatory. Append the command that build() would run to `command` as a JSON array of
-     *  strings. Offline and quick; no secrets in it. @return 0, STRAKE_EUNSUPPORTED, STRAKE_ENOMEM. */
+     *  strings. Offline and quick; no secrets in it. @return 0, STRAKE_EUNSUPPORTED,
+     * STRAKE_ENOMEM. */
     int (*command)(void *self, const struct strake_build_request *request,
                    struct strake_buf *command, struct strake_err *err);
     /** Mandatory. Build, and report each step through the job.
@@ -420,8 +425,8 @@ struct strake_registry_v1 {
                            const char *reference, struct strake_err *err);
     /** Optional. The index of what refers to `digest` appended to `bytes`. STRAKE_EUNSUPPORTED:
      *  the caller keeps the fallback tag. */
-    int (*referrers)(void *self, struct strake_job *job, const char *repository,
-                     const char *digest, struct strake_buf *bytes, struct strake_err *err);
+    int (*referrers)(void *self, struct strake_job *job, const char *repository, const char *digest,
+                     struct strake_buf *bytes, struct strake_err *err);
     /** Optional. Is it there, and do our credentials hold? Text for `doctor` into `detail`. */
     int (*ping)(void *self, struct strake_job *job, struct strake_buf *detail,
                 struct strake_err *err);
@@ -481,14 +486,14 @@ struct strake_scanner_v1 {
 /** A message to people. */
 struct strake_message {
     uint32_t size;
-    const char *id;       /**< the same for each try of the same message */
-    const char *event;    /**< "run.failed", or "message" from notify{} */
-    const char *title;    /**< may be "" */
+    const char *id;    /**< the same for each try of the same message */
+    const char *event; /**< "run.failed", or "message" from notify{} */
+    const char *title; /**< may be "" */
     const char *text;
-    const char *click;    /**< URL, or "" */
-    int priority;         /**< 1 lowest … 5 highest, 3 normal */
+    const char *click;       /**< URL, or "" */
+    int priority;            /**< 1 lowest … 5 highest, 3 normal */
     const char *const *tags; /**< NULL-terminated */
-    const char *data;     /**< the event as JSON, or "" */
+    const char *data;        /**< the event as JSON, or "" */
 };
 
 struct strake_notifier_v1 {
@@ -534,10 +539,10 @@ struct strake_workflow_v1 {
 /** What to roll out, and where. */
 struct strake_deployment {
     uint32_t size;
-    const char *kind;      /**< "deployment/NAME" */
+    const char *kind; /**< "deployment/NAME" */
     const char *container;
-    const char *image;     /**< repository@digest */
-    const char *options;   /**< the rest of the deploy{} table as JSON */
+    const char *image;   /**< repository@digest */
+    const char *options; /**< the rest of the deploy{} table as JSON */
 };
 
 struct strake_deployer_v1 {
@@ -567,7 +572,7 @@ struct strake_interface {
 struct strake_plugin {
     uint32_t abi;
     uint32_t size;
-    const char *name;    /**< as the file's name without .so */
+    const char *name; /**< as the file's name without .so */
     const char *version;
     /** Mandatory. Make an instance from its options (a JSON object).
      *  @return 0, STRAKE_ECONFIG naming the option that is wrong, STRAKE_ENOMEM. */
@@ -576,7 +581,7 @@ struct strake_plugin {
     /** Mandatory. `self` is what open() gave. */
     void (*close)(void *self);
     const struct strake_interface *interfaces; /**< ends with { NULL, NULL } */
-    const char *summary; /**< one line for `plugin list` */
+    const char *summary;                       /**< one line for `plugin list` */
     /* plugin 1.0 ends here; append below */
 };
 
