@@ -1,5 +1,5 @@
-/* strake build: targets or a context, built and, when asked, staged, published, loaded or written.
- * */
+/* strake build: targets or a context, built and, when asked, staged, published, loaded or
+ * written. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

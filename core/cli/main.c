@@ -13,6 +13,7 @@
 #include "util/suggest.h"
 #include "util/thread.h"
 #include "util/time.h"
+#include "util/work.h"
 
 const struct cli_command *const cli_commands[] = {
     &cli_build,  &cli_plan,   &cli_run,    &cli_publish, &cli_tags, &cli_image, &cli_history,
@@ -217,6 +218,7 @@ int main(int argc, char **argv)
         fflush(NULL);
         _exit(code);
     }
-    strake_threads_reap();
+    strake_work_call_end();
+    strake_threads_finish();
     return code;
 }

@@ -1,5 +1,5 @@
-/* Which builders may take a target: those it names, those of the project, or what this machine has.
- * */
+/* Which builders may take a target: those it names, those of the project, or what this machine
+ * has. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "util/mem.h"
 
@@ -17,7 +18,9 @@ struct started {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t one_ended = PTHREAD_COND_INITIALIZER;
 static struct started *ended;
+static unsigned running;
 
 static void *run(void *arg)
 {
@@ -28,6 +31,8 @@ static void *run(void *arg)
     started->thread = pthread_self();
     started->next = ended;
     ended = started;
+    running--;
+    pthread_cond_broadcast(&one_ended);
     pthread_mutex_unlock(&lock);
     return NULL;
 }
@@ -46,6 +51,20 @@ void strake_threads_reap(void)
     }
 }
 
+void strake_threads_finish(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 1; /* none of them has anything left to do */
+    pthread_mutex_lock(&lock);
+    while (running > strake_threads_left() &&
+           pthread_cond_timedwait(&one_ended, &lock, &until) == 0)
+        continue;
+    pthread_mutex_unlock(&lock);
+    strake_threads_reap();
+}
+
 int strake_thread_start(void *(*body)(void *ctx), void *ctx)
 {
     struct started *started = strake_calloc(1, sizeof(*started));
@@ -57,12 +76,19 @@ int strake_thread_start(void *(*body)(void *ctx), void *ctx)
     strake_threads_reap();
     started->body = body;
     started->ctx = ctx;
+    pthread_mutex_lock(&lock);
+    running++;
+    pthread_mutex_unlock(&lock);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&thread, NULL, run, started);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0)
+    if (error != 0) {
+        pthread_mutex_lock(&lock);
+        running--;
+        pthread_mutex_unlock(&lock);
         strake_free(started);
+    }
     return error;
 }
 

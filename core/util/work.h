@@ -31,4 +31,7 @@ int strake_work_start(struct strake_work *work, int (*run)(void *ctx),
 int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx,
                      const struct strake_job *job, int64_t timeout_ms, int64_t grace_ms);
 
+/** Let the threads go that wait for the next strake_work_call(): the end of the program. */
+void strake_work_call_end(void);
+
 #endif

@@ -186,3 +186,15 @@ int strake_work_call(int (*run)(void *ctx), void (*drop)(void *ctx), void *ctx,
     pthread_mutex_unlock(&lock);
     return rc;
 }
+
+void strake_work_call_end(void)
+{
+    pthread_mutex_lock(&lock);
+    for (struct caller *caller = idle; caller != NULL; caller = caller->next) {
+        caller->state = CALLER_DISMISSED;
+        pthread_cond_signal(&caller->wanted);
+    }
+    idle = NULL;
+    idle_count = 0;
+    pthread_mutex_unlock(&lock);
+}

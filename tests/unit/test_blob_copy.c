@@ -11,6 +11,7 @@
 #include "plugin/instance.h"
 #include "plugin_files.h"
 #include "util/thread.h"
+#include "util/work.h"
 
 static int group_setup(void **state)
 {
@@ -262,5 +263,9 @@ int main(void)
         TEST(copy_to_a_destination_that_hangs_ends_with_the_job),
         TEST(copy_survives_every_failing_allocation),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    int failed = cmocka_run_group_tests(tests, group_setup, NULL);
+
+    strake_work_call_end();
+    strake_threads_finish();
+    return failed;
 }

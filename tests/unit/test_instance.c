@@ -11,6 +11,7 @@
 #include "torture.h"
 #include "util/json.h"
 #include "util/thread.h"
+#include "util/work.h"
 
 #define DIGEST_7 "sha256:0000000000000000000000000000000000000000000000000000000000000007"
 
@@ -579,5 +580,9 @@ int main(void)
         TEST(nothing_is_called_for_a_cancelled_job),
         TEST(calls_survive_every_failing_allocation),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    int failed = cmocka_run_group_tests(tests, group_setup, NULL);
+
+    strake_work_call_end();
+    strake_threads_finish();
+    return failed;
 }
