@@ -106,7 +106,10 @@ class BuildKit:
         path.write_text("\n".join(config) + "\n")
         self.buildctl = tool("buildctl", "buildkit/buildctl")
         self.server = Server("buildkitd", [tool("buildkitd", "buildkit/buildkitd"), "--config", path],
-                             folder / "log", {"PATH": f"{self.buildctl.parent}:/usr/sbin:/usr/bin:/sbin:/bin"})
+                             folder / "log", {
+                                 "PATH": f"{self.buildctl.parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+                                 # The daemon clips what a step prints too fast: tests would depend on its pace.
+                                 "BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1"})
         self.server.wait_until(lambda: accepts(self.port), 30)
 
     def stop(self) -> None:
