@@ -289,10 +289,9 @@ end
 function way.retag(args)
   local result = { moves = {} }
   return told(result, function()
-    local shown = core.inspect(args.source)
     local repository = core.repository(args.source)
     local tags, failure = {}
-    result.digest = shown.digest
+    result.digest = core.resolve(args.source)
     gate("retag", { { name = "", image = repository, tags = args.refs, ref = args.source } })
     for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = result.digest } end
     result.moves, failure = core.publish(tags, false, { force = args.force, kind = "tag" })
