@@ -7,7 +7,8 @@
 int strake_lazy_open(const char *soname, const char *package,
                      const struct strake_lazy_symbol *symbols, size_t count, struct strake_err *err)
 {
-    void *library = dlopen(soname, RTLD_NOW | RTLD_LOCAL);
+    /* RTLD_LAZY: of libcurl's thousands of functions a request uses some hundreds. */
+    void *library = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
 
     if (!library) {
         strake_fail(err, STRAKE_EINTERNAL, "the library %s cannot be loaded", soname);

@@ -11,7 +11,7 @@ struct strake_lazy_symbol {
     void *slot; /**< a void (**)(void), as void * */
 };
 
-/** dlopen `soname` (RTLD_NOW | RTLD_LOCAL) and fill every slot. Callers guard it with pthread_once.
+/** dlopen `soname` (RTLD_LAZY | RTLD_LOCAL) and fill every slot. Callers guard it with pthread_once.
  *  @return 0, or STRAKE_EINTERNAL naming the library and its Debian package `package`. */
 int strake_lazy_open(const char *soname, const char *package,
                      const struct strake_lazy_symbol *symbols, size_t count,

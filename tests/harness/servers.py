@@ -129,7 +129,9 @@ class Ntfy:
         lines = [f'base-url: "{self.url}"', f'listen-http: "127.0.0.1:{self.port}"', f'cache-file: "{folder}/cache.db"']
         if users:
             lines += [f'auth-file: "{folder}/auth.db"', 'auth-default-access: "deny-all"']
-        lines += [f"{name}: {value}" for name, value in (settings or {}).items()]
+        # All tests are one visitor, and reading a topic counts too: the usual burst of 60 would be theirs to share.
+        limits = {"visitor-request-limit-burst": 100000, "visitor-message-daily-limit": 100000}
+        lines += [f"{name}: {value}" for name, value in (limits | (settings or {})).items()]
         self.config = folder / "server.yml"
         self.config.write_text("\n".join(lines) + "\n")
         self.server = Server("ntfy", [self.program, "serve", "--config", self.config], folder / "log")
