@@ -39,6 +39,14 @@ int strake_builder_command(struct strake_instance *builder,
 int strake_builder_build(struct strake_instance *builder,
                          const struct strake_build_request *request, struct strake_job *job,
                          struct strake_build_result *result, struct strake_err *err);
+/** What the builder keeps of earlier builds: an array of {"id","type","size_bytes","created",…}, a
+ *  new reference. STRAKE_EUNSUPPORTED where the plugin cannot say. */
+int strake_builder_usage(struct strake_instance *builder, struct strake_job *job, json_t **entries,
+                         struct strake_err *err);
+/** Have it remove what was not used for `older_ms` (0: at any time) until `keep_bytes` (-1: all)
+ *  are left; what it removed in such an array. */
+int strake_builder_prune(struct strake_instance *builder, struct strake_job *job, int64_t older_ms,
+                         int64_t keep_bytes, json_t **removed, struct strake_err *err);
 
 int strake_registry_resolve(struct strake_instance *registry, struct strake_job *job,
                             const char *repository, const char *reference,

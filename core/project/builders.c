@@ -168,3 +168,20 @@ int strake_choose_builders(const struct strake_project *project,
                       : discover(target, why, err);
     return rc;
 }
+
+int strake_plan_add_machine(const struct strake_project *project, struct strake_plan *plan,
+                            struct strake_err *err)
+{
+    const struct strake_strings none = { 0 };
+    struct strake_plan_target *target = strake_calloc(1, sizeof(*target));
+
+    if (!target)
+        return strake_fail_nomem(err);
+    plan->targets = target;
+    plan->count = 1;
+    target->name = strake_strdup("");
+    target->policies = json_array();
+    if (!target->name || !target->policies)
+        return strake_fail_nomem(err);
+    return strake_choose_builders(project, &none, target, &plan->why_builder, err);
+}

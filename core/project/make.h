@@ -38,6 +38,11 @@ int strake_wish_parse(const json_t *json, struct strake_wish *out, struct strake
 int strake_plan_make(const struct strake_project *project, const struct strake_wish *wish,
                      struct strake_plan **out, struct strake_err *err);
 
+/** A target without an image, for what concerns the builders alone: those of the project, or what
+ *  this machine has. @return 0, STRAKE_EBUILDER: nothing to build with, STRAKE_ENOMEM. */
+int strake_plan_add_machine(const struct strake_project *project, struct strake_plan *plan,
+                            struct strake_err *err);
+
 /** What a plan policy sees and may change of a target:
  *  {name,image,tags,labels,args,platforms,cache}. A new reference; NULL: no memory. */
 json_t *strake_plan_view(const struct strake_plan_target *target);

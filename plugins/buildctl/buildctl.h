@@ -5,7 +5,8 @@
  *   probe.c     what the daemon says of itself
  *   events.c    what buildctl tells while it builds
  *   classify.c  what its last words mean
- *   build.c     a build from beginning to end */
+ *   build.c     a build from beginning to end
+ *   usage.c     what the daemon keeps of earlier builds */
 #ifndef BUILDCTL_H
 #define BUILDCTL_H
 
@@ -74,5 +75,15 @@ int buildctl_build(void *self, const struct strake_build_request *request, struc
 int buildctl_no_program(const struct buildctl *self, struct strake_err *err);
 /** Read the result's digest from a metadata file's text. False: it names none that is valid. */
 bool buildctl_metadata_parse(const char *json, size_t len, struct strake_build_result *result);
+
+/* ---- usage.c --------------------------------------------------------------------------------- */
+
+#define BUILDCTL_RECORDS_MAX ((size_t)64 * 1024 * 1024)
+
+/** builder/1's usage() and prune(). */
+int buildctl_usage(void *self, struct strake_job *job, struct strake_buf *entries,
+                   struct strake_err *err);
+int buildctl_prune(void *self, struct strake_job *job, int64_t older_ms, int64_t keep_bytes,
+                   struct strake_buf *report, struct strake_err *err);
 
 #endif

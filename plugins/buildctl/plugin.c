@@ -115,6 +115,8 @@ static const struct strake_builder_v1 builder = {
     .build = buildctl_build,
     .features = STRAKE_BUILDER_PUSH | STRAKE_BUILDER_HEREDOC | STRAKE_BUILDER_COPY_LINK |
                 STRAKE_BUILDER_SOURCE_POLICY | STRAKE_BUILDER_CACHE_EXPORT,
+    .usage = buildctl_usage,
+    .prune = buildctl_prune,
 };
 
 static const struct strake_interface interfaces[] = { { "builder/1", &builder }, { NULL, NULL } };

@@ -371,6 +371,17 @@ struct strake_builder_v1 {
      *  asking anybody, so that a plan can refuse a Dockerfile beforehand. */
     uint32_t features;
     /* builder/1.0 ends here; append below */
+    /** Optional. What the builder keeps of earlier builds: a JSON array appended to `entries` of
+     *  {"id","type","size_bytes","created","last_used","in_use","shared","description"}.
+     *  @return 0, STRAKE_EBUILDER, STRAKE_EUNSUPPORTED, STRAKE_ECANCELLED. */
+    int (*usage)(void *self, struct strake_job *job, struct strake_buf *entries,
+                 struct strake_err *err);
+    /** Optional. Remove what nothing uses and was not used for `older_ms` (0: at any time), until
+     *  no more than `keep_bytes` is left (-1: all of it); what was removed as such an array in
+     *  `report`. */
+    int (*prune)(void *self, struct strake_job *job, int64_t older_ms, int64_t keep_bytes,
+                 struct strake_buf *report, struct strake_err *err);
+    /* builder/1.1 ends here; append below */
 };
 
 /* ---- registry/1 ----------------------------------------------------------------------------- */
@@ -440,15 +451,29 @@ struct strake_cache_request {
     uint32_t size;
     const char *target;
     const char *image;    /**< the target's repository, or "" */
-    const char *platform; /**< "" for all */
+    const char *platform; /**< "" for all, "linux-amd64", several with "_" between them, or
+                               STRAKE_CACHE_PLATFORM */
     const char *branch;   /**< "" when unknown */
     const char *options;  /**< the `cache` table of the target as JSON */
+    /* cache/1.0 ends here */
+    const char *main_branch; /**< whose cache the others fall back to, or "" */
+    bool plain_http;         /**< the registry of `image` was declared to speak http */
+    int64_t older_ms;        /**< prune: what was not used for so long; 0: at any time */
+    int64_t keep_bytes;      /**< prune: until so much is left; -1: all of it */
+    const char *const *tags; /**< the target's, NULL-terminated, for a cache within the image */
+    const char *project;     /**< absolute folder of the project */
 };
+
+/** What Strake gives as `platform` when it is not yet known which builder takes which platforms: a
+ *  plugin puts it into names as it is, and Strake puts the part's platforms in its place. */
+#define STRAKE_CACHE_PLATFORM "{platform}"
 
 struct strake_cache_v1 {
     uint32_t size;
     /** Mandatory. Append {"import":["type=…"],"export":["type=…"]} to `specs`, as BuildKit's
-     *  --import-cache and --export-cache take them. Offline. @return 0, STRAKE_ECONFIG. */
+     *  --import-cache and --export-cache take them. Offline.
+     *  @return 0; STRAKE_ECONFIG; STRAKE_ENOTFOUND: the plugin has several types, and not the one
+     *          of the options. */
     int (*specs)(void *self, const struct strake_cache_request *request, struct strake_buf *specs,
                  struct strake_err *err);
     /** Optional. Sizes and ages, a JSON array for `cache show`. */
