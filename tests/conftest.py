@@ -79,6 +79,19 @@ def buildkit(servers, registry, registry3, private_registry, liar, liar3):
 
 
 @pytest.fixture(scope="session")
+def amd_buildkit(servers, registry, registry3):
+    """BuildKit for amd64 alone, also where arm64 is emulated: the first platform is the native one."""
+    yield from _served(BuildKit(servers / "amd-buildkit", [registry, registry3], platforms=["linux/amd64"]))
+
+
+@pytest.fixture(scope="session")
+def arm_buildkit(servers, registry, registry3):
+    """BuildKit that names arm64 first."""
+    register_emulation()
+    yield from _served(BuildKit(servers / "arm-buildkit", [registry, registry3], platforms=["linux/arm64"]))
+
+
+@pytest.fixture(scope="session")
 def certificates(servers) -> Path:
     """ca.pem, server.pem, server.key, client.pem, client.key."""
     return make_certificates(servers / "certificates")

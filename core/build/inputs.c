@@ -90,6 +90,9 @@ static int hash_options(struct strake_plan_target *target, const char *plan_file
     if (!doc || strake_json_set_str(doc, "stage", target->stage) < 0 ||
         strake_json_set(doc, "args", strake_json_pairs(strake_pairs_view(&target->args))) < 0 ||
         strake_json_set(doc, "labels", strake_json_pairs(strake_pairs_view(&target->labels))) < 0 ||
+        strake_json_set(doc, "annotations",
+                        strake_json_pairs(strake_pairs_view(&target->annotations))) < 0 ||
+        strake_json_set(doc, "options", strake_extras_json(&target->extras)) < 0 ||
         strake_json_set(doc, "contexts", strake_json_pairs(strake_pairs_view(&target->contexts))) <
             0 ||
         strake_json_set(doc, "platforms",

@@ -42,6 +42,7 @@ void strake_plan_target_dispose(struct strake_plan_target *target)
     for (size_t i = 0; i < target->build_count; i++)
         plan_build_dispose(&target->builds[i]);
     strake_free(target->builds);
+    strake_extras_dispose(&target->extras);
     strake_pairs_dispose(&target->inputs.bases);
     json_decref(target->policies);
     *target = (struct strake_plan_target){ 0 };

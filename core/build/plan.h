@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "build/extras.h"
 #include "image/digest.h"
 #include "util/err.h"
 #include "util/mem.h"
@@ -14,6 +15,7 @@ struct strake_plan_build {
     char *builder; /**< its name */
     char *plugin;
     json_t *options; /**< for the plugin's open(); not part of the document */
+    int slots;       /**< targets that it takes at once; 0: as many as there are */
     json_t *command; /**< array of strings, secrets redacted: for reading */
 };
 
@@ -53,6 +55,7 @@ struct strake_plan_target {
     struct strake_strings cache_export;
     struct strake_plan_secret *secrets;
     size_t secret_count;
+    struct strake_build_extras extras;
     bool no_cache;
     struct strake_plan_build *builds; /**< in the order in which they are tried */
     size_t build_count;

@@ -110,6 +110,7 @@ static int lists_json(const struct strake_plan_target *target, json_t *entry)
         { "annotations", strake_json_pairs(strake_pairs_view(&target->annotations)) },
         { "contexts", strake_json_pairs(strake_pairs_view(&target->contexts)) },
         { "after", strake_json_strings(strake_strings_view(&target->after)) },
+        { "options", strake_extras_json(&target->extras) },
         { "secrets", secrets_json(target) },
         { "cache", cache_json(target) },
         { "builds", builds_json(target) },
@@ -377,6 +378,22 @@ static int read_inputs(struct reader *reader, const json_t *object,
     return 0;
 }
 
+static int read_options(struct reader *reader, const json_t *entry,
+                        struct strake_plan_target *target)
+{
+    struct strake_err err = { 0 };
+    int rc = json_is_object(json_object_get(entry, "options"))
+                 ? strake_extras_read(&target->extras, json_object_get(entry, "options"), &err)
+                 : STRAKE_ECONFIG;
+
+    if (rc == STRAKE_ENOMEM)
+        strake_fail_nomem(reader->err);
+    else if (rc < 0)
+        rc = bad(reader, "options");
+    strake_err_dispose(&err);
+    return rc;
+}
+
 static int read_target(struct reader *reader, const json_t *entry,
                        struct strake_plan_target *target)
 {
@@ -396,7 +413,7 @@ static int read_target(struct reader *reader, const json_t *entry,
         read_pairs(reader, entry, "annotations", &target->annotations) < 0 ||
         read_pairs(reader, entry, "contexts", &target->contexts) < 0 ||
         read_strings(reader, entry, "after", &target->after) < 0 ||
-        read_secrets(reader, entry, target) < 0 ||
+        read_options(reader, entry, target) < 0 || read_secrets(reader, entry, target) < 0 ||
         read_strings(reader, cache, "import", &target->cache_import) < 0 ||
         read_strings(reader, cache, "export", &target->cache_export) < 0 ||
         read_builds(reader, entry, target) < 0 ||

@@ -43,6 +43,29 @@ static int add_image(struct strake_request *out, const struct strake_plan_target
     return rc;
 }
 
+static const char *text_of(const char *text)
+{
+    return text ? text : "";
+}
+
+static void add_extras(struct strake_build_request *request,
+                       const struct strake_build_extras *extras)
+{
+    request->ssh = strake_strings_view(&extras->ssh);
+    request->entitlements = strake_strings_view(&extras->entitlements);
+    request->add_hosts = strake_pairs_view(&extras->add_hosts);
+    request->ulimits = strake_pairs_view(&extras->ulimits);
+    request->attestations = strake_pairs_view(&extras->attestations);
+    request->no_cache_stages = strake_strings_view(&extras->no_cache_stages);
+    request->network = text_of(extras->network);
+    request->compression = text_of(extras->compression);
+    request->source_date_epoch = text_of(extras->source_date_epoch);
+    request->shm_size_bytes = extras->shm_size_bytes;
+    request->compression_level = extras->compression_level;
+    request->force_compression = extras->force_compression;
+    request->rewrite_timestamp = extras->rewrite_timestamp;
+}
+
 int strake_request_make(struct strake_request *out, const struct strake_plan_target *target,
                         const struct strake_pairs *contexts, enum strake_output output,
                         const struct strake_stores *stores, struct strake_err *err)
@@ -66,6 +89,8 @@ int strake_request_make(struct strake_request *out, const struct strake_plan_tar
                                         .output_type = "",
                                         .output_dest = "",
                                     } };
+    out->request.annotations = strake_pairs_view(&target->annotations);
+    add_extras(&out->request, &target->extras);
     if (add_secrets(out, target) < 0) {
         strake_request_dispose(out);
         return strake_fail_nomem(err);

@@ -129,6 +129,17 @@ void cli_view_settle(struct cli *cli);
         { "cache-from", 0, CLI_LIST, "SPEC", "import a build cache, as buildx writes it" },        \
         { "cache-to", 0, CLI_LIST, "SPEC", "export a build cache" },                               \
         { "no-cache", 0, CLI_FLAG, NULL, "use no cached step" },                                   \
+        { "no-cache-filter", 0, CLI_LIST, "STAGE", "use no cached step of this stage" },           \
+        { "annotation", 0, CLI_LIST, "[LEVEL:]K=V", "an annotation of the image" },                \
+        { "ssh", 0, CLI_LIST, "SPEC", "an SSH agent or key: default or ID[=SOCKET|KEY]" },         \
+        { "allow", 0, CLI_LIST, "NAME", "an entitlement: network.host, security.insecure" },       \
+        { "add-host", 0, CLI_LIST, "N=IP", "an address that RUN finds under a name" },             \
+        { "ulimit", 0, CLI_LIST, "N=S[:H]", "a limit of RUN, such as nofile=1024" },               \
+        { "network", 0, CLI_TEXT, "MODE", "network of RUN: default, none, host" },                 \
+        { "shm-size", 0, CLI_TEXT, "SIZE", "size of /dev/shm, such as 64m" },                      \
+        { "attest", 0, CLI_LIST, "SPEC", "type=provenance|sbom[,…]: attach an attestation" },      \
+        { "provenance", 0, CLI_TEXT, "SPEC", "as --attest type=provenance,SPEC" },                 \
+        { "sbom", 0, CLI_TEXT, "SPEC", "as --attest type=sbom,SPEC" },                             \
         { "builder", 0, CLI_TEXT, "NAME", "use this builder" },                                    \
     {                                                                                              \
         "all", 0, CLI_FLAG, NULL, "every target of the project"                                    \
@@ -138,5 +149,7 @@ void cli_view_settle(struct cli *cli);
 const char *cli_wish_given(const struct cli *cli);
 /** The wish that the command line makes; NULL with cli->err filled. */
 json_t *cli_wish(struct cli *cli);
+/** wish_options.c: what is asked of the builder (build/extras.h) and annotations, into the wish. */
+int cli_wish_options(struct cli *cli, json_t *wish);
 
 #endif

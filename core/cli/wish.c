@@ -198,7 +198,8 @@ json_t *cli_wish(struct cli *cli)
         set_list(cli, wish, "cache-to", "cache_to", false) == 0 &&
         set_pairs(cli, wish, "build-arg", "args") == 0 &&
         set_pairs(cli, wish, "label", "labels") == 0 &&
-        set_pairs(cli, wish, "build-context", "contexts") == 0 && set_secrets(cli, wish) == 0)
+        set_pairs(cli, wish, "build-context", "contexts") == 0 && set_secrets(cli, wish) == 0 &&
+        cli_wish_options(cli, wish) == 0)
         return wish;
     if (!cli->err.code)
         strake_fail_nomem(&cli->err);

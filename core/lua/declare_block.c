@@ -50,6 +50,21 @@ static int take_on(struct strake_decl *decl, struct strake_block *block, int ind
     return rc;
 }
 
+/* slots = 2: targets that a builder takes at once; the pool's, not the plugin's. */
+static int take_slots(struct strake_decl *decl, struct strake_block *block)
+{
+    const json_t *value = json_object_get(block->options, "slots");
+    json_int_t slots = json_is_integer(value) ? json_integer_value(value) : 0;
+
+    if (!value)
+        return 0;
+    if (slots < 1 || slots > 1000)
+        return strake_decl_fail(decl, "slots must be a number from 1 to 1000");
+    block->slots = (int)slots;
+    json_object_del(block->options, "slots");
+    return 0;
+}
+
 /* timeout = "2s" is timeout_ms = 2000 for the plugin. */
 static int take_timeout(struct strake_decl *decl, json_t *options)
 {
@@ -119,6 +134,8 @@ int strake_declare_block(struct strake_decl *decl, enum strake_block_kind kind, 
         json_object_del(block->options, "on");
     }
     json_object_del(block->options, "type");
+    if (rc == 0 && kind == STRAKE_BLOCK_BUILDER)
+        rc = take_slots(decl, block);
     if (rc == 0)
         rc = take_timeout(decl, block->options);
     for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++)

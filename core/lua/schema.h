@@ -47,6 +47,9 @@ int strake_take_json(struct strake_decl *decl, const char *key, int index, json_
 int strake_decl_check_text(struct strake_decl *decl, const char *key, const char *text, size_t len);
 void strake_pairs_sort(struct strake_pairs *pairs);
 
+/** declare_extras.c: a key of build/extras.h, into the `extras` of a struct strake_target. */
+int strake_take_extra(struct strake_decl *decl, const char *key, int index, void *object);
+
 /** declare_target.c and declare_block.c: read the table at `index` into a new thing of the project.
  */
 int strake_declare_target(struct strake_decl *decl, int index);

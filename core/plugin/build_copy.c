@@ -72,6 +72,9 @@ static int copy_texts(struct strake_call *call, struct strake_build_request *to,
         { from->layout_dir, &to->layout_dir },
         { from->output_type, &to->output_type },
         { from->output_dest, &to->output_dest },
+        { from->network, &to->network },
+        { from->compression, &to->compression },
+        { from->source_date_epoch, &to->source_date_epoch },
     };
     int rc = 0;
 
@@ -91,6 +94,20 @@ static int copy_auth(struct strake_build_copy *copy, const char *text)
     rc = strake_buf_puts(&copy->auth, text);
     copy->request.auth_json = strake_buf_text(&copy->auth);
     return rc;
+}
+
+static int copy_extras(struct strake_build_copy *copy, struct strake_build_request *to,
+                       const struct strake_build_request *from)
+{
+    if (copy_pairs(&copy->annotations, from->annotations, &to->annotations) < 0 ||
+        copy_list(&copy->ssh, from->ssh, &to->ssh) < 0 ||
+        copy_list(&copy->entitlements, from->entitlements, &to->entitlements) < 0 ||
+        copy_pairs(&copy->add_hosts, from->add_hosts, &to->add_hosts) < 0 ||
+        copy_pairs(&copy->ulimits, from->ulimits, &to->ulimits) < 0 ||
+        copy_pairs(&copy->attestations, from->attestations, &to->attestations) < 0 ||
+        copy_list(&copy->no_cache_stages, from->no_cache_stages, &to->no_cache_stages) < 0)
+        return STRAKE_ENOMEM;
+    return 0;
 }
 
 int strake_build_copy_make(struct strake_build_copy *copy, struct strake_call *call,
@@ -115,6 +132,8 @@ int strake_build_copy_make(struct strake_build_copy *copy, struct strake_call *c
     if (rc == 0)
         rc = copy_pairs(&copy->contexts, from->contexts, &to->contexts);
     if (rc == 0)
+        rc = copy_extras(copy, to, from);
+    if (rc == 0)
         rc = copy_secrets(copy, call, from->secrets);
     if (rc == 0)
         rc = copy_auth(copy, from->auth_json);
@@ -129,6 +148,13 @@ void strake_build_copy_dispose(struct strake_build_copy *copy)
     strake_pairs_dispose(&copy->args);
     strake_pairs_dispose(&copy->labels);
     strake_pairs_dispose(&copy->contexts);
+    strake_pairs_dispose(&copy->annotations);
+    strake_strings_dispose(&copy->ssh);
+    strake_strings_dispose(&copy->entitlements);
+    strake_pairs_dispose(&copy->add_hosts);
+    strake_pairs_dispose(&copy->ulimits);
+    strake_pairs_dispose(&copy->attestations);
+    strake_strings_dispose(&copy->no_cache_stages);
     strake_free(copy->secrets);
     strake_free(copy->secret_list);
     strake_buf_dispose(&copy->auth);

@@ -6,8 +6,8 @@
 
 struct strake_build_copy {
     struct strake_build_request request;
-    struct strake_strings platforms, cache_import, cache_export;
-    struct strake_pairs args, labels, contexts;
+    struct strake_strings platforms, cache_import, cache_export, ssh, entitlements, no_cache_stages;
+    struct strake_pairs args, labels, contexts, annotations, add_hosts, ulimits, attestations;
     struct strake_build_secret *secrets;
     const struct strake_build_secret **secret_list;
     struct strake_buf auth; /**< wiped */

@@ -10,7 +10,7 @@
 #include "util/process.h"
 
 static int add_builder(struct strake_plan_target *target, const char *name, const char *plugin,
-                       const json_t *options, struct strake_err *err)
+                       const json_t *options, int slots, struct strake_err *err)
 {
     struct strake_plan_build *builds =
         strake_reallocarray(target->builds, target->build_count + 1, sizeof(*builds));
@@ -22,7 +22,8 @@ static int add_builder(struct strake_plan_target *target, const char *name, cons
     build = &builds[target->build_count++];
     *build = (struct strake_plan_build){ .builder = strake_strdup(name),
                                          .plugin = strake_strdup(plugin),
-                                         .options = json_deep_copy(options) };
+                                         .options = json_deep_copy(options),
+                                         .slots = slots };
     return build->builder && build->plugin && build->options ? 0 : strake_fail_nomem(err);
 }
 
@@ -40,7 +41,7 @@ static int add_buildctl(struct strake_plan_target *target, const char *address,
 {
     json_t *options = json_object();
     int rc = options && strake_json_set_str(options, "address", address) == 0
-                 ? add_builder(target, "default", "buildctl", options, err)
+                 ? add_builder(target, "default", "buildctl", options, 0, err)
                  : strake_fail_nomem(err);
 
     json_decref(options);
@@ -93,7 +94,7 @@ static int discover(struct strake_plan_target *target, char **why, struct strake
     program = strake_process_which("buildah");
     if (program) {
         json_t *options = json_object();
-        rc = options ? add_builder(target, "default", "buildah", options, err)
+        rc = options ? add_builder(target, "default", "buildah", options, 0, err)
                      : strake_fail_nomem(err);
         json_decref(options);
         if (rc == 0 && why && !*why)
@@ -114,7 +115,7 @@ static int add_block(const struct strake_project *project, const char *name,
     int rc;
 
     if (block)
-        return add_builder(target, name, block->type, block->options, err);
+        return add_builder(target, name, block->type, block->options, block->slots, err);
     rc = strake_fail(err, STRAKE_ECONFIG, "target %s names the builder %s, which is not declared",
                      target->name, name);
     strake_err_place(err, target->file, target->line);
@@ -159,7 +160,7 @@ int strake_choose_builders(const struct strake_project *project,
     for (size_t i = 0; rc == 0 && i < project->block_count; i++) {
         const struct strake_block *block = project->blocks[i];
         if (block->kind == STRAKE_BLOCK_BUILDER && (declared == 1 || is_installed(block)))
-            rc = add_builder(target, block->name, block->type, block->options, err);
+            rc = add_builder(target, block->name, block->type, block->options, block->slots, err);
     }
     if (rc == 0 && target->build_count == 0)
         rc = declared ? strake_fail(err, STRAKE_EBUILDER,

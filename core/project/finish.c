@@ -28,6 +28,7 @@ json_t *strake_plan_view(const struct strake_plan_target *target)
                         strake_json_strings(strake_strings_view(&target->cache_import))) < 0 ||
         strake_json_set(cache, "export",
                         strake_json_strings(strake_strings_view(&target->cache_export))) < 0 ||
+        strake_json_set(view, "options", strake_extras_json(&target->extras)) < 0 ||
         json_object_set(view, "cache", cache) < 0) {
         json_decref(view);
         view = NULL;
@@ -105,6 +106,27 @@ static int take_map(json_t *value, struct strake_pairs *out)
     return 0;
 }
 
+/* A policy that leaves `options` alone, or that knows none, changes none. */
+static int take_options(const json_t *value, struct strake_plan_target *target,
+                        struct strake_err *err)
+{
+    struct strake_build_extras extras = { 0 };
+    int rc;
+
+    if (!json_is_object(value) && !is_empty(value))
+        return bad_field(target, "options", STRAKE_ECONFIG, err);
+    rc = strake_extras_read(&extras, value, err);
+    if (rc < 0) {
+        strake_extras_dispose(&extras);
+        strake_err_prefix(err,
+                          "a plan policy left `options` of target %s unusable: ", target->name);
+        return rc;
+    }
+    strake_extras_dispose(&target->extras);
+    target->extras = extras;
+    return 0;
+}
+
 static int check_applied(const struct strake_plan_target *target, struct strake_err *err)
 {
     char platform[STRAKE_PLATFORM_TEXT];
@@ -156,7 +178,10 @@ int strake_plan_apply(struct strake_plan_target *target, const json_t *view, str
     rc = take_list(json_object_get(cache, "import"), &target->cache_import);
     if (rc == 0)
         rc = take_list(json_object_get(cache, "export"), &target->cache_export);
-    return rc < 0 ? bad_field(target, "cache", rc, err) : check_applied(target, err);
+    if (rc < 0)
+        return bad_field(target, "cache", rc, err);
+    rc = take_options(json_object_get(view, "options"), target, err);
+    return rc < 0 ? rc : check_applied(target, err);
 }
 
 /* ---- commands ---- */
@@ -198,6 +223,21 @@ static struct strake_instance *open_builder(struct finishing *finishing,
     return opened->instance;
 }
 
+/* BuildKit would say so too, but only when the step comes. */
+static int check_network(const struct strake_plan_target *target, struct strake_err *err)
+{
+    const char *network = target->extras.network;
+
+    if (!network || strcmp(network, "host") != 0 ||
+        strake_strings_has(&target->extras.entitlements, "network.host"))
+        return 0;
+    strake_fail(err, STRAKE_ECONFIG,
+                "target %s: network \"host\" needs the entitlement network.host", target->name);
+    strake_err_hint(err, "add entitlements = { \"network.host\" }, or --allow network.host");
+    strake_err_place(err, target->file, target->line);
+    return STRAKE_ECONFIG;
+}
+
 static int target_commands(struct finishing *finishing, struct strake_plan_target *target,
                            bool stage)
 {
@@ -209,6 +249,7 @@ static int target_commands(struct finishing *finishing, struct strake_plan_targe
 
     if (rc < 0)
         return rc;
+    rc = check_network(target, finishing->err);
     for (size_t i = 0; rc == 0 && i < target->build_count; i++) {
         struct strake_instance *builder = open_builder(finishing, &target->builds[i]);
         json_decref(target->builds[i].command);

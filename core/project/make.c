@@ -165,7 +165,9 @@ static int apply_wish(struct making *making, struct strake_plan_target *target, 
     }
     if (!target->stage || !target->dockerfile || merge_pairs(&target->args, &wish->args) < 0 ||
         merge_pairs(&target->labels, &wish->labels) < 0 ||
-        merge_pairs(&target->contexts, &wish->contexts) < 0)
+        merge_pairs(&target->contexts, &wish->contexts) < 0 ||
+        merge_pairs(&target->annotations, &wish->annotations) < 0 ||
+        strake_extras_merge(&target->extras, &wish->extras) < 0)
         return strake_fail_nomem(making->err);
     return 0;
 }
@@ -301,6 +303,7 @@ static int copy_declared(struct making *making, struct strake_plan_target *targe
         strake_pairs_copy(&target->labels, &declared->labels) < 0 ||
         strake_pairs_copy(&target->annotations, &declared->annotations) < 0 ||
         strake_pairs_copy(&target->contexts, &declared->contexts) < 0 ||
+        strake_extras_merge(&target->extras, &declared->extras) < 0 ||
         strake_strings_copy(&target->after, &declared->after) < 0)
         return strake_fail_nomem(making->err);
     return set_paths(making, target, making->project->dir,

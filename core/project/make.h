@@ -18,7 +18,9 @@ struct strake_wish {
     struct strake_strings platforms;
     struct strake_pairs args; /**< over the targets' own */
     struct strake_pairs labels;
-    struct strake_pairs contexts; /**< --build-context NAME=VALUE */
+    struct strake_pairs contexts;    /**< --build-context NAME=VALUE */
+    struct strake_pairs annotations; /**< over the targets' own */
+    struct strake_build_extras extras;
     struct strake_strings cache_from;
     struct strake_strings cache_to;
     struct strake_plan_secret *secrets;
@@ -44,9 +46,9 @@ int strake_plan_add_machine(const struct strake_project *project, struct strake_
                             struct strake_err *err);
 
 /** What a plan policy sees and may change of a target:
- *  {name,image,tags,labels,args,platforms,cache}. A new reference; NULL: no memory. */
+ *  {name,image,tags,labels,args,platforms,cache,options}. A new reference; NULL: no memory. */
 json_t *strake_plan_view(const struct strake_plan_target *target);
-/** Take back what a policy left of the view: tags, labels, args, platforms, cache, checked like
+/** Take back what a policy left of the view: tags, labels, args, platforms, cache, options, checked like
  *  declarations. @return 0, STRAKE_ECONFIG naming the field. */
 int strake_plan_apply(struct strake_plan_target *target, const json_t *view,
                       struct strake_err *err);

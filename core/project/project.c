@@ -158,6 +158,7 @@ static void target_free(struct strake_target *target)
         strake_free(target->secrets[i].name);
     }
     strake_free(target->secrets);
+    strake_extras_dispose(&target->extras);
     json_decref(target->cache);
     strake_free(target);
 }

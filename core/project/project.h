@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "build/extras.h"
 #include "util/err.h"
 #include "util/mem.h"
 
@@ -40,6 +41,7 @@ struct strake_target {
     struct strake_strings builders; /**< names in order; empty: those of the project in order */
     struct strake_target_secret *secrets;
     size_t secret_count;
+    struct strake_build_extras extras;
     json_t *cache; /**< the `cache` value: an object, an array of them, or NULL */
     bool no_cache;
     bool is_default;
@@ -60,6 +62,7 @@ struct strake_block {
     char *name;
     char *type;      /**< the plugin; "oci" for a registry that says none */
     json_t *options; /**< for the plugin's open(): without `type` and what the core takes itself */
+    int slots;       /**< builders: targets at once; 0: as many as there are */
     struct strake_strings on; /**< notifiers: event names, "run.*"; empty: only notify{} */
     struct strake_place place;
 };

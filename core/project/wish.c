@@ -15,6 +15,8 @@ void strake_wish_dispose(struct strake_wish *wish)
     strake_pairs_dispose(&wish->args);
     strake_pairs_dispose(&wish->labels);
     strake_pairs_dispose(&wish->contexts);
+    strake_pairs_dispose(&wish->annotations);
+    strake_extras_dispose(&wish->extras);
     for (size_t i = 0; i < wish->secret_count; i++) {
         strake_free(wish->secrets[i].id);
         strake_free(wish->secrets[i].file);
@@ -131,11 +133,13 @@ static int take_field(const char *key, json_t *value, struct strake_wish *out,
         { "args", NULL, NULL, &out->args },
         { "labels", NULL, NULL, &out->labels },
         { "contexts", NULL, NULL, &out->contexts },
+        { "annotations", NULL, NULL, &out->annotations },
         { "dockerfile", &out->dockerfile, NULL, NULL },
         { "stage", &out->stage, NULL, NULL },
         { "builder", &out->builder, NULL, NULL },
         { "cwd", &out->cwd, NULL, NULL },
     };
+    int rc;
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (strcmp(fields[i].key, key) != 0)
@@ -155,7 +159,10 @@ static int take_field(const char *key, json_t *value, struct strake_wish *out,
         out->no_cache = json_is_true(value);
         return 0;
     }
-    return strake_fail(err, STRAKE_EUSAGE, "build has no option '%s'", key);
+    rc = strake_extras_set(&out->extras, key, value, err);
+    if (rc == STRAKE_ENOTFOUND)
+        rc = strake_fail(err, STRAKE_EUSAGE, "build has no option '%s'", key);
+    return rc == STRAKE_ECONFIG ? strake_err_recode(err, STRAKE_EUSAGE) : rc;
 }
 
 int strake_wish_parse(const json_t *json, struct strake_wish *out, struct strake_err *err)

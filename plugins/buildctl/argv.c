@@ -196,8 +196,15 @@ static int add_output(const struct buildctl *self, const struct strake_build_req
         rc = self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl does not know output %d",
                               (int)request->output);
     }
-    if (rc < 0)
+    bool image = request->output == STRAKE_OUTPUT_STAGE ||
+                 strcmp(request->output_type, "oci") == 0 ||
+                 strcmp(request->output_type, "docker") == 0;
+    if (rc == 0 && image)
+        rc = buildctl_output_more(self, request, &record, err);
+    if (rc < 0) {
+        plug_text_dispose(&record);
         return rc;
+    }
     plug_list_add(argv, "--output");
     plug_list_take(argv, plug_text_take(&record));
     return 0;
@@ -224,8 +231,7 @@ int buildctl_argv_build(const struct buildctl *self, const struct strake_build_r
     if (rc < 0)
         return rc;
     add_secrets(argv, request->secrets);
-    if (request->no_cache)
-        plug_list_add(argv, "--no-cache");
+    buildctl_argv_more(request, argv);
     for (size_t i = 0; request->cache_import[i] != NULL; i++)
         add_option(argv, "--import-cache", request->cache_import[i]);
     for (size_t i = 0; request->cache_export[i] != NULL; i++)

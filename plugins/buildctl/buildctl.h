@@ -52,6 +52,12 @@ void buildctl_argv_begin(const struct buildctl *self, struct plug_list *argv);
  *  @return 0; STRAKE_EUNSUPPORTED, STRAKE_EUSAGE: buildctl cannot do that; STRAKE_ENOMEM. */
 int buildctl_argv_build(const struct buildctl *self, const struct strake_build_request *request,
                         const char *metadata_file, struct plug_list *argv, struct strake_err *err);
+/** argv_more.c: the words that most builds do without. Failures are kept in the list. */
+void buildctl_argv_more(const struct strake_build_request *request, struct plug_list *argv);
+/** What the image exporter is told beside its place: annotations, compression, timestamps.
+ *  @return 0, STRAKE_EUNSUPPORTED, STRAKE_ENOMEM. */
+int buildctl_output_more(const struct buildctl *self, const struct strake_build_request *request,
+                         struct plug_text *record, struct strake_err *err);
 /** Append the changes to the environment of a build; secrets are in them.
  *  @return 0, STRAKE_ECONFIG, STRAKE_EUNSUPPORTED, STRAKE_ENOMEM. */
 int buildctl_env_build(const struct buildctl *self, const struct strake_build_request *request,

@@ -90,6 +90,16 @@ void plug_request_read(const struct strake_build_request *request, struct strake
     out->output_dest = text_or_empty(out->output_dest);
     out->auth_json = text_or_empty(out->auth_json);
     out->secrets = out->secrets != NULL ? out->secrets : no_secrets;
+    out->annotations = out->annotations != NULL ? out->annotations : no_pairs;
+    out->ssh = out->ssh != NULL ? out->ssh : no_texts;
+    out->entitlements = out->entitlements != NULL ? out->entitlements : no_texts;
+    out->add_hosts = out->add_hosts != NULL ? out->add_hosts : no_pairs;
+    out->ulimits = out->ulimits != NULL ? out->ulimits : no_pairs;
+    out->attestations = out->attestations != NULL ? out->attestations : no_pairs;
+    out->no_cache_stages = out->no_cache_stages != NULL ? out->no_cache_stages : no_texts;
+    out->network = text_or_empty(out->network);
+    out->compression = text_or_empty(out->compression);
+    out->source_date_epoch = text_or_empty(out->source_date_epoch);
 }
 
 bool plug_context_is_folder(const char *context)

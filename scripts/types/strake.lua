@@ -32,6 +32,20 @@
 ---@field secrets? table<string, strake.Secret> for RUN --mount=type=secret,id=…
 ---@field cache? table { type = "registry", ref = … }, or a list of such tables
 ---@field no_cache? boolean
+---@field no_cache_stages? string|string[]
+---@field ssh? true|string|string[] "default", "ID=SOCKET|KEY"
+---@field entitlements? string|string[] "network.host", "security.insecure"
+---@field network? "default"|"none"|"host" of RUN
+---@field add_hosts? table<string, string>
+---@field ulimits? table<string, string|integer> "SOFT:HARD"
+---@field shm_size? string|integer "64m"
+---@field attestations? { provenance?: boolean|string, sbom?: boolean|string }
+---@field compression? "gzip"|"zstd"|"estargz"|"uncompressed"
+---@field compression_level? integer
+---@field force_compression? boolean
+---@field source_date_epoch? string|integer seconds since 1970
+---@field rewrite_timestamp? boolean
+---@field reproducible? boolean
 ---@field default? boolean built when no target is named
 
 ---@class strake.Policy
@@ -52,6 +66,7 @@
 ---@class strake.Block
 ---@field type? string the plugin
 ---@field timeout? string "2s", "5m"
+---@field slots? integer builders: targets at once
 
 ---@class strake.Image what build() gives: staged, no tag shows it
 ---@field name string

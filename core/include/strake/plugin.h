@@ -332,6 +332,26 @@ struct strake_build_request {
     const char *output_type; /**< "oci", "docker", "local", "tar" */
     const char *output_dest; /**< a path; "-" never reaches a plugin */
     const char *auth_json;   /**< a docker config.json text; holds secrets */
+    /* builder/1.0 ends here; append below */
+    const struct strake_pair *const
+        *annotations;                /**< "KEY" or "LEVEL[PLATFORM]:KEY" -> value; LEVEL:
+                                                     manifest, index, manifest-descriptor,
+                                                     index-descriptor */
+    const char *const *ssh;          /**< "default", "ID" or "ID=SOCKET|KEY[,KEY]" */
+    const char *const *entitlements; /**< "network.host", "security.insecure", "device…" */
+    const struct strake_pair *const *add_hosts; /**< name -> address */
+    const struct strake_pair *const *ulimits;   /**< name -> "SOFT[:HARD]" */
+    const struct strake_pair *const
+        *attestations;                  /**< "provenance" or "sbom" -> its CSV options, ""
+                                                      for the usual ones; absent: none is made */
+    const char *const *no_cache_stages; /**< build these stages without the cache */
+    const char *network;                /**< of RUN: "none", "host", or "" */
+    const char *compression;            /**< of layers: gzip zstd estargz uncompressed, or "" */
+    const char *source_date_epoch;      /**< seconds since 1970 in decimal, or "" */
+    int64_t shm_size_bytes;             /**< 0: the builder's own */
+    int compression_level;              /**< 0: the builder's own */
+    bool force_compression;             /**< of layers that exist already, too */
+    bool rewrite_timestamp;             /**< files of layers no younger than source_date_epoch */
 };
 
 struct strake_build_result {
