@@ -40,7 +40,10 @@ static int hash_folder(const char *folder, const char *dockerfile, const char *p
                        struct strake_job *job, char *out, struct strake_err *err)
 {
     char *except = plan_file ? path_within(folder, plan_file) : NULL;
-    int rc = strake_context_digest_without(job, folder, dockerfile, except, out, err);
+    const struct strake_context_walk walk = { .context = folder,
+                                              .dockerfile = dockerfile,
+                                              .except = except };
+    int rc = strake_context_hash(job, &walk, out, err);
 
     strake_free(except);
     return rc;

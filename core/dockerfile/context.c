@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dockerfile/ignore_impl.h"
+#include "dockerfile/memory.h"
 #include "util/mem.h"
 
 #define DEPTH_MAX 256
@@ -31,8 +32,8 @@ struct level {
 struct walk {
     struct strake_job *job;
     const struct strake_ignore *ignore;
-    const char *context;
-    const char *except; /* a file that does not count, or NULL */
+    const struct strake_context_walk *options;
+    struct strake_memory *memory; /* or NULL */
     struct strake_hash *hash;
     struct strake_buf path; /* relative to the context */
     char *chunk;            /* CHUNK bytes to read into */
@@ -58,6 +59,21 @@ static int hash(struct walk *walk, const void *data, size_t len)
     return rc < 0 ? strake_fail(walk->err, rc, "the context cannot be hashed") : 0;
 }
 
+static int tell_entry(struct walk *walk, char kind, mode_t mode, size_t path_len,
+                      const char *content)
+{
+    const struct strake_context_walk *options = walk->options;
+    /* Of a folder that is told late the path goes on: it is cut off there for the call. */
+    char *end = walk->path.data + path_len, held = *end;
+    struct strake_context_entry entry = {
+        .kind = kind, .mode = (unsigned)mode & 07777u, .path = walk->path.data, .content = content
+    };
+    *end = '\0';
+    int rc = options->each(options->ctx, &entry, walk->err);
+    *end = held;
+    return rc;
+}
+
 /* One entry: kind, permissions, path, and what it holds. Each text is led by its length, so that no
  * two contexts give the same bytes. */
 static int write_entry(struct walk *walk, char kind, mode_t mode, size_t path_len,
@@ -69,7 +85,10 @@ static int write_entry(struct walk *walk, char kind, mode_t mode, size_t path_le
     int rc = hash(walk, head, (size_t)len);
     if (rc == 0)
         rc = hash(walk, walk->path.data, path_len);
-    return rc < 0 ? rc : hash(walk, content, strlen(content));
+    if (rc == 0)
+        rc = hash(walk, content, strlen(content));
+    return rc < 0 || walk->options->each == NULL ? rc
+                                                 : tell_entry(walk, kind, mode, path_len, content);
 }
 
 /* The folders above an entry, also those that are ignored: BuildKit sends them with it. */
@@ -112,10 +131,16 @@ static int write_file(struct walk *walk, const struct level *level, const char *
                       const struct stat *st)
 {
     char digest[STRAKE_DIGEST_TEXT];
+    struct stat before, after;
+    if (walk->memory != NULL && strake_memory_find(walk->memory, st, digest))
+        return write_entry(walk, 'f', st->st_mode, walk->path.len, digest);
     int fd = openat(level->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return fail_path(walk, "opened");
+    bool known = walk->memory != NULL && fstat(fd, &before) == 0;
     int rc = hash_file(walk, fd, digest);
+    if (rc == 0 && known && fstat(fd, &after) == 0)
+        strake_memory_put(walk->memory, &before, &after, digest);
     close(fd);
     return rc < 0 ? rc : write_entry(walk, 'f', st->st_mode, walk->path.len, digest);
 }
@@ -180,8 +205,11 @@ static int visit(struct walk *walk, struct level *level, const char *name, bool 
     bool ignored =
         walk->ignore != NULL && strake_ignore_step(walk->ignore, path, level->matched, matched);
     int rc = walk->job != NULL ? strake_job_check(walk->job, walk->err) : 0;
+    const struct strake_context_walk *options = walk->options;
     if (rc < 0)
         return rc;
+    if (options->wanted != NULL && !options->wanted(options->ctx, strake_buf_text(&walk->path)))
+        return 0;
     if (fstatat(level->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         /* Gone since the folder was read: it would not be sent either. */
         return errno == ENOENT || ignored ? 0 : fail_path(walk, "looked at");
@@ -189,7 +217,7 @@ static int visit(struct walk *walk, struct level *level, const char *name, bool 
     if (S_ISDIR(st.st_mode))
         return enter_folder(walk, level, name, &st, ignored, matched);
     if (ignored || S_ISSOCK(st.st_mode) ||
-        (walk->except != NULL && strcmp(strake_buf_text(&walk->path), walk->except) == 0))
+        (options->except != NULL && strcmp(strake_buf_text(&walk->path), options->except) == 0))
         return 0;
     rc = write_parents(walk, level);
     if (rc < 0)
@@ -252,11 +280,12 @@ static int walk_folder(struct walk *walk, struct level *level)
 
 static int walk_context(struct walk *walk, char *out)
 {
-    struct level top = { .fd = open(walk->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+    struct level top = { .fd = open(walk->options->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
                          .written = true };
     if (top.fd < 0) {
         int code = errno == ENOENT || errno == ENOTDIR ? STRAKE_ENOTFOUND : STRAKE_EIO;
-        return strake_fail_errno(walk->err, code, "the context %s cannot be opened", walk->context);
+        return strake_fail_errno(walk->err, code, "the context %s cannot be opened",
+                                 walk->options->context);
     }
     int rc = strake_hash_new(&walk->hash, walk->err);
     if (rc == 0) {
@@ -269,23 +298,16 @@ static int walk_context(struct walk *walk, char *out)
     return rc;
 }
 
-int strake_context_digest(struct strake_job *job, const char *context, const char *dockerfile,
-                          char *out, struct strake_err *err)
-{
-    return strake_context_digest_without(job, context, dockerfile, NULL, out, err);
-}
-
-int strake_context_digest_without(struct strake_job *job, const char *context,
-                                  const char *dockerfile, const char *except, char *out,
-                                  struct strake_err *err)
+static int walk_with(struct strake_job *job, const struct strake_context_walk *options,
+                     struct strake_memory *memory, char *out, struct strake_err *err)
 {
     struct strake_ignore *ignore;
     struct walk walk = { .job = job,
-                         .context = context,
-                         .except = except,
+                         .options = options,
+                         .memory = memory,
                          .path = STRAKE_BUF((size_t)1024 * 1024),
                          .err = err };
-    int rc = strake_ignore_load(context, dockerfile, &ignore, err);
+    int rc = strake_ignore_load(options->context, options->dockerfile, &ignore, err);
     if (rc < 0)
         return rc;
     walk.ignore = ignore;
@@ -294,5 +316,25 @@ int strake_context_digest_without(struct strake_job *job, const char *context,
     strake_free(walk.chunk);
     strake_buf_dispose(&walk.path);
     strake_ignore_free(ignore);
+    return rc;
+}
+
+int strake_context_digest(struct strake_job *job, const char *context, const char *dockerfile,
+                          char *out, struct strake_err *err)
+{
+    const struct strake_context_walk options = { .context = context, .dockerfile = dockerfile };
+    return walk_with(job, &options, NULL, out, err);
+}
+
+int strake_context_hash(struct strake_job *job, const struct strake_context_walk *options,
+                        char *out, struct strake_err *err)
+{
+    struct strake_memory *memory;
+    int rc = strake_memory_open(NULL, options->context, &memory, err);
+    if (rc < 0)
+        return rc;
+    rc = walk_with(job, options, memory, out, err);
+    strake_memory_save(memory, rc == 0 && options->wanted == NULL);
+    strake_memory_free(memory);
     return rc;
 }

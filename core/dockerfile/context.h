@@ -25,9 +25,32 @@ int strake_ignore_load(const char *context, const char *dockerfile, struct strak
  *  Names the first file that cannot be read. @return 0, STRAKE_EIO, STRAKE_ENOTFOUND, … */
 int strake_context_digest(struct strake_job *job, const char *context, const char *dockerfile,
                           char *out, struct strake_err *err);
-/** The same without one file: `except` is its path relative to the context, or NULL. */
-int strake_context_digest_without(struct strake_job *job, const char *context,
-                                  const char *dockerfile, const char *except, char *out,
-                                  struct strake_err *err);
+
+/** What a walk comes by. */
+struct strake_context_entry {
+    char kind;           /**< f file, d folder, l link, p FIFO, c and b devices */
+    unsigned mode;       /**< permission bits; 0 of a link */
+    const char *path;    /**< relative to the context */
+    const char *content; /**< digest of a file, target of a link, numbers of a device, or "" */
+};
+
+struct strake_context_walk {
+    const char *context;
+    const char *dockerfile; /**< whose NAME.dockerignore counts, or "" */
+    const char *except;     /**< a file that does not count, or NULL */
+    /** May this path, or something below it, be of interest? NULL: everything is. A digest over a
+     *  part is another one than that over all. */
+    bool (*wanted)(void *ctx, const char *path);
+    /** Each entry in the order of the walk, folders before what is in them; NULL: none.
+     *  @return 0, or a negative code that ends the walk, `err` filled. */
+    int (*each)(void *ctx, const struct strake_context_entry *entry, struct strake_err *err);
+    void *ctx;
+};
+
+/** As strake_context_digest(), with the file hashes that earlier commands remembered
+ *  (dockerfile/memory.h): a file that did not change since is not read again. What was hashed is
+ *  remembered also when the walk ends early. */
+int strake_context_hash(struct strake_job *job, const struct strake_context_walk *options,
+                        char *out, struct strake_err *err);
 
 #endif

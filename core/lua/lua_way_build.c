@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "build/inputs.h"
+#include "build/materials.h"
 #include "build/run.h"
 #include "lua/lua_way.h"
 #include "project/make.h"
@@ -222,10 +223,13 @@ static int build_run(void *ctx, struct strake_job *job, struct strake_err *err)
     };
     struct strake_run_result result = { 0 };
     struct reading reading = { .push = push, .call = call, .job = job };
+    struct strake_materials_work *materials;
     int rc;
 
     start_reading(&reading);
+    materials = strake_materials_start(call->plan, call->session->record, call->session->run, job);
     rc = strake_run_plan(call->plan, &options, call->session->stores, job, &result, &call->err);
+    strake_materials_finish(materials);
     if (reading.running)
         pthread_join(reading.thread, NULL);
     else

@@ -29,6 +29,10 @@ static const char *const migrations[] = {
     " tries INTEGER NOT NULL DEFAULT 0, not_before_us INTEGER NOT NULL, expires_us INTEGER NOT "
     "NULL,"
     " claimed_us INTEGER NOT NULL DEFAULT 0);",
+    /* What builds were made of; `dockerfile` and `files` are digests of texts. */
+    "CREATE TABLE materials (run TEXT NOT NULL, target TEXT NOT NULL, data TEXT NOT NULL,"
+    " dockerfile TEXT, files TEXT, PRIMARY KEY (run, target)) WITHOUT ROWID;"
+    "CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL);",
 };
 
 #define SCHEMA_VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
