@@ -1,12 +1,9 @@
-/* The command line and the environment of a build. Nothing is asked here, so that the same request
+/* The command line of a build. Nothing is asked here, so that the same request
  * always gives the same words. */
 #include <stdio.h>
 #include <string.h>
 
 #include "buildctl/buildctl.h"
-
-/* What one string of the environment may hold (MAX_ARG_STRLEN), less its name. */
-#define VARIABLE_MAX ((size_t)120 * 1024)
 
 void buildctl_argv_begin(const struct buildctl *self, struct plug_list *argv)
 {
@@ -123,24 +120,6 @@ static void add_platforms(struct plug_list *argv, const char *const *platforms)
     plug_list_take(argv, plug_text_take(&list));
 }
 
-/* A secret's value goes by a variable of the child, whose name depends on its place only. */
-static void add_secrets(struct plug_list *argv, const struct strake_build_secret *const *secrets)
-{
-    for (size_t i = 0; secrets[i] != NULL; i++) {
-        struct plug_text record = { 0 };
-        plug_csv_add(&record, "id", secrets[i]->id);
-        if (secrets[i]->file != NULL) {
-            plug_csv_add(&record, "src", secrets[i]->file);
-        } else {
-            char name[48];
-            snprintf(name, sizeof(name), "STRAKE_SECRET_%zu", i);
-            plug_csv_add(&record, "env", name);
-        }
-        plug_list_add(argv, "--secret");
-        plug_list_take(argv, plug_text_take(&record));
-    }
-}
-
 /* ---- what comes out of it -------------------------------------------------------------------- */
 
 /* Pushed by digest, or written to a folder as an OCI layout. */
@@ -230,7 +209,7 @@ int buildctl_argv_build(const struct buildctl *self, const struct strake_build_r
         rc = add_named_context(self, request->contexts[i], i, argv, err);
     if (rc < 0)
         return rc;
-    add_secrets(argv, request->secrets);
+    buildkit_argv_secrets(argv, request->secrets);
     buildctl_argv_more(request, argv);
     for (size_t i = 0; request->cache_import[i] != NULL; i++)
         add_option(argv, "--import-cache", request->cache_import[i]);
@@ -241,56 +220,4 @@ int buildctl_argv_build(const struct buildctl *self, const struct strake_build_r
         return rc;
     add_option(argv, "--metadata-file", metadata_file);
     return argv->failed ? plug_fail_nomem(self->host, err) : 0;
-}
-
-/* ---- environment ----------------------------------------------------------------------------- */
-
-static int add_secret_value(const struct buildctl *self, const struct strake_build_secret *secret,
-                            size_t i, struct plug_list *env, struct strake_err *err)
-{
-    struct strake_buf *value = self->host->buf_new(VARIABLE_MAX);
-    if (value == NULL)
-        return plug_fail_nomem(self->host, err);
-    int rc = self->host->secret_get(secret->name, value, err);
-    if (rc == 0) {
-        size_t len;
-        const char *text = self->host->buf_data(value, &len);
-        if (strlen(text) == len)
-            plug_list_addf(env, "STRAKE_SECRET_%zu=%s", i, text);
-        else
-            rc = self->host->fail(err, STRAKE_EUNSUPPORTED,
-                                  "secret %s holds a NUL byte: give it as a file", secret->id);
-    } else if (rc == STRAKE_ETOOBIG) {
-        rc = self->host->fail(err, STRAKE_EUNSUPPORTED,
-                              "secret %s is longer than %zu bytes: give it as a file", secret->id,
-                              VARIABLE_MAX);
-    }
-    self->host->buf_free(value);
-    return rc;
-}
-
-int buildctl_env_build(const struct buildctl *self, const struct strake_build_request *request,
-                       struct plug_list *env, struct strake_err *err)
-{
-    /* buildctl makes this a build argument by itself; who wants it names it as one. */
-    plug_list_add(env, "SOURCE_DATE_EPOCH");
-    if (request->auth_json[0] != '\0') {
-        if (strlen(request->auth_json) > VARIABLE_MAX)
-            return self->host->fail(err, STRAKE_EUNSUPPORTED,
-                                    "the registry credentials are longer than %zu bytes",
-                                    VARIABLE_MAX);
-        plug_list_addf(env, "DOCKER_AUTH_CONFIG=%s", request->auth_json);
-    }
-    for (size_t i = 0; request->secrets[i] != NULL; i++) {
-        const struct strake_build_secret *secret = request->secrets[i];
-        if (secret->file != NULL)
-            continue;
-        if (secret->name == NULL)
-            return self->host->fail(err, STRAKE_EUSAGE, "secret %s has neither a file nor a name",
-                                    secret->id);
-        int rc = add_secret_value(self, secret, i, env, err);
-        if (rc < 0)
-            return rc;
-    }
-    return env->failed ? plug_fail_nomem(self->host, err) : 0;
 }

@@ -1,85 +1,29 @@
-/* A build from beginning to end: reach the daemon, run buildctl, pass on what it tells, read what
- * came out or explain what went wrong. */
-#include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+/* How buildctl builds; what is common to all clients of BuildKit is in common/buildkit_build.c. */
 #include "buildctl/buildctl.h"
-#include "buildctl/classify.h"
-#include "buildctl/events.h"
-#include "common/tempdir.h"
 
-#define METADATA_MAX ((size_t)4 * 1024 * 1024)
-
-/* One running build. */
-struct build {
-    const struct buildctl *self;
-    const struct strake_host *host;
-    const struct strake_build_request *request;
-    struct strake_job *job;
-    struct strake_err *err;
-    struct plug_tempdir dir;
-    char metadata_file[PATH_MAX + 16];
-    struct plug_list argv;
-    struct plug_list env;
-    struct buildctl_events events;
-    struct plug_lines lines;
-    struct plug_tail words; /* what else it writes to stderr */
-};
-
-/* ---- what it tells --------------------------------------------------------------------------- */
-
-static void on_step(void *ctx, const struct strake_step *step)
+static int reach(const void *instance, struct strake_job *job, struct strake_err *err)
 {
-    const struct build *build = ctx;
-    build->host->job_step(build->job, step);
+    const struct buildkit_peer peer = buildctl_peer(instance);
+    return buildkit_reach(&peer, job, err);
 }
 
-static void on_progress(void *ctx, const struct strake_step_progress *progress)
+static int argv(const void *instance, const struct strake_build_request *request,
+                const char *metadata_file, struct plug_list *words, struct strake_err *err)
 {
-    const struct build *build = ctx;
-    build->host->job_step_progress(build->job, progress);
+    return buildctl_argv_build(instance, request, metadata_file, words, err);
 }
 
-static void on_log(void *ctx, const char *step, int stream, const char *data, size_t len)
+static int env(const void *instance, const struct strake_build_request *request,
+               struct plug_list *variables, struct strake_err *err)
 {
-    const struct build *build = ctx;
-    build->host->job_step_log(build->job, step, stream, data, len);
+    const struct buildctl *self = instance;
+    return buildkit_env(self->host, request, variables, err);
 }
 
-static void on_warning(void *ctx, const struct strake_step_warning *warning)
+static int no_program(const void *instance, struct strake_err *err)
 {
-    const struct build *build = ctx;
-    build->host->job_warning(build->job, warning);
+    return buildctl_no_program(instance, err);
 }
-
-static const struct buildctl_events_sink sink = {
-    .step = on_step,
-    .progress = on_progress,
-    .log = on_log,
-    .warning = on_warning,
-};
-
-/* Events and words come on one stream. `--trace` would keep them apart, but a client whose trace
- * nobody reads any more hangs for ever, and the build with it; one that cannot write to its stderr
- * ends. So when we are killed, nothing is left behind. */
-static int on_line(void *ctx, char *line, size_t len)
-{
-    struct build *build = ctx;
-    if (line[0] == '{')
-        return buildctl_events_line(&build->events, line, len);
-    line[len] = '\n'; /* over its NUL */
-    return plug_tail_keep(&build->words, line, len + 1);
-}
-
-static int on_output(void *ctx, const char *data, size_t len)
-{
-    struct build *build = ctx;
-    return plug_lines_feed(&build->lines, data, len);
-}
-
-/* ---- what went wrong ------------------------------------------------------------------------- */
 
 int buildctl_no_program(const struct buildctl *self, struct strake_err *err)
 {
@@ -90,211 +34,28 @@ int buildctl_no_program(const struct buildctl *self, struct strake_err *err)
     return STRAKE_EBUILDER;
 }
 
-/* The name that BuildKit knows the Dockerfile by. */
-static const char *dockerfile_name(const struct strake_build_request *request)
-{
-    const char *slash = request->dockerfile[0] == '/' ? strrchr(request->dockerfile, '/') : NULL;
-    const char *name = slash != NULL ? slash + 1 : request->dockerfile;
-    return name[0] != '\0' ? name : "Dockerfile";
-}
+const struct buildkit_client buildctl_client = {
+    .name = "buildctl",
+    .reach = reach,
+    .argv = argv,
+    .env = env,
+    .no_program = no_program,
+};
 
-/* From its last words. */
-static int explain_exit(const struct build *build)
-{
-    const struct strake_build_request *request = build->request;
-    size_t len;
-    const char *text = plug_tail_text(&build->words, &len);
-    struct plug_failure failure;
-    buildctl_classify(text, len, plug_text_view(&build->events.failed), &failure);
-    bool nameless = failure.file[0] == '\0' && failure.code == STRAKE_EDOCKERFILE;
-    bool ours = nameless || strcmp(failure.file, dockerfile_name(request)) == 0;
-    if (ours)
-        failure.file[0] = '\0'; /* people know it by its path */
-    plug_failure_report(&failure, build->host, build->err);
-    if (ours)
-        build->host->err_place(build->err, request->dockerfile, failure.line);
-    return failure.code;
-}
-
-static int explain(struct build *build, int rc, const struct strake_process_result *ended)
-{
-    const struct strake_host *host = build->host;
-    if (rc == STRAKE_ENOTFOUND)
-        return buildctl_no_program(build->self, build->err);
-    if (rc == STRAKE_ETIMEOUT && build->events.lines == 0)
-        return host->fail(build->err, STRAKE_EBUILDER, "the builder at %s began no build in time",
-                          build->self->address);
-    if (rc == STRAKE_ETIMEOUT)
-        return host->fail(build->err, STRAKE_EBUILD, "the build was not done in time");
-    if (rc < 0)
-        return rc;
-    if (ended->signal != 0)
-        return host->fail(build->err, STRAKE_EBUILDER, "%s was ended by signal %d",
-                          build->self->program, ended->signal);
-    return explain_exit(build);
-}
-
-/* ---- what came out of it --------------------------------------------------------------------- */
-
-/* An algorithm and as many hexadecimal digits as it has. */
-static bool is_digest(const char *text)
-{
-    static const struct {
-        const char *prefix;
-        size_t digits;
-    } kinds[] = { { "sha256:", 64 }, { "sha384:", 96 }, { "sha512:", 128 } };
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        size_t prefix = strlen(kinds[i].prefix);
-        if (strncmp(text, kinds[i].prefix, prefix) == 0)
-            return strlen(text) == prefix + kinds[i].digits &&
-                   strspn(text + prefix, "0123456789abcdef") == kinds[i].digits;
-    }
-    return false;
-}
-
-/* os/arch[/variant] of a single image, for a host that asks for it. */
-static void read_platform(const json_t *platform, struct strake_build_result *result)
-{
-    const char *os = json_string_value(json_object_get(platform, "os"));
-    const char *arch = json_string_value(json_object_get(platform, "architecture"));
-    const char *variant = json_string_value(json_object_get(platform, "variant"));
-    if (!STRAKE_HAS(result, platform) || os == NULL || arch == NULL)
-        return;
-    int len = snprintf(result->platform, sizeof(result->platform), "%s/%s%s%s", os, arch,
-                       variant != NULL ? "/" : "", variant != NULL ? variant : "");
-    if (len < 0 || (size_t)len >= sizeof(result->platform))
-        result->platform[0] = '\0';
-}
-
-bool buildctl_metadata_parse(const char *json, size_t len, struct strake_build_result *result)
-{
-    json_t *root = json_loadb(json, len, 0, NULL);
-    const json_t *descriptor = json_object_get(root, "containerimage.descriptor");
-    const char *digest = json_string_value(json_object_get(descriptor, "digest"));
-    const char *type = json_string_value(json_object_get(descriptor, "mediaType"));
-    bool valid = digest != NULL && is_digest(digest) && strlen(digest) < sizeof(result->digest) &&
-                 type != NULL && strlen(type) < sizeof(result->media_type);
-    if (valid) {
-        memcpy(result->digest, digest, strlen(digest) + 1);
-        memcpy(result->media_type, type, strlen(type) + 1);
-        read_platform(json_object_get(descriptor, "platform"), result);
-    }
-    json_decref(root);
-    return valid;
-}
-
-static int read_result(struct build *build, struct strake_build_result *result)
-{
-    const struct strake_build_request *request = build->request;
-    if (request->output == STRAKE_OUTPUT_NONE)
-        return 0;
-    char *json = NULL;
-    size_t len = 0;
-    int rc = plug_file_read(build->metadata_file, METADATA_MAX, &json, &len);
-    bool named = rc == 0 && buildctl_metadata_parse(json, len, result);
-    free(json);
-    if (request->output != STRAKE_OUTPUT_STAGE)
-        return 0; /* a folder or a plain tar has no digest */
-    if (!named)
-        return build->host->fail(build->err, STRAKE_EBUILDER,
-                                 "the build is done, but %s names no digest of what it made",
-                                 build->self->program);
-    result->pushed = request->image[0] != '\0';
-    return 0;
-}
-
-/* ---- the build ------------------------------------------------------------------------------- */
-
-/* Is it one file that comes out? */
-static bool writes_file(const struct strake_build_request *request)
-{
-    return request->output == STRAKE_OUTPUT_FILE && strcmp(request->output_type, "local") != 0 &&
-           request->output_dest[0] != '\0';
-}
-
-static int prepare(struct build *build)
-{
-    int rc = plug_tempdir_make(build->host, &build->dir, build->err);
-    if (rc < 0)
-        return rc;
-    snprintf(build->metadata_file, sizeof(build->metadata_file), "%s/metadata.json",
-             build->dir.path);
-    rc = buildctl_argv_build(build->self, build->request, build->metadata_file, &build->argv,
-                             build->err);
-    if (rc < 0)
-        return rc;
-    return buildctl_env_build(build->self, build->request, &build->env, build->err);
-}
-
-static int run(struct build *build)
-{
-    const struct strake_process_fd output = { .fd = 2, .data = on_output, .ctx = build };
-    const struct strake_process_fd *const fds[] = { &output, NULL };
-    const struct strake_process process = {
-        .size = sizeof(process),
-        .argv = plug_list_view(&build->argv),
-        .env = plug_list_view(&build->env),
-        .fds = fds,
-    };
-    struct strake_process_result ended = { .size = sizeof(ended) };
-    int rc = build->host->process_run(build->job, &process, &ended, build->err);
-    int last = plug_lines_finish(&build->lines);
-    if (build->events.bad_lines + build->lines.dropped > 0)
-        build->host->log(STRAKE_LOG_WARN, "%zu of %s's %zu events were not understood",
-                         build->events.bad_lines + build->lines.dropped, build->self->program,
-                         build->events.lines);
-    if (rc < 0 || ended.exit_code != 0)
-        return explain(build, rc, &ended);
-    return last < 0 ? plug_fail_nomem(build->host, build->err) : 0;
-}
-
-int buildctl_build(void *instance, const struct strake_build_request *given, struct strake_job *job,
-                   struct strake_build_result *result, struct strake_err *err)
+int buildctl_build(void *instance, const struct strake_build_request *request,
+                   struct strake_job *job, struct strake_build_result *result,
+                   struct strake_err *err)
 {
     const struct buildctl *self = instance;
-    struct strake_build_request request;
-    plug_request_read(given, &request);
-    struct build build = {
-        .self = self,
+    return buildkit_build(&(const struct buildkit_call){
         .host = self->host,
-        .request = &request,
+        .client = &buildctl_client,
+        .self = self,
+        .program = self->program,
+        .where = self->address,
+        .request = request,
         .job = job,
+        .result = result,
         .err = err,
-        .events = { .sink = &sink, .shown_as = request.dockerfile },
-        .lines = { .max = BUILDCTL_EVENT_MAX, .line = on_line },
-    };
-    build.events.ctx = &build;
-    build.events.dockerfile = dockerfile_name(&request);
-    build.lines.ctx = &build;
-    struct strake_build_result made = { .size = sizeof(made) };
-    const char *dest = request.output_dest;
-    char *part = NULL;
-    int rc = 0;
-    if (writes_file(&request)) {
-        rc = plug_part_begin(dest, &part) < 0 ? plug_fail_nomem(self->host, err) : 0;
-        request.output_dest = part != NULL ? part : dest;
-    }
-    if (request.output == STRAKE_OUTPUT_STAGE && request.image[0] == '\0' &&
-        request.layout_dir[0] == '\0')
-        rc = self->host->fail(err, STRAKE_EUSAGE, "neither a repository nor a folder was named");
-    if (rc == 0)
-        rc = buildctl_reach(self, job, err);
-    if (rc == 0)
-        rc = prepare(&build);
-    if (rc == 0)
-        rc = run(&build);
-    if (rc == 0)
-        rc = read_result(&build, &made);
-    rc = plug_part_end(self->host, part, dest, rc, err);
-    if (rc == 0) {
-        uint32_t size = result->size < sizeof(made) ? result->size : (uint32_t)sizeof(made);
-        made.size = result->size;
-        memcpy(result, &made, size);
-    }
-    plug_tempdir_remove(self->host, &build.dir);
-    plug_list_dispose(&build.argv);
-    plug_list_dispose(&build.env);
-    buildctl_events_dispose(&build.events);
-    plug_tail_dispose(&build.words);
-    return rc;
+    });
 }

@@ -1,15 +1,16 @@
 /* The inside of the buildctl plugin: builds through BuildKit's command-line client.
  *   plugin.c    the descriptor, options and the interface's methods that are short
- *   reach.c     is somebody there, before a program is started
  *   argv.c      the command line and environment of a build
  *   probe.c     what the daemon says of itself
- *   events.c    what buildctl tells while it builds
- *   classify.c  what its last words mean
  *   build.c     a build from beginning to end
- *   usage.c     what the daemon keeps of earlier builds */
+ *   usage.c     what the daemon keeps of earlier builds
+ * What it shares with other ways to BuildKit is in common/buildkit_*.c. */
 #ifndef BUILDCTL_H
 #define BUILDCTL_H
 
+#include "common/buildkit_build.h"
+#include "common/buildkit_env.h"
+#include "common/buildkit_reach.h"
 #include "common/command.h"
 #include "common/stream.h"
 
@@ -25,21 +26,14 @@ struct buildctl {
     int64_t timeout_ms; /**< to be answered at all */
 };
 
-/* ---- reach.c --------------------------------------------------------------------------------- */
-
-/** The parts of a tcp:// address. */
-struct buildctl_tcp {
-    char host[256]; /**< an IPv6 address without its brackets */
-    char port[6];
-};
-
-/** False: it is no tcp:// address with a host and a port. */
-bool buildctl_tcp_parse(const char *address, struct buildctl_tcp *out);
-
-/** Wait until the daemon has said its first bytes, at most `timeout_ms`. A daemon on another than a
- *  tcp or unix socket is not asked. Blocks; any thread.
- *  @return 0, STRAKE_EBUILDER, STRAKE_ECANCELLED, STRAKE_ENOMEM. */
-int buildctl_reach(const struct buildctl *self, struct strake_job *job, struct strake_err *err);
+/** Its daemon. */
+static inline struct buildkit_peer buildctl_peer(const struct buildctl *self)
+{
+    return (struct buildkit_peer){ .host = self->host,
+                                   .address = self->address,
+                                   .tls = self->ca != NULL || self->cert != NULL,
+                                   .timeout_ms = self->timeout_ms };
+}
 
 /* ---- argv.c ---------------------------------------------------------------------------------- */
 
@@ -58,10 +52,6 @@ void buildctl_argv_more(const struct strake_build_request *request, struct plug_
  *  @return 0, STRAKE_EUNSUPPORTED, STRAKE_ENOMEM. */
 int buildctl_output_more(const struct buildctl *self, const struct strake_build_request *request,
                          struct plug_text *record, struct strake_err *err);
-/** Append the changes to the environment of a build; secrets are in them.
- *  @return 0, STRAKE_ECONFIG, STRAKE_EUNSUPPORTED, STRAKE_ENOMEM. */
-int buildctl_env_build(const struct buildctl *self, const struct strake_build_request *request,
-                       struct plug_list *env, struct strake_err *err);
 
 /* ---- probe.c --------------------------------------------------------------------------------- */
 
@@ -74,13 +64,14 @@ int buildctl_workers_parse(const char *json, size_t len, struct strake_builder_i
 
 /* ---- build.c --------------------------------------------------------------------------------- */
 
+/** How it differs from other clients of BuildKit. */
+extern const struct buildkit_client buildctl_client;
+
 /** builder/1's build(). */
 int buildctl_build(void *self, const struct strake_build_request *request, struct strake_job *job,
                    struct strake_build_result *result, struct strake_err *err);
 /** buildctl itself is missing. @return STRAKE_EBUILDER */
 int buildctl_no_program(const struct buildctl *self, struct strake_err *err);
-/** Read the result's digest from a metadata file's text. False: it names none that is valid. */
-bool buildctl_metadata_parse(const char *json, size_t len, struct strake_build_result *result);
 
 /* ---- usage.c --------------------------------------------------------------------------------- */
 

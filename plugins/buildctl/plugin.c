@@ -28,33 +28,6 @@ static void close_instance(void *instance)
     free(self);
 }
 
-/* A wrong address is told where it is written, not when it is dialled. */
-static int check_address(const struct buildctl *self, struct strake_err *err)
-{
-    static const char *const schemes[] = {
-        "unix:///",
-        "docker-container://",
-        "podman-container://",
-        "nerdctl-container://",
-        "kube-pod://",
-        "ssh://",
-    };
-    struct buildctl_tcp tcp;
-    bool good = buildctl_tcp_parse(self->address, &tcp);
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        size_t len = strlen(schemes[i]);
-        good = good || (strncmp(self->address, schemes[i], len) == 0 && self->address[len] != '\0');
-    }
-    if (good)
-        return 0;
-    self->host->fail(err, STRAKE_ECONFIG, "buildctl: option 'address' names no builder: %s",
-                     self->address);
-    self->host->err_hint(err, "it is tcp://HOST:PORT, unix:///PATH, docker-container://NAME, "
-                              "podman-container://NAME, nerdctl-container://NAME, kube-pod://POD "
-                              "or ssh://HOST");
-    return STRAKE_ECONFIG;
-}
-
 static int check_options(struct buildctl *self, struct strake_err *err)
 {
     const struct strake_host *host = self->host;
@@ -71,7 +44,8 @@ static int check_options(struct buildctl *self, struct strake_err *err)
                           self->cert == NULL ? "cert" : "key");
     if (self->server_name != NULL && self->ca == NULL)
         return host->fail(err, STRAKE_ECONFIG, "buildctl: option 'server_name' needs a ca");
-    return check_address(self, err);
+    /* A wrong address is told where it is written, not when it is dialled. */
+    return buildkit_address_check(host, "buildctl", self->address, err);
 }
 
 static int open_instance(const struct strake_host *host, const char *options, void **out,

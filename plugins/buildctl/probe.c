@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "buildctl/buildctl.h"
-#include "buildctl/classify.h"
+#include "common/buildkit_classify.h"
 #include "common/stream.h"
 
 #define WORKERS_MAX ((size_t)4 * 1024 * 1024)
@@ -87,7 +87,7 @@ static int explain_exit(const struct buildctl *self, const struct plug_tail *err
     size_t len;
     const char *text = plug_tail_text(errors, &len);
     struct plug_failure failure;
-    buildctl_classify(text, len, "", &failure);
+    buildkit_classify(text, len, "", &buildctl_client, &failure);
     failure.code = STRAKE_EBUILDER;
     plug_failure_report(&failure, self->host, err);
     return STRAKE_EBUILDER;
@@ -155,7 +155,8 @@ int buildctl_probe(void *instance, struct strake_job *job, struct strake_builder
 {
     const struct buildctl *self = instance;
     struct strake_builder_info found = { .size = sizeof(found) };
-    int rc = buildctl_reach(self, job, err);
+    const struct buildkit_peer peer = buildctl_peer(self);
+    int rc = buildkit_reach(&peer, job, err);
     if (rc < 0)
         return rc;
     struct strake_buf *text = self->host->buf_new(WORKERS_MAX);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "buildctl/buildctl.h"
-#include "buildctl/classify.h"
+#include "common/buildkit_classify.h"
 #include "common/stream.h"
 
 #define RECORD_MAX ((size_t)1024 * 1024)
@@ -128,7 +128,7 @@ static int explain(const struct buildctl *self, int rc, const struct strake_proc
     size_t len;
     const char *text = plug_tail_text(words, &len);
     struct plug_failure failure;
-    buildctl_classify(text, len, "", &failure);
+    buildkit_classify(text, len, "", &buildctl_client, &failure);
     failure.code = STRAKE_EBUILDER;
     return plug_failure_report(&failure, self->host, err);
 }
@@ -175,7 +175,8 @@ int buildctl_usage(void *instance, struct strake_job *job, struct strake_buf *en
     const struct buildctl *self = instance;
     struct plug_list argv = { 0 };
     struct records records = { .host = self->host, .out = entries };
-    int rc = buildctl_reach(self, job, err);
+    const struct buildkit_peer peer = buildctl_peer(self);
+    int rc = buildkit_reach(&peer, job, err);
     if (rc < 0)
         return rc;
     records.raw = self->host->buf_new(BUILDCTL_RECORDS_MAX);
@@ -196,7 +197,8 @@ int buildctl_prune(void *instance, struct strake_job *job, int64_t older_ms, int
     const struct buildctl *self = instance;
     struct plug_list argv = { 0 };
     struct records records = { .host = self->host, .out = report };
-    int rc = buildctl_reach(self, job, err);
+    const struct buildkit_peer peer = buildctl_peer(self);
+    int rc = buildkit_reach(&peer, job, err);
     if (rc < 0)
         return rc;
     records.lines = (struct plug_lines){ .max = RECORD_MAX, .line = on_line, .ctx = &records };

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buildctl/classify.h"
-#include "buildctl/events.h"
+#include "common/buildkit_classify.h"
+#include "common/buildkit_events.h"
 #include "common/stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -46,16 +46,17 @@ static void on_warning(void *ctx, const struct strake_step_warning *warning)
     check(warning->text != NULL && strlen(warning->text) <= *size && warning->line >= 0);
 }
 
-static const struct buildctl_events_sink sink = { on_step, on_progress, on_log, on_warning };
+static const struct buildkit_client client = { .name = "buildctl" };
+static const struct buildkit_events_sink sink = { on_step, on_progress, on_log, on_warning };
 
 static int on_line(void *ctx, char *line, size_t len)
 {
-    return buildctl_events_line(ctx, line, len);
+    return buildkit_events_line(ctx, line, len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct buildctl_events events = {
+    struct buildkit_events events = {
         .sink = &sink, .ctx = &size, .dockerfile = "Dockerfile", .shown_as = "/src/Dockerfile"
     };
     struct plug_lines lines = { .max = 4096, .line = on_line, .ctx = &events };
@@ -70,11 +71,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct plug_failure failure;
         memcpy(words, data, size);
         words[size] = '\0';
-        buildctl_classify(words, size, plug_text_view(&events.failed), &failure);
+        buildkit_classify(words, size, plug_text_view(&events.failed), &client, &failure);
         check(failure.code < 0 && failure.message[0] != '\0' && failure.line >= 0);
         check(failure.detail >= words && failure.detail + failure.detail_len == words + size);
         free(words);
     }
-    buildctl_events_dispose(&events);
+    buildkit_events_dispose(&events);
     return 0;
 }

@@ -208,7 +208,7 @@ static int environment(const struct strake_build_request *given, struct plug_lis
 {
     struct strake_build_request request;
     plug_request_read(given, &request);
-    return buildctl_env_build(&lab, &request, env, &fake_err);
+    return buildkit_env(&fake_host, &request, env, &fake_err);
 }
 
 static void secrets_go_by_the_environment_alone(void **state)
@@ -268,7 +268,7 @@ static void metadata_gives_a_digest_or_nothing(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct strake_build_result result = { .size = sizeof(result) };
-        if (buildctl_metadata_parse(cases[i].json, strlen(cases[i].json), &result) !=
+        if (buildkit_metadata_parse(cases[i].json, strlen(cases[i].json), &result) !=
             cases[i].valid)
             fail_msg("%s", cases[i].json);
         assert_int_equal(result.digest[0] != '\0', cases[i].valid);

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "buildctl/buildctl.h"
+#include "common/buildkit_reach.h"
 
 #define ADDRESSES_MAX 8
 #define LOOK_MS 50 /* between two tries where no event tells when to try again */
@@ -26,7 +26,7 @@ static const char tcp_scheme[] = "tcp://";
 
 /* One look at the daemon. */
 struct reach {
-    const struct buildctl *self;
+    const struct buildkit_peer *peer;
     const struct strake_host *host;
     struct strake_job *job;
     struct strake_err *err;
@@ -48,7 +48,7 @@ static int no_memory(const struct reach *reach)
 static int not_there(const struct reach *reach, const char *why)
 {
     reach->host->fail(reach->err, STRAKE_EBUILDER, "no builder answers at %s: %s",
-                      reach->self->address, why);
+                      reach->peer->address, why);
     reach->host->err_hint(reach->err, "is buildkitd running and listening there? start it, or name "
                                       "another builder");
     return STRAKE_EBUILDER;
@@ -57,7 +57,7 @@ static int not_there(const struct reach *reach, const char *why)
 static int too_late(const struct reach *reach, const char *what)
 {
     reach->host->fail(reach->err, STRAKE_EBUILDER, "the builder at %s %s within %lld ms",
-                      reach->self->address, what, (long long)reach->self->timeout_ms);
+                      reach->peer->address, what, (long long)reach->peer->timeout_ms);
     reach->host->err_hint(reach->err, "is it overloaded, or does a firewall swallow what is sent? "
                                       "the builder's option timeout_ms gives it longer");
     return STRAKE_EBUILDER;
@@ -100,7 +100,7 @@ static int wait_for(const struct reach *reach, struct pollfd *polled, nfds_t cou
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-bool buildctl_tcp_parse(const char *address, struct buildctl_tcp *out)
+bool buildkit_tcp_parse(const char *address, struct buildkit_tcp *out)
 {
     if (strncmp(address, tcp_scheme, strlen(tcp_scheme)) != 0)
         return false;
@@ -135,7 +135,7 @@ struct lookup {
     int done; /* an eventfd, written when the thread is through */
     int rc;   /* of getaddrinfo() */
     struct addrinfo *found;
-    struct buildctl_tcp name;
+    struct buildkit_tcp name;
 };
 
 static void lookup_release(struct lookup *lookup)
@@ -161,7 +161,7 @@ static void *look_up(void *ctx)
 }
 
 /* A lookup that has begun, held by us and by its thread; NULL: not enough resources. */
-static struct lookup *lookup_begin(const struct buildctl_tcp *name)
+static struct lookup *lookup_begin(const struct buildkit_tcp *name)
 {
     struct lookup *lookup = calloc(1, sizeof(*lookup));
     pthread_t thread;
@@ -186,7 +186,7 @@ static int not_resolved(const struct reach *reach, int rc)
 }
 
 /* @return 0, or a code, described. */
-static int resolve(const struct reach *reach, const struct buildctl_tcp *name,
+static int resolve(const struct reach *reach, const struct buildkit_tcp *name,
                    struct addrinfo **found)
 {
     const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
@@ -263,7 +263,7 @@ static int first_connected(const struct reach *reach, struct pollfd *polled, nfd
 
 /* All addresses of a name at once: one that swallows what is sent to it must not use up the time.
  * @return the socket, or a code, described. */
-static int connect_tcp(const struct reach *reach, const struct buildctl_tcp *name)
+static int connect_tcp(const struct reach *reach, const struct buildkit_tcp *name)
 {
     struct addrinfo *found = NULL;
     int rc = resolve(reach, name, &found);
@@ -330,14 +330,14 @@ static const unsigned char tls_hello[] = {
 
 static int wrong_peer(const struct reach *reach, const char *what, const char *hint)
 {
-    reach->host->fail(reach->err, STRAKE_EBUILDER, "%s at %s", what, reach->self->address);
+    reach->host->fail(reach->err, STRAKE_EBUILDER, "%s at %s", what, reach->peer->address);
     reach->host->err_hint(reach->err, "%s", hint);
     return STRAKE_EBUILDER;
 }
 
 static int hear(const struct reach *reach, int fd)
 {
-    bool tls = reach->self->ca != NULL || reach->self->cert != NULL;
+    bool tls = reach->peer->tls;
     const void *hello = tls ? tls_hello : h2_hello;
     /* A fresh socket takes these few bytes; one that is closed already says so when it is read. */
     (void)!send(fd, hello, tls ? sizeof(tls_hello) : sizeof(h2_hello) - 1, MSG_NOSIGNAL);
@@ -358,16 +358,16 @@ static int hear(const struct reach *reach, int fd)
     return 0;
 }
 
-int buildctl_reach(const struct buildctl *self, struct strake_job *job, struct strake_err *err)
+int buildkit_reach(const struct buildkit_peer *peer, struct strake_job *job, struct strake_err *err)
 {
-    struct reach reach = { .self = self, .host = self->host, .job = job, .err = err };
-    reach.deadline = plug_now_ms() + self->timeout_ms;
-    struct buildctl_tcp name;
+    struct reach reach = { .peer = peer, .host = peer->host, .job = job, .err = err };
+    reach.deadline = plug_now_ms() + peer->timeout_ms;
+    struct buildkit_tcp name;
     int fd;
-    if (buildctl_tcp_parse(self->address, &name))
+    if (buildkit_tcp_parse(peer->address, &name))
         fd = connect_tcp(&reach, &name);
-    else if (strncmp(self->address, unix_scheme, strlen(unix_scheme)) == 0)
-        fd = connect_unix(&reach, self->address + strlen(unix_scheme));
+    else if (strncmp(peer->address, unix_scheme, strlen(unix_scheme)) == 0)
+        fd = connect_unix(&reach, peer->address + strlen(unix_scheme));
     else
         return 0;
     if (fd < 0)
@@ -375,4 +375,32 @@ int buildctl_reach(const struct buildctl *self, struct strake_job *job, struct s
     int rc = hear(&reach, fd);
     close(fd);
     return rc;
+}
+
+/* ---- addresses ------------------------------------------------------------------------------- */
+
+int buildkit_address_check(const struct strake_host *host, const char *plugin, const char *address,
+                           struct strake_err *err)
+{
+    static const char *const schemes[] = {
+        "unix:///",
+        "docker-container://",
+        "podman-container://",
+        "nerdctl-container://",
+        "kube-pod://",
+        "ssh://",
+    };
+    struct buildkit_tcp tcp;
+    bool good = buildkit_tcp_parse(address, &tcp);
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+        good = good || (strncmp(address, schemes[i], len) == 0 && address[len] != '\0');
+    }
+    if (good)
+        return 0;
+    host->fail(err, STRAKE_ECONFIG, "%s: option 'address' names no builder: %s", plugin, address);
+    host->err_hint(err, "it is tcp://HOST:PORT, unix:///PATH, docker-container://NAME, "
+                        "podman-container://NAME, nerdctl-container://NAME, kube-pod://POD "
+                        "or ssh://HOST");
+    return STRAKE_ECONFIG;
 }

@@ -1,9 +1,11 @@
-/* plugins/buildctl/classify.c on what the real buildctl wrote, and on what a Dockerfile could make
+/* plugins/common/buildkit_classify.c on what the real buildctl wrote, and on what a Dockerfile could make
  * it write. */
 #include "fake_host.h"
 #include "recorded.h"
 
-#include "buildctl/classify.h"
+#include "common/buildkit_classify.h"
+
+static const struct buildkit_client client = { .name = "buildctl" };
 
 struct expected {
     const char *name;
@@ -88,7 +90,7 @@ static void classify_knows_what_buildctl_says(void **state)
         struct plug_failure failure;
         snprintf(file, sizeof(file), "%s.stderr", want->name);
         char *words = recorded("buildkit-events", file, &len);
-        buildctl_classify(words, len, want->step, &failure);
+        buildkit_classify(words, len, want->step, &client, &failure);
         if (failure.code != want->code || failure.line != want->line ||
             (want->message != NULL && strcmp(failure.message, want->message) != 0))
             fail_msg("%s: code %d, line %d: %s", want->name, failure.code, failure.line,
@@ -109,7 +111,7 @@ static void classify_keeps_the_excerpt(void **state)
     size_t len;
     struct plug_failure failure;
     char *words = recorded("buildkit-events", "run.stderr", &len);
-    buildctl_classify(words, len, "", &failure);
+    buildkit_classify(words, len, "", &client, &failure);
     assert_ptr_equal(strstr(failure.detail, "Dockerfile:3\n"), failure.detail);
     assert_non_null(strstr(failure.detail, ">>> RUN echo"));
     free(words);
@@ -146,7 +148,7 @@ static void classify_is_not_fooled_by_what_a_dockerfile_holds(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct plug_failure failure;
-        buildctl_classify(cases[i].words, strlen(cases[i].words), "", &failure);
+        buildkit_classify(cases[i].words, strlen(cases[i].words), "", &client, &failure);
         if (failure.code != cases[i].code)
             fail_msg("%s: %d, %s", cases[i].words, failure.code, failure.message);
     }
@@ -156,10 +158,10 @@ static void classify_copes_with_no_and_with_endless_words(void **state)
 {
     (void)state;
     struct plug_failure failure;
-    buildctl_classify("", 0, "", &failure);
+    buildkit_classify("", 0, "", &client, &failure);
     assert_int_equal(failure.code, STRAKE_EBUILDER);
     assert_string_equal(failure.message, "buildctl failed and did not say why");
-    buildctl_classify("fatal error: out of memory\n", 27, "", &failure);
+    buildkit_classify("fatal error: out of memory\n", 27, "", &client, &failure);
     assert_int_equal(failure.code, STRAKE_EBUILDER);
     assert_int_equal(failure.detail_len, 27);
 
@@ -169,7 +171,7 @@ static void classify_copes_with_no_and_with_endless_words(void **state)
     memset(words, 'x', len);
     words[len] = '\0';
     memcpy(words, "error: process \"", 16);
-    buildctl_classify(words, len, "", &failure);
+    buildkit_classify(words, len, "", &client, &failure);
     assert_int_equal(failure.code, STRAKE_EBUILD);
     assert_true(strlen(failure.message) < sizeof(failure.message));
     free(words);
@@ -192,7 +194,7 @@ static void exit_codes_have_a_hint_each(void **state)
         snprintf(words, sizeof(words),
                  "error: process \"/bin/sh -c x\" did not complete successfully: exit code: %s\n",
                  cases[i].exit_code);
-        buildctl_classify(words, strlen(words), "", &failure);
+        buildkit_classify(words, strlen(words), "", &client, &failure);
         assert_non_null(strstr(failure.hint, cases[i].hint));
     }
 }

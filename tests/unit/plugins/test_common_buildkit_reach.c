@@ -1,4 +1,4 @@
-/* plugins/buildctl/reach.c against peers of every kind on loopback sockets. */
+/* plugins/common/buildkit_reach.c against peers of every kind on loopback sockets. */
 #include "fake_host.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "buildctl/buildctl.h"
+#include "common/buildkit_reach.h"
 
 #define LONG_MS 20000 /* never reached by a test that passes */
 
@@ -61,11 +61,10 @@ static int teardown(void **state)
 
 static int reach(const char *address, bool tls, int64_t timeout_ms)
 {
-    const struct buildctl self = { .host = &host,
-                                   .address = (char *)address,
-                                   .ca = tls ? (char *)"/ca" : NULL,
-                                   .timeout_ms = timeout_ms };
-    return buildctl_reach(&self, &job, &fake_err);
+    const struct buildkit_peer peer = {
+        .host = &host, .address = address, .tls = tls, .timeout_ms = timeout_ms
+    };
+    return buildkit_reach(&peer, &job, &fake_err);
 }
 
 /* ---- a peer -----------------------------------------------------------------------------------
@@ -279,8 +278,8 @@ static void addresses_are_read_strictly(void **state)
         { "tcp://lab/x:1234", NULL, NULL },      { "unix:///run/s", NULL, NULL },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct buildctl_tcp tcp;
-        bool valid = buildctl_tcp_parse(cases[i].address, &tcp);
+        struct buildkit_tcp tcp;
+        bool valid = buildkit_tcp_parse(cases[i].address, &tcp);
         if (valid != (cases[i].host != NULL))
             fail_msg("%s", cases[i].address);
         if (valid) {

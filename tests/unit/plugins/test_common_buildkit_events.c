@@ -1,8 +1,8 @@
-/* plugins/buildctl/events.c on recorded streams of the real buildctl, and on what is none. */
+/* plugins/common/buildkit_events.c on recorded streams of the real buildctl, and on what is none. */
 #include "fake_host.h"
 #include "recorded.h"
 
-#include "buildctl/events.h"
+#include "common/buildkit_events.h"
 #include "common/stream.h"
 
 /* What came out, counted, and the last of each. */
@@ -66,17 +66,17 @@ static void on_warning(void *ctx, const struct strake_step_warning *warning)
     seen->line = warning->line;
 }
 
-static const struct buildctl_events_sink sink = { on_step, on_progress, on_log, on_warning };
+static const struct buildkit_events_sink sink = { on_step, on_progress, on_log, on_warning };
 
 static struct seen seen;
-static struct buildctl_events events;
+static struct buildkit_events events;
 
 static int reset(void **state)
 {
     (void)state;
-    buildctl_events_dispose(&events);
+    buildkit_events_dispose(&events);
     seen = (struct seen){ 0 };
-    events = (struct buildctl_events){
+    events = (struct buildkit_events){
         .sink = &sink, .ctx = &seen, .dockerfile = "Dockerfile", .shown_as = "/src/Dockerfile"
     };
     return 0;
@@ -85,14 +85,14 @@ static int reset(void **state)
 static int dispose(void **state)
 {
     (void)state;
-    buildctl_events_dispose(&events);
+    buildkit_events_dispose(&events);
     return 0;
 }
 
 static int line(void *ctx, char *text, size_t len)
 {
     (void)ctx;
-    return buildctl_events_line(&events, text, len);
+    return buildkit_events_line(&events, text, len);
 }
 
 /* Feed a recording in pieces of `piece` bytes. */
@@ -100,7 +100,7 @@ static void play(const char *name, size_t piece)
 {
     size_t len;
     char *data = recorded("buildkit-events", name, &len);
-    struct plug_lines lines = { .max = BUILDCTL_EVENT_MAX, .line = line };
+    struct plug_lines lines = { .max = BUILDKIT_EVENT_MAX, .line = line };
     for (size_t at = 0; at < len; at += piece)
         assert_int_equal(plug_lines_feed(&lines, data + at, len - at < piece ? len - at : piece),
                          0);
@@ -112,7 +112,7 @@ static void play(const char *name, size_t piece)
 
 static void tell(const char *text)
 {
-    assert_int_equal(buildctl_events_line(&events, text, strlen(text)), 0);
+    assert_int_equal(buildkit_events_line(&events, text, strlen(text)), 0);
 }
 
 static void events_of_a_build_are_all_passed_on(void **state)
@@ -273,7 +273,7 @@ static void times_are_read_strictly(void **state)
         { "0001-01-01T00:00:00Z", 0 }, /* Go's zero time: not started */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int64_t us = buildctl_time_parse(cases[i].text);
+        int64_t us = buildkit_time_parse(cases[i].text);
         if (us != cases[i].us)
             fail_msg("%s: %lld", cases[i].text, (long long)us);
     }

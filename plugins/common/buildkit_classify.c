@@ -1,6 +1,6 @@
-/* Making sense of buildctl's last words. The rules look at how a message begins, not at what it
+/* Making sense of a client's last words. The rules look at how a message begins, not at what it
  * holds somewhere: a Dockerfile can put any text into the middle of one. */
-#include "buildctl/classify.h"
+#include "common/buildkit_classify.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -68,7 +68,7 @@ static bool is_place(const char *line, size_t len, struct plug_failure *out)
     return out->line > 0;
 }
 
-/* The last line that begins with "error: ", or NULL; the last place before it goes into `out`, and
+/* The last line that begins with "error: " (buildctl) or "ERROR: " (buildx), or NULL; the last place before it goes into `out`, and
  * what is told from there on is the detail. */
 static const char *find_error(const char *output, struct plug_failure *out)
 {
@@ -78,7 +78,7 @@ static const char *find_error(const char *output, struct plug_failure *out)
     struct plug_failure place = { 0 };
     for (const char *line = output; line != NULL && *line != '\0'; line = next_line(line)) {
         const char *next = next_line(line);
-        if (begins(line, "error: ")) {
+        if (begins(line, "error: ") || begins(line, "ERROR: ")) {
             error = line;
             out->line = place.line;
             memcpy(out->file, place.file, sizeof(out->file));
@@ -96,6 +96,8 @@ static const char *unwrap(const char *text)
 {
     static const char *const wraps[] = {
         "error: ",
+        "ERROR: ",
+        "failed to build: ",
         "failed to solve: ",
         "rpc error: ",
         "code = Unknown desc = ",
@@ -446,7 +448,8 @@ static void of_anything(struct look *look)
         plug_failure_tell(look->out, STRAKE_EBUILD, "", "the build failed: %s", look->text);
 }
 
-void buildctl_classify(const char *output, size_t len, const char *step, struct plug_failure *out)
+void buildkit_classify(const char *output, size_t len, const char *step,
+                       const struct buildkit_client *client, struct plug_failure *out)
 {
     static bool (*const rules[])(struct look * look) = {
         of_run,   of_dockerfile, of_push,  of_token,   of_base,
@@ -457,7 +460,7 @@ void buildctl_classify(const char *output, size_t len, const char *step, struct 
     const char *error = find_error(output, out);
     out->detail_len = len - (size_t)(out->detail - output);
     if (error == NULL) {
-        plug_failure_tell(out, STRAKE_EBUILDER, "", "buildctl failed and did not say why");
+        plug_failure_tell(out, STRAKE_EBUILDER, "", "%s failed and did not say why", client->name);
         return;
     }
     const char *text = unwrap(error);
@@ -465,6 +468,8 @@ void buildctl_classify(const char *output, size_t len, const char *step, struct 
     while (text_len > 0 && (text[text_len - 1] == '\n' || text[text_len - 1] == ' '))
         text_len--;
     plug_shorten(look.text, sizeof(look.text), text, text_len);
+    if (client->rule != NULL && client->rule(look.text, step, out))
+        return;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         if (rules[i](&look))
             return;

@@ -1,5 +1,5 @@
 /* Reading the events of a build. */
-#include "buildctl/events.h"
+#include "common/buildkit_events.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static int64_t number_of(const json_t *object, const char *key)
 static int64_t time_of(const json_t *object, const char *key)
 {
     const char *text = text_of(object, key);
-    return text != NULL ? buildctl_time_parse(text) : 0;
+    return text != NULL ? buildkit_time_parse(text) : 0;
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -77,7 +77,7 @@ static int64_t zone(const char *at)
     return minutes >= 0 && *at == '\0' ? sign * (hours * 3600 + minutes * 60) : INT64_MIN;
 }
 
-int64_t buildctl_time_parse(const char *text)
+int64_t buildkit_time_parse(const char *text)
 {
     const char *at = text;
     struct tm tm = { .tm_isdst = 0 };
@@ -103,7 +103,7 @@ static bool is_cancellation(const char *error)
     return strstr(error, "context canceled") != NULL;
 }
 
-static int take_vertex(struct buildctl_events *events, const json_t *vertex)
+static int take_vertex(struct buildkit_events *events, const json_t *vertex)
 {
     const char *inputs[INPUTS_MAX + 1] = { NULL };
     size_t count = 0;
@@ -138,7 +138,7 @@ static int take_vertex(struct buildctl_events *events, const json_t *vertex)
     return 0;
 }
 
-static int take_status(struct buildctl_events *events, const json_t *status)
+static int take_status(struct buildkit_events *events, const json_t *status)
 {
     const char *name = text_of(status, "name");
     const char *id = text_of(status, "id");
@@ -158,7 +158,7 @@ static int take_status(struct buildctl_events *events, const json_t *status)
     return 0;
 }
 
-static int take_log(struct buildctl_events *events, const json_t *log)
+static int take_log(struct buildkit_events *events, const json_t *log)
 {
     const char *step = text_of(log, "vertex");
     const char *data = text_of(log, "data");
@@ -183,7 +183,7 @@ static size_t without_line(const char *text, size_t len, int line)
     return ends ? len - ending_len : len;
 }
 
-static int take_warning(struct buildctl_events *events, const json_t *warning)
+static int take_warning(struct buildkit_events *events, const json_t *warning)
 {
     const char *data = text_of(warning, "short");
     struct plug_text text = { 0 };
@@ -213,11 +213,11 @@ static int take_warning(struct buildctl_events *events, const json_t *warning)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-int buildctl_events_line(struct buildctl_events *events, const char *line, size_t len)
+int buildkit_events_line(struct buildkit_events *events, const char *line, size_t len)
 {
     static const struct {
         const char *key;
-        int (*take)(struct buildctl_events *events, const json_t *record);
+        int (*take)(struct buildkit_events *events, const json_t *record);
     } kinds[] = {
         { "vertexes", take_vertex },
         { "statuses", take_status },
@@ -246,7 +246,7 @@ int buildctl_events_line(struct buildctl_events *events, const char *line, size_
     return rc;
 }
 
-void buildctl_events_dispose(struct buildctl_events *events)
+void buildkit_events_dispose(struct buildkit_events *events)
 {
     plug_text_dispose(&events->failed);
 }
