@@ -52,6 +52,21 @@ static int take_tags(struct strake_decl *decl, const char *key, int index, void 
     return strake_take_texts(decl, key, index, &((struct strake_target *)object)->tags);
 }
 
+static int take_refs(struct strake_decl *decl, const char *key, int index, void *object)
+{
+    return strake_take_texts(decl, key, index, &((struct strake_target *)object)->refs);
+}
+
+static int take_cache_from(struct strake_decl *decl, const char *key, int index, void *object)
+{
+    return strake_take_texts(decl, key, index, &((struct strake_target *)object)->cache_from);
+}
+
+static int take_cache_to(struct strake_decl *decl, const char *key, int index, void *object)
+{
+    return strake_take_texts(decl, key, index, &((struct strake_target *)object)->cache_to);
+}
+
 static int take_args(struct strake_decl *decl, const char *key, int index, void *object)
 {
     return strake_take_pairs(decl, key, index, &((struct strake_target *)object)->args);
@@ -211,6 +226,7 @@ int strake_declare_target(struct strake_decl *decl, int index)
         { "platforms", take_platforms, false },
         { "image", take_image, false },
         { "tags", take_tags, false },
+        { "refs", take_refs, false },
         { "args", take_args, false },
         { "labels", take_labels, false },
         { "annotations", take_annotations, false },
@@ -220,6 +236,8 @@ int strake_declare_target(struct strake_decl *decl, int index)
         { "builder", take_builders, false },
         { "secrets", take_secrets, false },
         { "cache", take_cache, false },
+        { "cache_from", take_cache_from, false },
+        { "cache_to", take_cache_to, false },
         { "no_cache", take_no_cache, false },
         { "ssh", strake_take_extra, false },
         { "entitlements", strake_take_extra, false },
@@ -244,6 +262,8 @@ int strake_declare_target(struct strake_decl *decl, int index)
 
     if (rc == 0)
         rc = strake_schema_read(decl, index, fields, target);
+    if (rc == 0 && target->refs.count && (target->images.count || target->tags.count))
+        rc = strake_decl_fail(decl, "give either `refs`, or `image` and `tags`");
     if (rc < 0)
         return rc;
     if (!target->context)

@@ -79,20 +79,21 @@ static int check_tags(struct making *making, struct strake_plan_target *target)
     return 0;
 }
 
-/* -t REF: exactly these references; the first one's repository is where the image is staged. */
-static int take_refs(struct making *making, struct strake_plan_target *target)
+/* Exactly these references; the first one's repository is where the image is staged. */
+static int take_refs(struct making *making, struct strake_plan_target *target,
+                     const struct strake_strings *refs, bool declared)
 {
-    const struct strake_strings *refs = &making->wish->refs;
     int rc = 0;
 
     strake_strings_dispose(&target->images);
     strake_strings_dispose(&target->tags);
+    strake_strings_dispose(&target->refs);
     for (size_t i = 0; rc == 0 && i < refs->count; i++) {
         struct strake_reference ref = { 0 };
         rc = strake_reference_parse(refs->items[i], &ref, making->err);
         if (rc == 0 && ref.digest[0]) {
-            rc = strake_fail(making->err, STRAKE_EUSAGE, "-t %s: a tag is needed, not a digest",
-                             refs->items[i]);
+            rc = strake_fail(making->err, STRAKE_EUSAGE, "%s %s: a tag is needed, not a digest",
+                             declared ? "refs:" : "-t", refs->items[i]);
         } else if (rc == 0) {
             const char *tag = ref.tag[0] ? ref.tag : "latest";
             char *full = strake_asprintf("%s:%s", ref.name, tag);
@@ -105,6 +106,11 @@ static int take_refs(struct making *making, struct strake_plan_target *target)
                 strake_fail_nomem(making->err);
         }
         strake_reference_dispose(&ref);
+    }
+    if (rc < 0 && declared) {
+        strake_err_prefix(making->err, "target %s: ", target->name);
+        strake_err_place(making->err, target->file, target->line);
+        rc = rc == STRAKE_EUSAGE ? strake_err_recode(making->err, STRAKE_ECONFIG) : rc;
     }
     return rc;
 }
@@ -143,7 +149,9 @@ static int apply_wish(struct making *making, struct strake_plan_target *target, 
     if (!chosen)
         return 0;
     if (wish->refs.count)
-        rc = take_refs(making, target);
+        rc = take_refs(making, target, &wish->refs, false);
+    else if (wish->set_tags)
+        strake_strings_dispose(&target->refs); /* the tags are others now */
     if (rc == 0 && wish->set_tags) {
         strake_strings_dispose(&target->tags);
         rc = strake_strings_copy(&target->tags, &wish->tags) < 0 ? strake_fail_nomem(making->err)
@@ -247,18 +255,32 @@ static int set_paths(struct making *making, struct strake_plan_target *target, c
     return target->context && target->dockerfile ? 0 : strake_fail_nomem(making->err);
 }
 
-static int set_caches(struct making *making, struct strake_plan_target *target, const json_t *cache)
+static int add_strings(struct strake_strings *to, const struct strake_strings *from)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < from->count; i++)
+        rc = strake_strings_add(to, from->items[i]);
+    return rc;
+}
+
+static int set_caches(struct making *making, struct strake_plan_target *target,
+                      const struct strake_target *declared)
 {
     const struct strake_wish *wish = making->wish;
     int rc = 0;
 
-    if (cache)
-        rc = strake_cache_records(cache, target, &target->cache_import, &target->cache_export,
-                                  making->err);
-    for (size_t i = 0; rc == 0 && i < wish->cache_from.count; i++)
-        rc = strake_strings_add(&target->cache_import, wish->cache_from.items[i]);
-    for (size_t i = 0; rc == 0 && i < wish->cache_to.count; i++)
-        rc = strake_strings_add(&target->cache_export, wish->cache_to.items[i]);
+    if (declared && declared->cache)
+        rc = strake_cache_records(declared->cache, target, &target->cache_import,
+                                  &target->cache_export, making->err);
+    if (rc == 0 && declared)
+        rc = add_strings(&target->cache_import, &declared->cache_from);
+    if (rc == 0 && declared)
+        rc = add_strings(&target->cache_export, &declared->cache_to);
+    if (rc == 0)
+        rc = add_strings(&target->cache_import, &wish->cache_from);
+    if (rc == 0)
+        rc = add_strings(&target->cache_export, &wish->cache_to);
     return rc < 0 && !making->err->code ? strake_fail_nomem(making->err) : rc;
 }
 
@@ -273,7 +295,7 @@ static int finish_target(struct making *making, struct strake_plan_target *targe
     if (rc == 0)
         rc = check_tags(making, target);
     if (rc == 0)
-        rc = set_caches(making, target, declared ? declared->cache : NULL);
+        rc = set_caches(making, target, declared);
     if (rc == 0)
         rc = take_secrets(making, target, declared);
     if (rc == 0 && making->wish->builder)
@@ -306,6 +328,8 @@ static int copy_declared(struct making *making, struct strake_plan_target *targe
         strake_extras_merge(&target->extras, &declared->extras) < 0 ||
         strake_strings_copy(&target->after, &declared->after) < 0)
         return strake_fail_nomem(making->err);
+    if (declared->refs.count && take_refs(making, target, &declared->refs, true) < 0)
+        return making->err->code;
     return set_paths(making, target, making->project->dir,
                      declared->context ? declared->context : ".", declared->dockerfile);
 }

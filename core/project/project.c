@@ -145,6 +145,9 @@ static void target_free(struct strake_target *target)
     strake_strings_dispose(&target->platforms);
     strake_strings_dispose(&target->images);
     strake_strings_dispose(&target->tags);
+    strake_strings_dispose(&target->refs);
+    strake_strings_dispose(&target->cache_from);
+    strake_strings_dispose(&target->cache_to);
     strake_free(target->version);
     strake_pairs_dispose(&target->args);
     strake_pairs_dispose(&target->labels);

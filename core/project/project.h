@@ -31,7 +31,8 @@ struct strake_target {
     struct strake_strings platforms; /**< normal form; empty: the builder's own */
     struct strake_strings images;    /**< repositories; empty: none */
     struct strake_strings tags;
-    char *version; /**< the first tag's value, "" without tags */
+    struct strake_strings refs; /**< whole references in place of images and tags; empty: none */
+    char *version;              /**< the first tag's value, "" without tags */
     struct strake_pairs args;
     struct strake_pairs labels;
     struct strake_pairs annotations;
@@ -43,6 +44,8 @@ struct strake_target {
     size_t secret_count;
     struct strake_build_extras extras;
     json_t *cache; /**< the `cache` value: an object, an array of them, or NULL */
+    struct strake_strings cache_from; /**< BuildKit's own records, behind those of `cache` */
+    struct strake_strings cache_to;
     bool no_cache;
     bool is_default;
 };

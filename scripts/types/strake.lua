@@ -22,6 +22,7 @@
 ---@field platforms? string|string[] "linux/amd64", …; the builder's own by default
 ---@field image? string|string[] repositories, without a tag
 ---@field tags? string|string[] or what tags.rules gives
+---@field refs? string|string[] whole references, in place of image and tags
 ---@field args? table<string, string|number|true> build arguments
 ---@field labels? table<string, string|number|true>
 ---@field annotations? table<string, string|number|true>
@@ -31,6 +32,8 @@
 ---@field builders? string|string[] the same
 ---@field secrets? table<string, strake.Secret> for RUN --mount=type=secret,id=…
 ---@field cache? table { type = "registry", ref = … }, or a list of such tables
+---@field cache_from? string|string[] records as BuildKit takes them: "type=registry,ref=…"
+---@field cache_to? string|string[]
 ---@field no_cache? boolean
 ---@field no_cache_stages? string|string[]
 ---@field ssh? true|string|string[] "default", "ID=SOCKET|KEY"
