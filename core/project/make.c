@@ -358,6 +358,26 @@ static int resolve_contexts(struct making *making, struct strake_plan_target *ta
 
 static int visit(struct making *making, const struct strake_target *declared, bool chosen);
 
+/* What another target stands on has to be somewhere: without an image of its own it is staged, and
+ * gets no tag, in that one's repository. */
+static int lend_image(struct making *making, const struct strake_plan_target *target,
+                      const char *name)
+{
+    struct strake_plan_target *other;
+    bool context = false;
+
+    for (size_t i = 0; i < target->contexts.count; i++) {
+        const char *value = target->contexts.items[i]->value;
+        context = context || (strncmp(value, "target:", 7) == 0 && strcmp(value + 7, name) == 0);
+    }
+    other = context && target->images.count ? strake_plan_find(making->plan, name) : NULL;
+    if (!other || other->images.count || other->tags.count)
+        return 0;
+    return strake_strings_add(&other->images, target->images.items[0]) < 0
+               ? strake_fail_nomem(making->err)
+               : 0;
+}
+
 static int visit_needs(struct making *making, const struct strake_plan_target *target)
 {
     int rc = 0;
@@ -372,6 +392,8 @@ static int visit_needs(struct making *making, const struct strake_plan_target *t
             return strake_err_recode(making->err, STRAKE_ECONFIG);
         }
         rc = visit(making, other, false);
+        if (rc == 0)
+            rc = lend_image(making, target, target->after.items[i]);
     }
     return rc;
 }

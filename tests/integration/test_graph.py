@@ -89,6 +89,19 @@ target "app"  { dockerfile = "App", contexts = { base = target "base" } }
     assert house.registry.tags(house.name + "-base") == []
 
 
+def test_a_base_without_a_repository_is_staged_in_that_of_the_target_on_it(house):
+    house.dockerfile("App", "FROM base\nCMD true\n")
+    house.write("""
+target "base" { }
+target "app"  { dockerfile = "App", image = image, tags = { "t" }, contexts = { base = target "base" } }
+""")
+    done = house.build("--push", "app")
+    assert statuses(done) == {"base": "done", "app": "done"}
+    base, app = done["targets"]
+    assert base["image"] == app["image"] and base["refs"] == [] and app["refs"] == [house.image + ":t"]
+    assert house.registry.tags(house.name) == ["t"]
+
+
 def test_a_base_without_a_repository_is_refused_with_the_reason(house):
     house.dockerfile("App", "FROM base\nCMD true\n")
     house.write("""
