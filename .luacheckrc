@@ -4,13 +4,13 @@ max_line_length = 120
 
 -- The engine's own names for the scripts that ship; core is what C gives to them alone.
 files["scripts"] = { read_globals = {
-  "core", "env", "exec", "fs", "git", "http", "image", "json", "log", "secret", "tags", "include",
+  "core", "env", "exec", "fs", "git", "http", "image", "json", "log", "secret", "tags", "include", "target",
 } }
 
 -- What a strake.lua says.
 files["**/strake.lua"] = { read_globals = {
   "builder", "registry", "notifier", "scanner", "workflow", "deployer", "target", "policy", "flow",
-  "env", "exec", "fs", "git", "http", "image", "json", "log", "secret", "tags", "include",
+  "bake", "env", "exec", "fs", "git", "http", "image", "json", "log", "secret", "tags", "include",
   "all", "build", "deny", "notify", "plan", "publish", "scan", "verify", "warn",
 } }
 

@@ -70,7 +70,7 @@ static int open_all(lua_State *L)
         strake_lua_open_flow,    strake_lua_open_env,     strake_lua_open_git,
         strake_lua_open_fs,      strake_lua_open_json,    strake_lua_open_log,
         strake_lua_open_exec,    strake_lua_open_http,    strake_lua_open_image,
-        strake_lua_open_include, strake_lua_open_way,
+        strake_lua_open_include, strake_lua_open_bake,    strake_lua_open_way,
     };
     static const char *const verbs[] = { "build", "publish", "notify" };
 

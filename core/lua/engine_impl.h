@@ -185,6 +185,7 @@ void strake_lua_open_exec(lua_State *L);
 void strake_lua_open_http(lua_State *L);
 void strake_lua_open_image(lua_State *L);
 void strake_lua_open_include(lua_State *L);
+void strake_lua_open_bake(lua_State *L);
 
 /** A `log` event of the run, or a line of the program's log. `text` ends with NUL too. */
 void strake_lua_log(lua_State *L, enum strake_level level, const char *name, const char *text,

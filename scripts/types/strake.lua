@@ -120,6 +120,20 @@ function deployer(name) end
 ---@return any
 function include(path) end
 
+bake = {}
+
+---@class strake.BakeOptions
+---@field targets? string|string[] names and groups of the file; all of it by default
+---@field variables? table<string, string|number|boolean> over the environment's
+---@field set? table<string, string|number|boolean|(string|number|boolean)[]> as bake's --set: ["app.tags"] = "…"
+---@field default? boolean false: the file's group `default` marks nothing
+
+---Declare the targets of a bake or compose file.
+---@param file string|string[]
+---@param options? strake.BakeOptions
+---@return table<string, strake.Declaration|string[]> targets, and the names of the targets of each group
+function bake.import(file, options) end
+
 -- ---- in policies ---------------------------------------------------------------------------------
 
 ---Deny, and end the policy.

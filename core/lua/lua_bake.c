@@ -1,0 +1,244 @@
+/* core.bake: what `buildx bake` says of bake files, for scripts/bake.lua, which decides what it means.
+ * Only while strake.lua is read: the call does not wait, as git's facts do not. */
+#include <string.h>
+
+#include "lua/engine_impl.h"
+#include "util/fs.h"
+#include "util/json.h"
+#include "util/process.h"
+
+#define BAKE_TIMEOUT_MS 60000
+#define BAKE_OUTPUT_MAX ((size_t)16 * 1024 * 1024)
+#define BAKE_ERRORS_MAX ((size_t)1024 * 1024)
+
+static const char bake_type[] = "strake.bake";
+
+/* Lives in a userdata: whatever raises, it is tidied up. */
+struct bake {
+    struct strake_strings argv, env;
+    char *program;
+    char *config; /* a folder for buildx of its own: the user's builders have no say in this */
+    struct strake_buf output, errors;
+    json_t *value;
+};
+
+static void remove_config(struct bake *bake)
+{
+    struct strake_err err = { 0 };
+
+    if (bake->config)
+        strake_fs_remove_tree(bake->config, &err);
+    strake_err_dispose(&err);
+    strake_free(bake->config);
+    bake->config = NULL;
+}
+
+static int bake_gc(lua_State *L)
+{
+    struct bake *bake = lua_touserdata(L, 1);
+
+    remove_config(bake);
+    strake_strings_dispose(&bake->argv);
+    strake_strings_dispose(&bake->env);
+    strake_buf_dispose(&bake->output);
+    strake_buf_dispose(&bake->errors);
+    json_decref(bake->value);
+    strake_free(bake->program);
+    *bake = (struct bake){ 0 };
+    return 0;
+}
+
+/* ---- the program ---- */
+
+/* buildx itself, or Docker with it as a plugin. */
+static int find_program(struct bake *bake, struct strake_err *err)
+{
+    static const char *const names[] = { "buildx", "docker-buildx", "docker", NULL };
+    const char *found = NULL;
+    int rc = 0;
+
+    for (size_t i = 0; names[i] && !bake->program; i++) {
+        found = names[i];
+        bake->program = strake_process_which(found);
+    }
+    if (!bake->program) {
+        strake_fail(err, STRAKE_ENOTRUN, "neither buildx nor docker is on PATH");
+        strake_err_hint(err, "bake files are read by buildx: install it from "
+                             "https://github.com/docker/buildx/releases");
+        return STRAKE_ENOTRUN;
+    }
+    rc = strake_strings_add(&bake->argv, bake->program);
+    if (rc == 0 && strcmp(found, "docker") == 0)
+        rc = strake_strings_add(&bake->argv, "buildx");
+    return rc < 0 ? strake_fail_nomem(err) : 0;
+}
+
+static int add_config(struct bake *bake, struct strake_err *err)
+{
+    char *entry;
+    int rc = strake_fs_tempdir(&bake->config, err);
+
+    if (rc < 0)
+        return rc;
+    entry = strake_asprintf("BUILDX_CONFIG=%s", bake->config);
+    if (!entry || strake_strings_take(&bake->env, entry) < 0)
+        return strake_fail_nomem(err);
+    return 0;
+}
+
+static int keep(void *ctx, const char *data, size_t len)
+{
+    return strake_buf_append(ctx, data, len);
+}
+
+static int run(struct strake_engine *engine, struct bake *bake,
+               struct strake_process_result *result, struct strake_err *err)
+{
+    const struct strake_process_fd output = { .fd = 1, .data = keep, .ctx = &bake->output };
+    const struct strake_process_fd errors = { .fd = 2, .data = keep, .ctx = &bake->errors };
+    const struct strake_process_fd *const fds[] = { &output, &errors, NULL };
+    const struct strake_process process = { .size = sizeof(process),
+                                            .argv = strake_strings_view(&bake->argv),
+                                            .env = strake_strings_view(&bake->env),
+                                            .cwd = engine->layer_root,
+                                            .fds = fds,
+                                            .timeout_ms = BAKE_TIMEOUT_MS };
+    int rc = strake_process_run(engine->job, &process, result, err);
+
+    if (rc == STRAKE_ETOOBIG && !err->code)
+        rc = strake_fail(err, STRAKE_ECONFIG, "buildx bake wrote more than %zu MiB",
+                         BAKE_OUTPUT_MAX >> 20);
+    else if (rc == STRAKE_ENOTFOUND)
+        rc = strake_err_recode(err, STRAKE_ENOTRUN);
+    else if (rc < 0 && !err->code)
+        rc = strake_fail(err, rc, "%s could not be run", bake->argv.items[0]);
+    return rc;
+}
+
+/* A docker without the plugin fails too, but no bake file is at fault then. */
+static int check_plugin(struct strake_engine *engine, const struct bake *bake,
+                        struct strake_err *err)
+{
+    const char *argv[] = { bake->program, "buildx", "version", NULL };
+    struct strake_process_result result = { .size = sizeof(result) };
+    struct strake_buf output = STRAKE_BUF(BAKE_ERRORS_MAX);
+    struct strake_buf errors = STRAKE_BUF(BAKE_ERRORS_MAX);
+    int rc = strake_process_capture(engine->job, argv, NULL, &output, &errors, BAKE_TIMEOUT_MS,
+                                    &result, err);
+
+    if (rc == 0 && result.exit_code != 0) {
+        rc = strake_fail(err, STRAKE_ENOTRUN, "docker is here, but not its plugin buildx");
+        strake_err_hint(err, "bake files are read by buildx: install it from "
+                             "https://github.com/docker/buildx/releases");
+        strake_err_detail(err, strake_buf_text(&errors), errors.len);
+    }
+    strake_buf_dispose(&output);
+    strake_buf_dispose(&errors);
+    return rc;
+}
+
+/* ---- in Lua ---- */
+
+/* The texts of the list at `index`, behind what is in `list`. Raises nothing. */
+static int take_words(lua_State *L, int index, struct strake_strings *list)
+{
+    const lua_Integer count = (lua_Integer)lua_rawlen(L, index);
+    int rc = 0;
+
+    for (lua_Integer i = 1; rc == 0 && i <= count; i++) {
+        rc = lua_rawgeti(L, index, i) == LUA_TSTRING ? strake_strings_add(list, lua_tostring(L, -1))
+                                                     : STRAKE_EINTERNAL;
+        lua_pop(L, 1);
+    }
+    return rc;
+}
+
+/* At the top level of a project's strake.lua: elsewhere nothing can be declared. */
+static void check_caller(lua_State *L)
+{
+    strake_lua_allow(L, STRAKE_LUA_LOAD, "bake.import");
+    if (strake_lua_engine(L)->layer != STRAKE_LAYER_PROJECT)
+        strake_lua_fail(L, STRAKE_ECONFIG, NULL, "bake.import belongs into a project's strake.lua");
+}
+
+/* bake(words, environment) -> value | nil, stderr. `words` come behind `buildx bake`, `environment` is
+ * a list of NAME=VALUE. The value is the JSON that it prints; nil: it ended with a failure. */
+static int core_bake(lua_State *L)
+{
+    struct strake_engine *engine = strake_lua_engine(L);
+    struct strake_process_result result = { .size = sizeof(result) };
+    struct strake_err err = { 0 };
+    struct bake *bake;
+    int rc;
+
+    check_caller(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    bake = lua_newuserdatauv(L, sizeof(*bake), 0);
+    *bake = (struct bake){ .output = STRAKE_BUF(BAKE_OUTPUT_MAX),
+                           .errors = STRAKE_BUF(BAKE_ERRORS_MAX) };
+    luaL_setmetatable(L, bake_type);
+    rc = find_program(bake, &err);
+    if (rc == 0 && (strake_strings_add(&bake->argv, "bake") < 0 ||
+                    take_words(L, 1, &bake->argv) < 0 || take_words(L, 2, &bake->env) < 0))
+        rc = strake_fail_nomem(&err);
+    if (rc == 0)
+        rc = add_config(bake, &err);
+    if (rc == 0)
+        rc = run(engine, bake, &result, &err);
+    if (rc == 0 && result.exit_code != 0 && strcmp(bake->argv.items[1], "buildx") == 0)
+        rc = check_plugin(engine, bake, &err);
+    if (rc == 0 && result.exit_code == 0) {
+        bake->value = strake_json_parse(strake_buf_text(&bake->output), bake->output.len,
+                                        "what buildx bake printed", STRAKE_ECONFIG, &err);
+        rc = bake->value ? 0 : err.code;
+    }
+    remove_config(bake);
+    if (rc < 0)
+        strake_lua_raise(L, &err);
+    strake_lua_charge(L, bake->output.len / 16);
+    if (bake->value) {
+        strake_lua_push_json(L, bake->value);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushlstring(L, strake_buf_text(&bake->errors), bake->errors.len);
+    return 2;
+}
+
+/* bake_folder() -> where buildx runs, absolute: relative paths that it prints begin there. */
+static int core_bake_folder(lua_State *L)
+{
+    check_caller(L);
+    lua_pushstring(L, strake_lua_engine(L)->project_dir);
+    return 1;
+}
+
+/* script(name) -> what another script that ships returned */
+static int core_script(lua_State *L)
+{
+    strake_lua_push_script(L, luaL_checkstring(L, 1));
+    return 1;
+}
+
+void strake_lua_open_bake(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "bake", core_bake },
+        { "bake_folder", core_bake_folder },
+        { "script", core_script },
+        { NULL, NULL },
+    };
+
+    luaL_newmetatable(L, bake_type);
+    lua_pushcfunction(L, bake_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+    strake_lua_core_add(L, functions);
+    lua_createtable(L, 0, 1);
+    strake_lua_push_stub(L, "bake", "import", ~0u);
+    lua_setfield(L, -2, "import");
+    strake_lua_protect(L, "bake");
+    strake_lua_define(L, "bake");
+}

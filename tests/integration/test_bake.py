@@ -1,0 +1,404 @@
+"""bake.import: what buildx says of a bake file becomes targets; what cannot be kept is named."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from harness.process import cache, tool
+
+BUILDER = "builder 'b' { type = 'buildctl', address = 'tcp://127.0.0.1:1' }\n"
+
+
+class Baked:
+    """A project with a bake file; nothing is built, the builder's address answers nobody."""
+
+    def __init__(self, strake, project, files: dict, lua: str):
+        self.strake = strake
+        self.path = f"{tool('buildx', 'buildx/buildx').parent}:{strake.env['PATH']}"
+        self.folder = project({"Dockerfile": "FROM scratch AS first\nFROM scratch AS last\n", **files,
+                               "strake.lua": BUILDER + lua})
+
+    def run(self, *args, exit: int = 0, env: dict | None = None):
+        done = self.strake(*args, cwd=self.folder, env={"PATH": self.path, **(env or {})})
+        assert done.exit == exit, f"exit {done.exit}\n{done.out}\n{done.err}"
+        return done
+
+    def plan(self, *args, env: dict | None = None) -> dict:
+        document = self.run("plan", "--json", *args, env=env).json()
+        return {target["name"]: target for target in document["targets"]}
+
+    def error(self, *args, exit: int = 3, env: dict | None = None) -> dict:
+        return self.run("plan", "--json", "--all", *args, exit=exit, env=env).json()["error"]
+
+
+@pytest.fixture
+def baked(strake, project):
+    def make(bake: str = "", lua: str = "bake.import('docker-bake.hcl')\n", **files):
+        files = {name.replace("__", "/").replace("_", "."): text for name, text in files.items()}
+        return Baked(strake, project, {"docker-bake.hcl": bake, **files}, lua)
+    return make
+
+
+def one(text: str) -> str:
+    return f'target "app" {{\n{text}\n}}\n'
+
+
+# ---- whole files -----------------------------------------------------------------------------------------------
+
+
+HCL = """
+variable "TAG" { default = "dev" }
+variable "HOST" { default = "localhost:5000" }
+group "default" { targets = ["app", "tools"] }
+group "everything" { targets = ["default", "docs"] }
+target "_common" {
+  labels = { team = "blue", "price" = "$${x} 5%%{y}" }
+  args = { SHARED = "1", NOTHING = null }
+}
+target "app" {
+  inherits = ["_common"]
+  description = "what runs"
+  contexts = { docs = "target:docs" }
+  tags = ["${HOST}/app:${TAG}", "${HOST}/other"]
+}
+target "tools" {
+  name = "tool-${version}"
+  matrix = { version = ["1", "2"] }
+  inherits = ["_common"]
+  args = { VERSION = version, SHARED = "of ${version}" }
+}
+target "docs" { target = "first" }
+"""
+
+
+def test_an_hcl_file_with_variables_a_matrix_inheritance_and_groups(baked):
+    house = baked(HCL)
+    targets = house.plan()
+    assert list(targets) == ["docs", "app", "tool-1", "tool-2"]  # what app needs comes before it
+    app = targets["app"]
+    assert app["refs"] == ["localhost:5000/app:dev", "localhost:5000/other:latest"]
+    assert (app["image"], app["tags"]) == ("localhost:5000/app", ["dev", "latest"])
+    assert app["labels"] == {"team": "blue", "price": "${x} 5%{y}"} and app["args"] == {"SHARED": "1"}
+    assert app["contexts"] == {"docs": "target:docs"} and app["after"] == ["docs"]
+    assert targets["tool-2"]["args"] == {"SHARED": "of 2", "VERSION": "2"}
+    assert targets["docs"]["stage"] == "first" and targets["docs"]["refs"] == []
+    assert not any(name.startswith("_") for name in house.plan("--all"))
+
+
+def test_variables_come_from_the_environment_and_from_strake_lua(baked):
+    house = baked(HCL)
+    assert house.plan("app", env={"TAG": "v7"})["app"]["tags"] == ["v7", "latest"]
+    house = baked(HCL, "bake.import('docker-bake.hcl', { variables = { TAG = 'mine', HOST = 'other:1' } })\n")
+    assert house.plan("app", env={"TAG": "v7"})["app"]["refs"] == ["other:1/app:mine", "other:1/other:latest"]
+
+
+def test_targets_and_set_choose_and_override(baked):
+    house = baked(HCL, "bake.import('docker-bake.hcl', { targets = { 'tools' }, set = {\n"
+                       "  ['tool-1.args.VERSION'] = 9, ['*.platform'] = { 'linux/amd64', 'linux/arm64' } } })\n")
+    targets = house.plan()
+    assert list(targets) == ["tool-1", "tool-2"]
+    assert targets["tool-1"]["args"]["VERSION"] == "9"
+    assert targets["tool-2"]["platforms"] == ["linux/amd64", "linux/arm64"]
+
+
+def test_the_result_has_targets_and_groups(baked):
+    house = baked(HCL, "local images = bake.import('docker-bake.hcl', { default = false })\n"
+                       "assert(#images.everything == 4 and #images.tools == 2 and #images.default == 3)\n"
+                       "target 'mine' { contexts = { app = images.app }, after = images.tools, default = true }\n")
+    targets = house.plan()
+    assert list(targets)[-1] == "mine" and set(targets) == {"mine", "app", "docs", "tool-1", "tool-2"}
+    assert targets["mine"]["contexts"] == {"app": "target:app"}
+
+
+def test_a_target_that_is_called_default_is_the_default(baked):
+    house = baked('target "other" {}\ntarget "default" {}\n')
+    assert list(house.plan()) == ["default"] and set(house.plan("--all")) == {"default", "other"}
+
+
+def test_a_json_file_has_variables_too(baked):
+    house = baked(lua="bake.import 'docker-bake.json'\n", docker__bake_json="")
+    text = {"variable": {"V": {"default": "1"}}, "group": {"default": {"targets": ["app"]}},
+            "target": {"base": {"args": {"A": "${V}"}}, "app": {"inherits": ["base"], "labels": {"l": None}}}}
+    (house.folder / "docker-bake.json").write_text(json.dumps(text))
+    assert house.plan(env={"V": "5"})["app"]["args"] == {"A": "5"} and house.plan("app")["app"]["labels"] == {}
+
+
+COMPOSE = """
+name: shop
+services:
+  web:
+    image: localhost:5000/web:1
+    build:
+      context: ./web
+      args: { PRICE: "$$5", MODE: "${MODE:-slow}" }
+      target: last
+      platforms: [linux/amd64]
+      additional_contexts: { database: "service:db" }
+      extra_hosts: { inside: "10.0.0.1" }
+      shm_size: 64m
+  db:
+    build: .
+  cache:
+    image: redis
+"""
+
+
+def test_a_compose_file(baked):
+    house = baked(lua="bake.import 'compose.yaml'\n", compose_yaml=COMPOSE, web__Dockerfile="FROM scratch AS last\n")
+    targets = house.plan(env={"MODE": "fast"})
+    assert set(targets) == {"web", "db"}
+    web = targets["web"]
+    assert (web["context"], web["dockerfile"], web["stage"]) == ("web", "web/Dockerfile", "last")
+    assert web["args"] == {"PRICE": "$5", "MODE": "fast"} and web["refs"] == ["localhost:5000/web:1"]
+    assert web["contexts"] == {"database": "target:db"}
+    assert web["options"] == {"add_hosts": {"inside": "10.0.0.1"}, "shm_size": 64 << 20}
+
+
+def test_several_files_are_merged(baked):
+    house = baked(one('args = { A = "1", B = "1" }'), "bake.import { 'docker-bake.hcl', 'more.hcl' }\n",
+                  more_hcl=one('args = { B = "2" }'))
+    assert house.plan()["app"]["args"] == {"A": "1", "B": "2"}
+
+
+# ---- each attribute ----------------------------------------------------------------------------------------------
+
+
+KEPT = [
+    ('annotations = ["k=v", "index,manifest[linux/amd64]:a.b=c=d"]', "annotations",
+     {"k": "v", "index:a.b": "c=d", "manifest[linux/amd64]:a.b": "c=d"}),
+    ('args = { SOURCE_DATE_EPOCH = "77", A = "" }', "args", {"A": ""}),
+    ('args = { SOURCE_DATE_EPOCH = "77" }', "options", {"source_date_epoch": "77"}),
+    ('attest = ["type=provenance,mode=max,version=v1", "type=sbom"]', "options",
+     {"attestations": {"provenance": "mode=max,version=v1", "sbom": ""}}),
+    ('attest = ["type=provenance,disabled=true"]', "options", {"attestations": {"provenance": "disabled"}}),
+    ('no-cache = true', "no_cache", True),
+    ('no-cache-filter = ["first"]', "options", {"no_cache_stages": ["first"]}),
+    ('network = "none"', "options", {"network": "none"}),
+    ('network = "host"', "options", {"network": "host", "entitlements": ["network.host"]}),
+    ('entitlements = ["security.insecure"]', "options", {"entitlements": ["security.insecure"]}),
+    ('extra-hosts = { a = "10.0.0.1" }', "options", {"add_hosts": {"a": "10.0.0.1"}}),
+    ('shm-size = "64m"', "options", {"shm_size": 64 << 20}),
+    ('ulimits = ["nofile=10:20", "nproc=5"]', "options", {"ulimits": {"nofile": "10:20", "nproc": "5"}}),
+    ('cache-from = ["user/app:c", "type=local,src=there"]\ncache-to = ["type=registry,ref=user/app:c,mode=max"]', "cache",
+     {"import": ["type=registry,ref=user/app:c", "type=local,src={folder}/there"],
+      "export": ["type=registry,mode=max,ref=user/app:c"]}),
+    ('cache-to = ["type=inline"]', "cache", {"import": [], "export": ["type=inline"]}),
+    ('tags = ["h:1/a"]\noutput = ["type=image,push=true,compression=zstd,compression-level=3,force-compression=true"]',
+     "options", {"compression": "zstd", "compression_level": 3, "force_compression": True}),
+    ('tags = ["h:1/a"]\noutput = ["type=registry,rewrite-timestamp=true,oci-mediatypes=true"]', "options",
+     {"rewrite_timestamp": True}),
+    ('tags = ["h:1/a"]\noutput = ["type=registry,annotation.k=v,annotation-index.l=w"]', "annotations",
+     {"k": "v", "index:l": "w"}),
+    ('output = ["type=image,\\"name=h:1/a,h:1/b:2\\",push=true"]', "refs", ["h:1/a:latest", "h:1/b:2"]),
+    ('output = ["type=cacheonly"]', "refs", []),
+    ('pull = false\nno-cache = false', "no_cache", False),
+    ('contexts = { a = "docker-image://alpine", b = "./web", c = "https://github.com/o/r.git" }', "contexts",
+     {"a": "docker-image://alpine", "b": "{folder}/web", "c": "https://github.com/o/r.git"}),
+    ('context = "https://github.com/o/r.git#main"\ndockerfile = "d/F"', "context", "https://github.com/o/r.git#main"),
+    ('context = "web"\ndockerfile = "cwd://Dockerfile"', "dockerfile", "Dockerfile"),
+]
+
+
+@pytest.mark.parametrize("text, key, value", KEPT, ids=[re.sub("[^a-z]+", "-", row[0])[:40] for row in KEPT])
+def test_an_attribute_is_kept(baked, text, key, value):
+    house = baked(one(text), web__Dockerfile="FROM scratch\n")
+    app = house.plan()["app"]
+    assert app[key] == json.loads(json.dumps(value).replace("{folder}", str(house.folder)))
+
+
+def test_secrets_and_ssh(baked):
+    house = baked(one('secret = ["id=tok,env=TOKEN", "id=file,src=secret.txt", "type=env,id=ALONE", "id=secret.txt"]\n'
+                      'ssh = ["default=key.pem"]'), secret_txt="hidden\n")
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", house.folder / "key.pem"],
+                   check=True, capture_output=True)
+    done = house.run("plan", "--json", env={"ALONE": "value-of-alone", "TOKEN": "value-of-token"})
+    app, = done.json()["targets"]
+    assert app["secrets"] == [{"id": "ALONE", "secret": "ALONE"}, {"id": "file", "secret": "secret.txt"},
+                              {"id": "secret.txt", "secret": "secret.txt"}, {"id": "tok", "secret": "TOKEN"}]
+    assert app["options"] == {"ssh": [f"default={house.folder}/key.pem"]}
+    assert "value-of" not in done.out + done.err
+
+
+# ---- what cannot be kept -------------------------------------------------------------------------------------------
+
+
+REFUSED = [
+    ('pull = true', "pull"),
+    ('call = "check"', "call"),
+    ('resources = { memory = "1g" }', "resources"),
+    ('policy = [{ filename = "p.rego" }]', "policy"),
+    ('dockerfile-inline = "FROM scratch"', "dockerfile-inline"),
+    ('output = ["type=local,dest=out"]', "output type=local"),
+    ('output = ["type=tar,dest=out.tar"]', "output type=tar"),
+    ('output = ["type=oci,dest=out.tar"]', "output type=oci"),
+    ('output = ["type=docker"]', "output type=docker"),
+    ('output = ["type=image"]', "output type=image"),
+    ('output = ["type=registry"]', "output"),
+    ('tags = ["h:1/a"]\noutput = ["type=registry,push-by-digest=true"]', "output push-by-digest"),
+    ('tags = ["h:1/a"]\noutput = ["type=registry,oci-mediatypes=false"]', "output oci-mediatypes"),
+    ('attest = ["type=other"]', "attest"),
+    ('platforms = ["local"]', "platforms"),
+]
+
+
+@pytest.mark.parametrize("text, attribute", REFUSED, ids=[re.sub("[^a-z]+", "-", row[0])[:40] for row in REFUSED])
+def test_an_attribute_is_refused(baked, text, attribute):
+    error = baked(one(text)).error()
+    assert error["kind"] == "config" and error["file"] == "docker-bake.hcl"
+    assert error["message"].startswith(f'target "app": {attribute} cannot be kept: ')
+
+
+def test_everything_that_cannot_be_kept_is_told_at_once(baked):
+    house = baked(one('pull = true\noutput = ["type=docker"]') + 'target "other" {\ncall = "outline"\n}\n')
+    error = house.error()
+    assert 'target "app": pull' in error["message"] and "(and 2 more)" in error["message"]
+    assert 'target "app": output type=docker' in error["detail"] and 'target "other": call' in error["detail"]
+
+
+def test_a_hint_of_a_refusal_works(baked):
+    hint = baked(one('output = ["type=docker"]')).error()["hint"]
+    assert "--load" in hint
+    option = re.search(r"set = \{.*\}", hint).group()
+    assert "app" in baked(one('output = ["type=docker"]'), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()
+    option = re.search(r"set = \{.*\}", baked(one("pull = true")).error()["hint"]).group()
+    assert "app" in baked(one("pull = true"), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()
+
+
+def test_an_attribute_of_a_newer_buildx_is_named(baked):
+    house = baked(one(""))
+    fake = house.folder / "fake"
+    fake.mkdir()
+    (fake / "buildx").write_text("#!/bin/sh\ncase \"$*\" in *--list*) echo '[{\"name\":\"app\"}]';;\n"
+                                 "*) echo '{\"target\":{\"app\":{\"context\":\".\",\"novel\":[1],\"args\":\"x\"}}}';; esac\n")
+    (fake / "buildx").chmod(0o755)
+    error = house.error(env={"PATH": f"{fake}:{house.path}"})
+    assert error["message"].startswith('target "app": args cannot be kept: it is a string')
+    assert error["detail"].startswith('target "app": novel cannot be kept')
+
+
+# ---- wrong files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, text, line, message", [
+    ("docker-bake.hcl", 'target "app" {\n  context = nope\n}\n', 2, 'There is no variable named "nope"'),
+    ("docker-bake.hcl", 'target "app" {\n  context = \n}\n', 2, "Invalid expression"),
+    ("docker-bake.json", '{\n"target": {"app": {"context": "${nope}"}}}\n', 2, 'There is no variable named "nope"'),
+    ("docker-bake.json", '{"target": {"app": {}}\n', 1, "Unclosed object"),
+    ("compose.yaml", "services:\n  app:\n    build: [x\n", 3, "did not find expected"),
+    ("compose.yaml", "services:\n  app:\n    build:\n      foo: x\n", 0, "'foo' not allowed"),
+    ("docker-bake.hcl", "", 0, "couldn't find a bake definition"),
+    ("docker-bake.hcl", 'group "default" { targets = ["nope"] }\ntarget "app" {}\n', 0, "failed to find target nope"),
+    ("docker-bake.hcl", 'target "app" {\n  secret = ["id=x,src=missing.txt"]\n}\n', 0, "missing.txt"),
+    ("docker-bake.hcl", 'target "a" { contexts = { b = "target:b" } }\ntarget "b" { contexts = { a = "target:a" } }\n',
+     0, "infinite loop"),
+])
+def test_a_wrong_file_is_told_with_its_place_and_the_words_of_buildx(baked, name, text, line, message):
+    house = baked(lua=f"bake.import '{name}'\n")
+    (house.folder / name).write_text(text)
+    error = house.error()
+    assert error["kind"] == "config" and error["file"] == name and error.get("line", 0) == line
+    assert error["message"].startswith(f"buildx bake refuses {name}: ") and message in error["message"]
+    assert "ERROR: " in error["detail"]
+
+
+@pytest.mark.parametrize("path", ["missing.hcl", "../docker-bake.hcl", "/etc/passwd", "-", "https://example.org/x.git"])
+def test_a_file_that_is_not_there_or_not_ours(baked, path):
+    error = baked(one(""), f"bake.import '{path}'\n").error()
+    assert error["message"] == f"there is no bake file {path}"
+    assert (error["file"], error["line"]) == ("strake.lua", 2) and "below it" in error["hint"]
+
+
+@pytest.mark.parametrize("lua, message", [
+    ("bake.import()", "the name of a bake file must be a text"),
+    ("bake.import('docker-bake.hcl', { target = 'app' })", "unknown option 'target'"),
+    ("bake.import('docker-bake.hcl', { targets = { '--push' } })", "'--push' is not the name of a target"),
+    ("bake.import('docker-bake.hcl', { variables = { ['A B'] = 1 } })", "'A B' is not the name of a variable"),
+    ("bake.import('docker-bake.hcl', { variables = { A = secret.env 'A' } })", "must be a text"),
+    ("bake.import('docker-bake.hcl', { set = { app = 1 } })", "'app' is not TARGET.KEY"),
+    ("bake.import('docker-bake.hcl', { default = 'app' })", "`default` must be true or false"),
+    ("bake.import('docker-bake.hcl', { targets = 'nope' })", "failed to find target nope"),
+    ("target 'app' {}\nbake.import('docker-bake.hcl')", "app"),
+    ("bake.import('docker-bake.hcl')\ntarget 'x' { refs = 'h:1/a', image = 'h:1/a' }", "either `refs`, or"),
+    ("bake.import('docker-bake.hcl')\ntarget 'x' { refs = 'h:1/a@sha256:" + "a" * 64 + "' }", "not a digest"),
+])
+def test_a_wrong_call(baked, lua, message):
+    error = baked(one(""), lua + "\n").error()
+    assert error["kind"] == "config" and message in error["message"]
+
+
+def test_it_belongs_to_the_top_level(baked):
+    house = baked(one(""), "flow 'f' { run = function() bake.import('docker-bake.hcl') end }\n")
+    done = house.run("run", "--json", "f", exit=3)
+    assert "bake.import is not allowed in a flow" in done.json()["error"]["message"]
+
+
+# ---- the program ---------------------------------------------------------------------------------------------------
+
+
+def programs(folder, **scripts) -> str:
+    """A PATH with git and these alone."""
+    folder.mkdir()
+    (folder / "git").symlink_to(shutil.which("git"))
+    for name, text in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    return str(folder)
+
+
+def test_without_buildx_it_says_where_to_get_it(baked, tmp_path):
+    error = baked(one("")).error(exit=7, env={"PATH": programs(tmp_path / "bin")})
+    assert error["kind"] == "notrun" and "neither buildx nor docker" in error["message"] and "https://" in error["hint"]
+
+
+def test_a_docker_without_the_plugin_is_no_fault_of_the_file(baked, tmp_path):
+    path = programs(tmp_path / "bin", docker="echo \"docker: unknown command: docker $1\" >&2; exit 1")
+    error = baked(one("")).error(exit=7, env={"PATH": path})
+    assert "not its plugin buildx" in error["message"] and "unknown command" in error["detail"]
+
+
+def test_buildx_is_found_as_a_plugin_of_docker(baked, tmp_path):
+    buildx = cache() / "buildx/buildx"
+    path = programs(tmp_path / "bin", docker=f'test "$1" = buildx && shift && exec {buildx} "$@"')
+    assert "app" in baked(one("")).plan(env={"PATH": path})
+
+
+def test_an_old_buildx_that_cannot_list(baked, tmp_path):
+    path = programs(tmp_path / "bin", buildx="echo 'ERROR: unknown flag: --list' >&2; exit 1")
+    error = baked(one("")).error(env={"PATH": path})
+    assert "unknown flag" in error["message"] and "targets = {" in error["hint"]
+
+
+def test_buildx_sees_nothing_of_the_users_builders_and_leaves_nothing(baked, tmp_path):
+    config = tmp_path / "buildx"
+    config.mkdir()
+    house = baked(one(""))
+    assert "app" in house.plan(env={"BUILDX_CONFIG": str(config), "BUILDX_BUILDER": "nobody"})
+    assert list(config.iterdir()) == [] and list((house.strake.home / "tmp").iterdir()) == []
+
+
+def test_what_is_not_json_is_told(baked, tmp_path):
+    path = programs(tmp_path / "bin", buildx="echo '{\"target\": }'")
+    assert "what buildx bake printed" in baked(one("")).error(env={"PATH": path})["message"]
+
+
+# ---- for good ------------------------------------------------------------------------------------------------------
+
+
+def test_a_bake_file_is_built_and_published(baked, buildkit, registry, base):
+    house = baked(f'target "lib" {{\n dockerfile-inline = null\n dockerfile = "Dockerfile.lib"\n}}\n'
+                  f'target "app" {{\n contexts = {{ lib = "target:lib" }}\n dockerfile = "Dockerfile.app"\n'
+                  f' args = {{ WORD = "$${{word}}" }}\n labels = {{ made-by = "bake" }}\n'
+                  f' tags = ["{registry.host}/bake/app:1", "{registry.host}/bake/app"]\n output = ["type=registry"]\n}}\n')
+    (house.folder / "Dockerfile.lib").write_text(f"FROM {base}\nRUN echo from-lib > /lib\n")
+    (house.folder / "Dockerfile.app").write_text("FROM lib\nARG WORD\nRUN test \"$WORD\" = '${word}' && cp /lib /app\n")
+    (house.folder / "strake.lua").write_text(f"builder 'b' {{ type = 'buildctl', address = '{buildkit.address}' }}\n"
+                                             "bake.import 'docker-bake.hcl'\n")
+    document = house.run("build", "--json", "--push", "app").json()
+    app = [target for target in document["targets"] if target["name"] == "app"][0]
+    assert app["refs"] == [f"{registry.host}/bake/app:1", f"{registry.host}/bake/app:latest"]
+    shown = house.run("image", "show", "--json", f"{registry.host}/bake/app:latest").json()
+    assert shown["digest"] == app["digest"]
+    assert shown["platforms"][0]["config"]["labels"]["made-by"] == "bake"
