@@ -37,7 +37,7 @@ local function ask_plan_policies(plan)
 end
 
 -- options: inputs ("none", "context"), resolve ("none", "try", "require"), stage, later (the digest is
--- computed while the builder works)
+-- computed while the builder works), changed (each target is compared with its last published image)
 local function make_plan(wish, options)
   local plan = core.plan(wish)
   if core.has_policies("plan") then ask_plan_policies(plan) end
@@ -55,6 +55,12 @@ local function ask_again(plan)
     core.decided(name, nil, decisions)
     stop_on_deny(decisions, name)
   end
+end
+
+-- Options of a plan that is built at once. To know what changed, all that decides an image is looked at first.
+local function to_build(changed)
+  return { inputs = changed and "context" or "none", resolve = changed and "try" or "none", stage = true,
+           later = true, changed = changed }
 end
 
 -- `strake plan`: the plan is kept for the command, which prints or saves it.
@@ -170,10 +176,10 @@ end
 function way.build(args)
   local plan
   if args.plan then
-    plan = core.plan_load(args.plan)
+    plan = core.plan_load(args.plan, { changed = args.changed })
     ask_again(plan)
   else
-    plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true, later = true })
+    plan = make_plan(args.wish, to_build(args.changed))
   end
   core.plan_keep(plan)
   if args.output == "push" then refuse_shared_tags(owners_of(plan)) end
@@ -195,7 +201,7 @@ end
 -- ---- what flows call ------------------------------------------------------------------------------
 
 local flow_keys = { tags = true, args = true, labels = true, platforms = true, no_cache = true,
-                    stage = true, builder = true }
+                    stage = true, builder = true, changed = true }
 
 -- What a flow holds in its hands -> the image that it stands for. A flow may do with its table what it
 -- likes: policies are asked about, and tags move to, what was built here.
@@ -209,17 +215,17 @@ local function hand_out(image)
   return copy
 end
 
--- build(NAME, { tags = …, args = …, platforms = … }) -> image; build({ A, B }) -> image, image
+-- build(NAME, { tags = …, args = …, platforms = …, changed = true }) -> image; build({ A, B }) -> image, image
 local function flow_build(names, options)
   local wish = { names = type(names) == "table" and names or { names } }
   for key, value in pairs(options or {}) do
     if not flow_keys[key] then
       core.raise { kind = "config", message = "build has no option '" .. tostring(key) .. "'",
-                   hint = "tags, args, labels, platforms, stage, builder, no_cache" }
+                   hint = "tags, args, labels, platforms, stage, builder, no_cache, changed" }
     end
-    wish[key] = value
+    if key ~= "changed" then wish[key] = value end
   end
-  local plan = make_plan(wish, { inputs = "none", resolve = "none", stage = true, later = true })
+  local plan = make_plan(wish, to_build(options and options.changed and true))
   core.say_builder(plan)
   local result = core.build(plan, { output = "stage" })
   if result.error then core.raise(result.error) end
@@ -275,7 +281,7 @@ end
 function way.publish(args)
   local result = { moves = {}, targets = {} }
   return told(result, function()
-    local plan = make_plan(args.wish, { inputs = "none", resolve = "none", stage = true, later = true })
+    local plan = make_plan(args.wish, to_build(false))
     for i = 1, core.plan_count(plan) do
       local view = core.plan_view(plan, i)
       local digest = args.digest or core.last_staged(view.image)

@@ -10,6 +10,9 @@
 #include "util/json.h"
 #include "util/log.h"
 
+#define TARGET_PREFIX "target:"
+#define IMAGE_PREFIX "docker-image://"
+
 static bool is_local(const struct strake_plan_target *target)
 {
     return strstr(target->context, "://") == NULL;
@@ -84,6 +87,31 @@ static int hash_contexts(const struct strake_plan_target *target, const char *pl
     return rc;
 }
 
+/* When and from which commit something was built decides nothing of what is in it (design §1). An
+ * annotation's name may be led by its level: "index:NAME". */
+static bool is_timeless(const char *name)
+{
+    const char *colon = strrchr(name, ':');
+    const char *bare = colon ? colon + 1 : name;
+
+    return strcmp(bare, "org.opencontainers.image.created") != 0 &&
+           strcmp(bare, "org.opencontainers.image.revision") != 0;
+}
+
+static json_t *timeless(const struct strake_pairs *pairs)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; object && i < pairs->count; i++) {
+        const struct strake_pair *pair = pairs->items[i];
+        if (is_timeless(pair->name) && strake_json_set_str(object, pair->name, pair->value) < 0) {
+            json_decref(object);
+            object = NULL;
+        }
+    }
+    return object;
+}
+
 static int hash_options(struct strake_plan_target *target, const char *plan_file,
                         struct strake_job *job, struct strake_err *err)
 {
@@ -91,10 +119,10 @@ static int hash_options(struct strake_plan_target *target, const char *plan_file
     int rc;
 
     if (!doc || strake_json_set_str(doc, "stage", target->stage) < 0 ||
+        (!is_local(target) && strake_json_set_str(doc, "context", target->context) < 0) ||
         strake_json_set(doc, "args", strake_json_pairs(strake_pairs_view(&target->args))) < 0 ||
-        strake_json_set(doc, "labels", strake_json_pairs(strake_pairs_view(&target->labels))) < 0 ||
-        strake_json_set(doc, "annotations",
-                        strake_json_pairs(strake_pairs_view(&target->annotations))) < 0 ||
+        strake_json_set(doc, "labels", timeless(&target->labels)) < 0 ||
+        strake_json_set(doc, "annotations", timeless(&target->annotations)) < 0 ||
         strake_json_set(doc, "options", strake_extras_json(&target->extras)) < 0 ||
         strake_json_set(doc, "contexts", strake_json_pairs(strake_pairs_view(&target->contexts))) <
             0 ||
@@ -109,6 +137,18 @@ static int hash_options(struct strake_plan_target *target, const char *plan_file
         return rc;
     }
     return hash_json(doc, target->inputs.options, err);
+}
+
+/* The first reason is kept. Takes `why` over. */
+static int doubt(struct strake_plan_target *target, char *why, struct strake_err *err)
+{
+    if (!why)
+        return strake_fail_nomem(err);
+    if (target->inputs.doubt)
+        strake_free(why);
+    else
+        target->inputs.doubt = why;
+    return 0;
 }
 
 /* The digest of one base image; "" when it cannot be had and that is only a warning. */
@@ -145,11 +185,47 @@ static int look_up(struct strake_stores *stores, const char *base, enum strake_b
     return rc;
 }
 
+static int add_base(struct strake_plan_target *target, const char *name,
+                    struct strake_stores *stores, enum strake_bases bases, struct strake_job *job,
+                    struct strake_err *err)
+{
+    char digest[STRAKE_DIGEST_TEXT];
+    int rc = look_up(stores, name, bases, job, digest, err);
+
+    if (rc == 0 && strake_pairs_set(&target->inputs.bases, name, digest) < 0)
+        rc = strake_fail_nomem(err);
+    return rc;
+}
+
+/* Named contexts that are images may move as bases do; of what comes from elsewhere nothing is
+ * known. */
+static int collect_contexts(struct strake_plan_target *target, struct strake_stores *stores,
+                            enum strake_bases bases, struct strake_job *job, struct strake_err *err)
+{
+    const size_t prefix = strlen(IMAGE_PREFIX);
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < target->contexts.count; i++) {
+        const struct strake_pair *pair = target->contexts.items[i];
+        if (strncmp(pair->value, IMAGE_PREFIX, prefix) == 0)
+            rc = add_base(target, pair->value + prefix, stores, bases, job, err);
+        else if (strncmp(pair->value, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0 &&
+                 !strake_fs_is_dir(pair->value))
+            rc = doubt(
+                target,
+                strake_asprintf("what its context %s holds is not known beforehand", pair->name),
+                err);
+    }
+    return rc;
+}
+
 static int collect_bases(struct strake_plan_target *target,
                          const struct strake_dockerfile *dockerfile, struct strake_stores *stores,
                          enum strake_bases bases, struct strake_job *job, struct strake_err *err)
 {
     struct strake_strings names = { 0 };
+    struct strake_floating floating = { 0 };
+    const char *slash = strrchr(target->dockerfile, '/');
     int stage = strake_dockerfile_stage(dockerfile, target->stage);
     int rc = 0;
 
@@ -159,15 +235,17 @@ static int collect_bases(struct strake_plan_target *target,
         strake_err_place(err, target->file, target->line);
         return rc;
     }
-    rc = strake_dockerfile_bases(dockerfile, stage, &target->args, &names, err);
+    rc = strake_dockerfile_bases(dockerfile, stage, &target->args, &names, &floating, err);
     for (size_t i = 0; rc == 0 && i < names.count; i++) {
-        char digest[STRAKE_DIGEST_TEXT];
         if (strake_pairs_get(&target->contexts, names.items[i]) != NULL)
             continue; /* the name stands for that context, not for an image */
-        rc = look_up(stores, names.items[i], bases, job, digest, err);
-        if (rc == 0 && strake_pairs_set(&target->inputs.bases, names.items[i], digest) < 0)
-            rc = strake_fail_nomem(err);
+        rc = add_base(target, names.items[i], stores, bases, job, err);
     }
+    if (rc == 0 && floating.line)
+        rc = doubt(target,
+                   strake_asprintf("%s:%d: %s", slash ? slash + 1 : target->dockerfile,
+                                   floating.line, floating.what),
+                   err);
     strake_strings_dispose(&names);
     return rc;
 }
@@ -193,51 +271,140 @@ static int read_dockerfile(struct strake_plan_target *target, struct strake_stor
 
 static int hash_all(struct strake_plan_inputs *inputs, struct strake_err *err)
 {
-    json_t *doc = json_object();
-
-    if (!doc || strake_json_set_str(doc, "dockerfile", inputs->dockerfile) < 0 ||
-        strake_json_set_str(doc, "context", inputs->context) < 0 ||
-        strake_json_set_str(doc, "options", inputs->options) < 0 ||
-        strake_json_set(doc, "bases", strake_json_pairs(strake_pairs_view(&inputs->bases))) < 0) {
-        json_decref(doc);
-        return strake_fail_nomem(err);
-    }
-    return hash_json(doc, inputs->digest, err);
+    return hash_json(strake_inputs_json(inputs), inputs->digest, err);
 }
 
-int strake_inputs_compute(struct strake_plan_target *target, struct strake_stores *stores,
-                          enum strake_bases bases, bool context, const char *plan_file,
-                          struct strake_job *job, struct strake_err *err)
+/* ---- targets built on targets ---- */
+
+static bool has_unknown_base(const struct strake_plan_inputs *inputs)
+{
+    for (size_t i = 0; i < inputs->bases.count; i++) {
+        if (!inputs->bases.items[i]->value[0])
+            return true;
+    }
+    return false;
+}
+
+/* A target that this one is built on counts by its own inputs; "" when those do not say what it
+ * will be. */
+static int link_targets(const struct strake_plan *plan, struct strake_plan_target *target,
+                        struct strake_err *err)
+{
+    for (size_t i = 0; i < target->contexts.count; i++) {
+        const char *value = target->contexts.items[i]->value;
+        const struct strake_plan_target *other;
+        bool known;
+        if (strncmp(value, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0)
+            continue;
+        other = strake_plan_find(plan, value + strlen(TARGET_PREFIX));
+        known = other && !other->inputs.doubt && !has_unknown_base(&other->inputs);
+        if (strake_pairs_set(&target->inputs.bases, value, known ? other->inputs.digest : "") < 0)
+            return strake_fail_nomem(err);
+    }
+    return 0;
+}
+
+int strake_inputs_seal(const struct strake_plan *plan, struct strake_plan_target *target,
+                       struct strake_err *err)
+{
+    int rc = link_targets(plan, target, err);
+
+    return rc < 0 ? rc : hash_all(&target->inputs, err);
+}
+
+int strake_inputs_compute(const struct strake_plan *plan, struct strake_plan_target *target,
+                          struct strake_stores *stores, enum strake_bases bases, bool context,
+                          const char *plan_file, struct strake_job *job, struct strake_err *err)
 {
     int rc;
 
-    strake_pairs_dispose(&target->inputs.bases);
-    target->inputs = (struct strake_plan_inputs){ 0 };
+    strake_plan_inputs_dispose(&target->inputs);
     rc = hash_options(target, plan_file, job, err);
+    if (rc == 0 && target->no_cache)
+        rc = doubt(target, strake_strdup("it is built without a cache"), err);
+    if (rc == 0 && target->extras.no_cache_stages.count)
+        rc = doubt(target, strake_strdup("stages of it are built without a cache"), err);
+    if (rc == 0 && !is_local(target))
+        rc = doubt(target, strake_strdup("what its context holds, a URL, is not known beforehand"),
+                   err);
+    if (rc == 0)
+        rc = collect_contexts(target, stores, bases, job, err);
     if (rc == 0 && is_local(target))
         rc = read_dockerfile(target, stores, bases, job, err);
     if (rc == 0 && is_local(target) && context)
         rc = hash_folder(target->context, target->dockerfile, plan_file, job,
                          target->inputs.context, err);
-    return rc < 0 ? rc : hash_all(&target->inputs, err);
+    return rc < 0 ? rc : strake_inputs_seal(plan, target, err);
+}
+
+int strake_inputs_doubt(const struct strake_plan_inputs *inputs, char **why)
+{
+    *why = NULL;
+    if (inputs->doubt) {
+        *why = strake_strdup(inputs->doubt);
+        return *why ? 0 : STRAKE_ENOMEM;
+    }
+    for (size_t i = 0; i < inputs->bases.count; i++) {
+        const char *name = inputs->bases.items[i]->name;
+        if (inputs->bases.items[i]->value[0])
+            continue;
+        if (strncmp(name, TARGET_PREFIX, strlen(TARGET_PREFIX)) == 0)
+            *why = strake_asprintf("target %s, which it is built on, is never unchanged",
+                                   name + strlen(TARGET_PREFIX));
+        else
+            *why = strake_asprintf("the digest of the base image %s is not known", name);
+        return *why ? 0 : STRAKE_ENOMEM;
+    }
+    return 0;
+}
+
+json_t *strake_inputs_json(const struct strake_plan_inputs *inputs)
+{
+    json_t *parts = json_object();
+
+    if (!parts || strake_json_set_str(parts, "dockerfile", inputs->dockerfile) < 0 ||
+        strake_json_set_str(parts, "context", inputs->context) < 0 ||
+        strake_json_set_str(parts, "options", inputs->options) < 0 ||
+        strake_json_set(parts, "bases", strake_json_pairs(strake_pairs_view(&inputs->bases))) < 0) {
+        json_decref(parts);
+        return NULL;
+    }
+    return parts;
 }
 
 /* ---- comparing ---- */
 
-static void add_change(struct strake_buf *list, const char *text)
+static int add_change(struct strake_buf *list, const char *text, const char *name)
 {
-    strake_buf_printf(list, "%s%s", list->len ? ", " : "", text);
+    return strake_buf_printf(list, "%s%s%s", list->len ? ", " : "", text, name);
 }
 
-static void compare_bases(const struct strake_pairs *saved, const struct strake_pairs *now,
-                          struct strake_buf *list)
+static int add_base_change(struct strake_buf *list, const char *name)
 {
-    for (size_t i = 0; i < saved->count; i++) {
-        const char *name = saved->items[i]->name;
-        const char *digest = strake_pairs_get(now, name);
-        if (!digest || strcmp(digest, saved->items[i]->value) != 0)
-            strake_buf_printf(list, "%sthe base image %s", list->len ? ", " : "", name);
+    const bool target = strncmp(name, TARGET_PREFIX, strlen(TARGET_PREFIX)) == 0;
+
+    return target ? add_change(list, "the target ", name + strlen(TARGET_PREFIX))
+                  : add_change(list, "the base image ", name);
+}
+
+int strake_inputs_differences(const struct strake_plan_inputs *saved,
+                              const struct strake_plan_inputs *now, struct strake_buf *out)
+{
+    int rc = 0;
+
+    if (strcmp(saved->dockerfile, now->dockerfile) != 0)
+        rc = add_change(out, "the Dockerfile", "");
+    if (rc == 0 && strcmp(saved->context, now->context) != 0)
+        rc = add_change(out, "files of the context", "");
+    if (rc == 0 && strcmp(saved->options, now->options) != 0)
+        rc = add_change(out, "its options", "");
+    for (size_t i = 0; rc == 0 && i < saved->bases.count; i++) {
+        const char *name = saved->bases.items[i]->name;
+        const char *digest = strake_pairs_get(&now->bases, name);
+        if (!digest || strcmp(digest, saved->bases.items[i]->value) != 0)
+            rc = add_base_change(out, name);
     }
+    return rc;
 }
 
 int strake_inputs_compare(const struct strake_plan_target *target,
@@ -249,13 +416,7 @@ int strake_inputs_compare(const struct strake_plan_target *target,
 
     if (strcmp(saved->digest, now->digest) == 0)
         return 0;
-    if (strcmp(saved->dockerfile, now->dockerfile) != 0)
-        add_change(&list, "the Dockerfile");
-    if (strcmp(saved->context, now->context) != 0)
-        add_change(&list, "files of the context");
-    if (strcmp(saved->options, now->options) != 0)
-        add_change(&list, "its options");
-    compare_bases(&saved->bases, &now->bases, &list);
+    strake_inputs_differences(saved, now, &list); /* what has no room is not named */
     rc = strake_fail(err, STRAKE_ESTALE, "the plan no longer fits: of target %s changed %s",
                      target->name, list.len ? strake_buf_text(&list) : "the base images");
     strake_err_hint(err, "make a new plan with `strake plan --save`");

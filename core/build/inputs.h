@@ -13,12 +13,28 @@ enum strake_bases {
 };
 
 /** Fill target->inputs: digests of the Dockerfile, the context's files (with `context`), the
- *  options, and the bases. Blocks; on a worker thread when bases are looked up.
+ *  options, and the bases. Those of the targets that it is built on come first. Blocks; on a worker
+ *  thread when bases are looked up.
  *  @param plan_file where the plan is saved, or NULL: a plan within a context does not change it */
-int strake_inputs_compute(struct strake_plan_target *target, struct strake_stores *stores,
-                          enum strake_bases bases, bool context, const char *plan_file,
-                          struct strake_job *job, struct strake_err *err);
+int strake_inputs_compute(const struct strake_plan *plan, struct strake_plan_target *target,
+                          struct strake_stores *stores, enum strake_bases bases, bool context,
+                          const char *plan_file, struct strake_job *job, struct strake_err *err);
 
+/** The digest over all parts anew, after bases of it or of a target that it is built on became
+ *  known. */
+int strake_inputs_seal(const struct strake_plan *plan, struct strake_plan_target *target,
+                       struct strake_err *err);
+
+/** Why the same inputs may make another image: a text of the caller's, or *why NULL when they
+ *  cannot. @return 0 or STRAKE_ENOMEM */
+int strake_inputs_doubt(const struct strake_plan_inputs *inputs, char **why);
+
+/** The parts that a plan's document shows (`input_parts`), a new reference; NULL: no memory. */
+json_t *strake_inputs_json(const struct strake_plan_inputs *inputs);
+
+/** What differs, for people ("the Dockerfile, files of the context"), appended. */
+int strake_inputs_differences(const struct strake_plan_inputs *saved,
+                              const struct strake_plan_inputs *now, struct strake_buf *out);
 /** STRAKE_ESTALE naming each part that differs; 0 when nothing does. */
 int strake_inputs_compare(const struct strake_plan_target *target,
                           const struct strake_plan_inputs *saved,

@@ -18,6 +18,25 @@ static void plan_secret_dispose(struct strake_plan_secret *secret)
     strake_free(secret->name);
 }
 
+void strake_plan_inputs_dispose(struct strake_plan_inputs *inputs)
+{
+    strake_pairs_dispose(&inputs->bases);
+    strake_free(inputs->doubt);
+    *inputs = (struct strake_plan_inputs){ 0 };
+}
+
+void strake_plan_past_free(struct strake_plan_past *past)
+{
+    if (!past)
+        return;
+    strake_free(past->why);
+    strake_free(past->run);
+    strake_free(past->image);
+    strake_free(past->media_type);
+    strake_pairs_dispose(&past->platforms);
+    strake_free(past);
+}
+
 void strake_plan_target_dispose(struct strake_plan_target *target)
 {
     strake_free(target->name);
@@ -43,7 +62,8 @@ void strake_plan_target_dispose(struct strake_plan_target *target)
         plan_build_dispose(&target->builds[i]);
     strake_free(target->builds);
     strake_extras_dispose(&target->extras);
-    strake_pairs_dispose(&target->inputs.bases);
+    strake_plan_inputs_dispose(&target->inputs);
+    strake_plan_past_free(target->past);
     json_decref(target->policies);
     *target = (struct strake_plan_target){ 0 };
 }

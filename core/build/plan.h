@@ -32,7 +32,20 @@ struct strake_plan_inputs {
     char dockerfile[STRAKE_DIGEST_TEXT];
     char context[STRAKE_DIGEST_TEXT]; /**< "" for a context that is no folder */
     char options[STRAKE_DIGEST_TEXT]; /**< stage, arguments, labels, platforms, named contexts */
-    struct strake_pairs bases;        /**< image -> digest, "" when it could not be resolved */
+    struct strake_pairs bases; /**< image or target:NAME -> digest, "" when it is not known */
+    char *doubt; /**< why the same inputs may make another image, or NULL; not in the document */
+};
+
+/** What is known of a target's last published image, compared with what a build would make now
+ *  (reuse.h). */
+struct strake_plan_past {
+    bool unchanged;
+    char *why;   /**< unless unchanged: what is different, for people */
+    char *run;   /**< that published it; "" when nothing was published yet */
+    char *image; /**< repository that it is in */
+    char digest[STRAKE_DIGEST_TEXT];
+    char *media_type;
+    struct strake_pairs platforms; /**< platform -> digest */
 };
 
 struct strake_plan_target {
@@ -60,7 +73,8 @@ struct strake_plan_target {
     struct strake_plan_build *builds; /**< in the order in which they are tried */
     size_t build_count;
     struct strake_plan_inputs inputs;
-    json_t *policies; /**< array of decisions, never NULL */
+    struct strake_plan_past *past; /**< NULL: nobody asked */
+    json_t *policies;              /**< array of decisions, never NULL */
 };
 
 struct strake_plan {
@@ -72,6 +86,8 @@ struct strake_plan {
     char *why_builder; /**< how the builder was chosen when none is configured, or NULL */
 };
 
+void strake_plan_inputs_dispose(struct strake_plan_inputs *inputs);
+void strake_plan_past_free(struct strake_plan_past *past);
 void strake_plan_target_dispose(struct strake_plan_target *target);
 void strake_plan_free(struct strake_plan *plan);
 struct strake_plan_target *strake_plan_find(const struct strake_plan *plan, const char *name);

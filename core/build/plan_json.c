@@ -1,6 +1,7 @@
 /* The `strake.plan/1` document: written for people and programs, read back strictly. */
 #include <string.h>
 
+#include "build/inputs.h"
 #include "build/plan.h"
 #include "util/fs.h"
 #include "util/json.h"
@@ -79,20 +80,31 @@ static json_t *cache_json(const struct strake_plan_target *target)
 static int inputs_json(const struct strake_plan_target *target, json_t *entry)
 {
     const struct strake_plan_inputs *inputs = &target->inputs;
-    json_t *parts;
 
     if (!inputs->digest[0])
         return 0;
-    parts = json_object();
-    if (!parts || strake_json_set_str(entry, "inputs", inputs->digest) < 0 ||
-        strake_json_set_str(parts, "dockerfile", inputs->dockerfile) < 0 ||
-        strake_json_set_str(parts, "context", inputs->context) < 0 ||
-        strake_json_set_str(parts, "options", inputs->options) < 0 ||
-        strake_json_set(parts, "bases", strake_json_pairs(strake_pairs_view(&inputs->bases))) < 0) {
-        json_decref(parts);
+    if (strake_json_set_str(entry, "inputs", inputs->digest) < 0)
         return STRAKE_ENOMEM;
-    }
-    return strake_json_set(entry, "input_parts", parts);
+    return strake_json_set(entry, "input_parts", strake_inputs_json(inputs));
+}
+
+/* What `--check-cache` found out about the target's last published image. */
+static int past_json(const struct strake_plan_target *target, json_t *entry)
+{
+    const struct strake_plan_past *past = target->past;
+
+    if (!past)
+        return 0;
+    if (!past->unchanged)
+        return strake_json_set_str(entry, "status", "planned") < 0 ||
+                       strake_json_set_str(entry, "why", past->why) < 0
+                   ? STRAKE_ENOMEM
+                   : 0;
+    return strake_json_set_str(entry, "status", "unchanged") < 0 ||
+                   strake_json_set_str(entry, "digest", past->digest) < 0 ||
+                   strake_json_set_str(entry, "published_by", past->run) < 0
+               ? STRAKE_ENOMEM
+               : 0;
 }
 
 static int lists_json(const struct strake_plan_target *target, json_t *entry)
@@ -130,7 +142,7 @@ static json_t *target_json(const struct strake_plan *plan, const struct strake_p
     json_t *entry = json_object();
 
     if (!entry || strake_json_set_str(entry, "name", target->name) < 0 ||
-        inputs_json(target, entry) < 0 ||
+        past_json(target, entry) < 0 || inputs_json(target, entry) < 0 ||
         strake_json_set_str(entry, "context", plan_path(plan, target->context)) < 0 ||
         strake_json_set_str(entry, "dockerfile", plan_path(plan, target->dockerfile)) < 0 ||
         strake_json_set_str(entry, "stage", target->stage) < 0 ||

@@ -171,7 +171,10 @@ static void build_target(struct graph *graph, size_t at)
         strake_job_steps_count(job, &result->steps_total, &result->steps_cached);
     }
     result->duration_ms = strake_time_mono_ms() - started;
-    result->status = rc == 0 ? "done" : rc == STRAKE_ECANCELLED ? "cancelled" : "failed";
+    if (rc < 0)
+        result->status = rc == STRAKE_ECANCELLED ? "cancelled" : "failed";
+    else
+        result->status = result->unchanged ? "unchanged" : "done";
     if (job)
         target_event(graph, job, at);
     strake_job_free(job);

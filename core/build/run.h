@@ -16,7 +16,8 @@ struct strake_run_options {
 
 struct strake_target_result {
     char *name;
-    const char *status;              /**< done failed skipped cancelled */
+    const char *status;              /**< done unchanged failed skipped cancelled */
+    bool unchanged;                  /**< not built: the image of an earlier run is taken again */
     char digest[STRAKE_DIGEST_TEXT]; /**< "" when nothing was staged */
     char *media_type;
     char *image;                   /**< repository that it is staged in, or "" */

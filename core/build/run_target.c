@@ -5,6 +5,7 @@
 #include "build/copy.h"
 #include "build/inspect.h"
 #include "build/request.h"
+#include "build/reuse.h"
 #include "build/run.h"
 #include "dockerfile/dockerfile.h"
 #include "util/fs.h"
@@ -302,8 +303,11 @@ int strake_run_target(const struct strake_plan *plan, const struct strake_plan_t
                           .result = result,
                           .err = &result->err,
                           .auth = { .secret = true } };
-    int rc = prepare(&b);
+    int rc = strake_reuse_image(target, stores, job, result);
 
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = prepare(&b);
     if (rc == 0)
         rc = build(&b, plan);
     building_dispose(&b);

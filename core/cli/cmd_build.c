@@ -19,6 +19,7 @@ static const struct cli_option options[] = {
     { "plan", 0, CLI_TEXT, "FILE", "run exactly this saved plan, or refuse" },
     { "jobs", 'j', CLI_NUMBER, "N", "targets at once; as many as processors by default" },
     { "keep-going", 'k', CLI_FLAG, NULL, "stage what can be built, publish nothing, exit 10" },
+    { "changed", 0, CLI_FLAG, NULL, "take the last published image of what did not change" },
     { "force", 0, CLI_FLAG, NULL, "move a tag even if somebody else moved it meanwhile" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
 };
@@ -132,6 +133,13 @@ static int choose_output(struct cli *cli, struct output *output)
         strake_err_hint(&cli->err, "run it twice: the second build comes from the cache");
         return STRAKE_EUSAGE;
     }
+    if (cli_flag(&cli->args, "changed") && (load || spec)) {
+        strake_fail(&cli->err, STRAKE_EUSAGE,
+                    "--changed takes an image that is in a registry, and %s wants it here",
+                    load ? "--load" : "--output");
+        strake_err_hint(&cli->err, "leave --changed out; or copy it: strake image copy");
+        return STRAKE_EUSAGE;
+    }
     if (load)
         return prepare_load(cli, output);
     return spec ? parse_output(cli, output, spec) : 0;
@@ -168,6 +176,7 @@ static json_t *build_args(struct cli *cli, const struct output *output, json_t *
         strake_json_set_str(args, "plan", cli_text(&cli->args, "plan")) < 0 ||
         strake_json_set_int(args, "jobs", cli_number(&cli->args, "jobs", 0)) < 0 ||
         strake_json_set_bool(args, "keep_going", cli_flag(&cli->args, "keep-going")) < 0 ||
+        strake_json_set_bool(args, "changed", cli_flag(&cli->args, "changed")) < 0 ||
         strake_json_set_bool(args, "force", cli_flag(&cli->args, "force")) < 0) {
         json_decref(args);
         args = NULL;

@@ -8,7 +8,8 @@
 static const struct cli_option options[] = {
     CLI_WISH_OPTIONS,
     { "resolve", 0, CLI_FLAG, NULL, "ask registries for the digests of base images" },
-    { "check-cache", 0, CLI_FLAG, NULL, "compute each target's inputs" },
+    { "check-cache", 0, CLI_FLAG, NULL,
+      "compute each target's inputs, and tell what is unchanged" },
     { "save", 0, CLI_TEXT, "FILE", "write the plan for `strake build --plan FILE`" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
 };
@@ -21,6 +22,7 @@ static json_t *plan_args(struct cli *cli)
 
     if (!args || !wish || json_object_set(args, "wish", wish) < 0 ||
         strake_json_set_bool(args, "stage", true) < 0 ||
+        strake_json_set_bool(args, "changed", cli_flag(&cli->args, "check-cache")) < 0 ||
         strake_json_set_str(args, "save", cli_text(&cli->args, "save")) < 0 ||
         strake_json_set_str(args, "inputs", inputs ? "context" : "none") < 0 ||
         strake_json_set_str(args, "resolve",
@@ -101,6 +103,16 @@ static void print_decisions(const json_t *decisions)
     }
 }
 
+static void print_past(const struct strake_plan_target *target)
+{
+    const struct strake_plan_past *past = target->past;
+
+    if (past && past->unchanged)
+        cli_printf("%s: unchanged since %s (%s)\n", target->name, past->run, past->digest);
+    else if (past)
+        cli_printf("%s: would be built: %s\n", target->name, past->why);
+}
+
 static void print_target(const struct strake_plan *plan, const struct strake_plan_target *target)
 {
     struct strake_strings refs = { 0 };
@@ -136,6 +148,10 @@ static void print_plan(const struct strake_plan *plan)
             putchar('\n');
         print_target(plan, &plan->targets[i]);
     }
+    if (plan->count && plan->targets[0].past)
+        putchar('\n');
+    for (size_t i = 0; i < plan->count; i++)
+        print_past(&plan->targets[i]);
 }
 
 /* ---- the command ---- */
@@ -158,7 +174,8 @@ static int save(struct cli *cli, const char *path)
 static int run(struct cli *cli)
 {
     const char *path = cli_text(&cli->args, "save");
-    int rc = cli_open(cli, CLI_NEED_PROJECT);
+    const bool past = cli_flag(&cli->args, "check-cache");
+    int rc = cli_open(cli, CLI_NEED_PROJECT | (past ? CLI_NEED_RECORD : 0));
 
     if (rc == 0) {
         json_t *args = plan_args(cli);

@@ -60,6 +60,12 @@ struct strake_dockerfile {
     size_t stage_count;
 };
 
+/** What may be another thing the next time although the Dockerfile is the same. */
+struct strake_floating {
+    int line;         /**< 0: nothing */
+    const char *what; /**< for people; static */
+};
+
 /** Parse. `file` names it in errors.
  *  @return 0; STRAKE_EDOCKERFILE with file:line; STRAKE_ENOMEM. */
 int strake_dockerfile_parse(const char *data, size_t len, const char *file,
@@ -76,9 +82,11 @@ uint32_t strake_dockerfile_needs(const struct strake_dockerfile *dockerfile, uin
 int strake_dockerfile_stage(const struct strake_dockerfile *dockerfile, const char *name);
 /** The images that building `stage` needs from outside: bases of it and of the stages that it is
  *  built on or copies from, ARG defaults and `args` expanded; `scratch` and stage names are not
- *  among them. A base that stays unknown (an ARG without a value) is left out. */
+ *  among them. A base that stays unknown (an ARG without a value) is left out.
+ *  @param floating (may be NULL) takes the first thing that no digest can be had of: such a base, an
+ *         ADD that fetches what neither checksum nor commit names; `line` 0 when there is none */
 int strake_dockerfile_bases(const struct strake_dockerfile *dockerfile, int stage,
                             const struct strake_pairs *args, struct strake_strings *out,
-                            struct strake_err *err);
+                            struct strake_floating *floating, struct strake_err *err);
 
 #endif

@@ -155,6 +155,7 @@ struct bases {
     int *queue;                    /* stages that are needed, in the order they were found */
     size_t queued;
     struct strake_strings *out;
+    struct strake_floating *floating; /* may be NULL */
     struct strake_err *err;
 };
 
@@ -304,9 +305,39 @@ static int need_mount(struct bases *bases, const char *mount)
     return 0;
 }
 
+static void note_floating(struct bases *bases, int line, const char *what)
+{
+    if (bases->floating != NULL && bases->floating->line == 0)
+        *bases->floating = (struct strake_floating){ .line = line, .what = what };
+}
+
+/* What ADD fetches may be another thing the next time, unless a checksum or a commit names it. A
+ * variable may hold anything. */
+static bool is_fetched(const struct strake_instruction *add, const char *source)
+{
+    const char *fragment = strchr(source, '#');
+    if (*source == '$')
+        return true;
+    if (strstr(source, "://") == NULL && strncmp(source, "git@", 4) != 0)
+        return false;
+    if (fragment != NULL && strspn(fragment + 1, "0123456789abcdef") >= 40)
+        return false;
+    return flag_value(add, "checksum") == NULL;
+}
+
+static void look_at_add(struct bases *bases, const struct strake_instruction *add)
+{
+    for (size_t i = 0; i + 1 < add->args.count; i++) {
+        if (is_fetched(add, add->args.items[i]))
+            note_floating(bases, add->line, "ADD fetches what no checksum names");
+    }
+}
+
 static int need_sources(struct bases *bases, const struct strake_instruction *instruction)
 {
     int rc = 0;
+    if (strcmp(instruction->keyword, "ADD") == 0)
+        look_at_add(bases, instruction);
     if (strcmp(instruction->keyword, "COPY") == 0) {
         const char *from = flag_value(instruction, "from");
         return from != NULL ? need_source(bases, from, true) : 0;
@@ -324,7 +355,9 @@ static int need_base(struct bases *bases, int stage)
     const struct strake_stage *from = &bases->dockerfile->stages[stage];
     struct strake_buf base = STRAKE_BUF(VALUE_MAX);
     int rc = expand(bases, from->base, from->line, &base);
-    if (rc == 0 && !bases->missed) {
+    if (rc == 0 && bases->missed) {
+        note_floating(bases, from->line, "its base hangs on what only the builder knows");
+    } else if (rc == 0) {
         const char *name = strake_buf_text(&base);
         int other = stage_named(bases->dockerfile, (size_t)stage, name);
         /* Here alone case counts: BuildKit takes `FROM Build` for an image. */
@@ -354,11 +387,16 @@ static int walk_stages(struct bases *bases)
 
 int strake_dockerfile_bases(const struct strake_dockerfile *dockerfile, int stage,
                             const struct strake_pairs *args, struct strake_strings *out,
-                            struct strake_err *err)
+                            struct strake_floating *floating, struct strake_err *err)
 {
-    struct bases bases = {
-        .dockerfile = dockerfile, .args = args, .work = PATTERN_WORK, .out = out, .err = err
-    };
+    struct bases bases = { .dockerfile = dockerfile,
+                           .args = args,
+                           .work = PATTERN_WORK,
+                           .out = out,
+                           .floating = floating,
+                           .err = err };
+    if (floating != NULL)
+        *floating = (struct strake_floating){ 0 };
     if (stage < 0 || (size_t)stage >= dockerfile->stage_count)
         return strake_fail(err, STRAKE_EDOCKERFILE, "there is no stage %d", stage);
     bases.queue = strake_calloc(dockerfile->stage_count, sizeof(*bases.queue));

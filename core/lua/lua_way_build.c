@@ -5,13 +5,14 @@
 
 #include "build/inputs.h"
 #include "build/materials.h"
-#include "build/run.h"
+#include "build/reuse.h"
 #include "lua/lua_way.h"
 #include "project/make.h"
 #include "util/fs.h"
 #include "util/json.h"
+#include "util/log.h"
 
-/* ---- plan_finish(plan, { inputs, resolve, stage, save }) ---- */
+/* ---- plan_finish(plan, { inputs, resolve, stage, save, changed }) ---- */
 
 static enum strake_bases bases_of(const char *resolve)
 {
@@ -29,8 +30,10 @@ static int finish_run(void *ctx, struct strake_job *job, struct strake_err *err)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && (context || bases) && i < call->plan->count; i++)
-        rc = strake_inputs_compute(&call->plan->targets[i], call->session->stores, bases, context,
-                                   strake_json_str(call->args, "save"), job, err);
+        rc = strake_inputs_compute(call->plan, &call->plan->targets[i], call->session->stores,
+                                   bases, context, strake_json_str(call->args, "save"), job, err);
+    if (rc == 0 && strake_json_bool(call->args, "changed", false))
+        rc = strake_reuse_find(call->plan, call->session->record, err);
     if (rc == 0)
         rc = strake_plan_finish(call->plan, call->session->stores,
                                 strake_json_bool(call->args, "stage", true), err);
@@ -50,7 +53,7 @@ static int way_plan_finish(lua_State *L)
     return strake_way_await(L, call, finish_run, strake_way_push_nothing);
 }
 
-/* ---- plan_load(path) -> plan ---- */
+/* ---- plan_load(path, { changed }) -> plan ---- */
 
 static int check_inputs(struct strake_way_call *call, struct strake_job *job,
                         struct strake_err *err)
@@ -62,14 +65,15 @@ static int check_inputs(struct strake_way_call *call, struct strake_job *job,
         struct strake_plan_inputs saved = target->inputs;
         bool resolved = false;
         for (size_t k = 0; k < saved.bases.count; k++)
-            resolved = resolved || saved.bases.items[k]->value[0];
+            resolved = resolved || (saved.bases.items[k]->value[0] &&
+                                    strncmp(saved.bases.items[k]->name, "target:", 7) != 0);
         target->inputs = (struct strake_plan_inputs){ 0 };
-        rc = strake_inputs_compute(target, call->session->stores,
+        rc = strake_inputs_compute(call->plan, target, call->session->stores,
                                    resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, true,
                                    call->text, job, err);
         if (rc == 0)
             rc = strake_inputs_compare(target, &saved, &target->inputs, err);
-        strake_pairs_dispose(&saved.bases);
+        strake_plan_inputs_dispose(&saved);
     }
     return rc;
 }
@@ -94,6 +98,8 @@ static int load_run(void *ctx, struct strake_job *job, struct strake_err *err)
         rc = strake_plan_attach(call->plan, call->session->project, err);
     if (rc == 0)
         rc = check_inputs(call, job, err);
+    if (rc == 0 && strake_json_bool(call->args, "changed", false))
+        rc = strake_reuse_find(call->plan, call->session->record, err);
     strake_buf_dispose(&text);
     return rc;
 }
@@ -120,7 +126,8 @@ static int load_push(lua_State *L, void *ctx)
 static int way_plan_load(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
-    struct strake_way_call *call = strake_way_call_new(L, NULL);
+    json_t *args = strake_way_json(L, 2);
+    struct strake_way_call *call = strake_way_call_new(L, args);
     struct strake_lua_call waiting = {
         .run = load_run, .push = load_push, .drop = load_drop, .ctx = call
     };
@@ -135,16 +142,44 @@ static int way_plan_load(lua_State *L)
 
 /* ---- build(plan, { output, output_type, output_dest, jobs, keep_going }) -> result ---- */
 
+/* How much longer than the builder the context may take to be hashed: what made this image is not
+ * known then, and the next `--changed` builds it. */
+#define HASH_MORE_MS 3000
+
 /* While the builder works: the plan gets its digest, and the tags that will move are read;
- * libcrypto and libcurl are loaded on the way. */
+ * libcrypto and libcurl are loaded on the way. What makes the images is hashed, for the record. */
 struct reading {
     bool push;
+    bool hash;
     struct strake_way_call *call;
     struct strake_job *job;
+    struct strake_job *hashing;
     struct strake_err err;
     pthread_t thread;
     bool running;
 };
+
+/* The document is made by now: the inputs are not in it. Which bases the builder takes it tells
+ * itself. */
+static void hash_inputs(struct reading *reading)
+{
+    struct strake_plan *plan = reading->call->plan;
+    struct strake_err err = { 0 };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->count; i++) {
+        if (plan->targets[i].inputs.context[0])
+            continue;
+        rc = strake_inputs_compute(plan, &plan->targets[i], reading->call->session->stores,
+                                   STRAKE_BASES_NONE, true, NULL, reading->hashing, &err);
+        if (rc < 0)
+            strake_plan_inputs_dispose(&plan->targets[i].inputs);
+    }
+    if (rc < 0)
+        strake_log(STRAKE_LOG_DEBUG, "what made the images is not recorded: %s",
+                   strake_err_message(&err));
+    strake_err_dispose(&err);
+}
 
 static int collect_refs(const struct strake_plan *plan, struct strake_strings *refs)
 {
@@ -155,28 +190,50 @@ static int collect_refs(const struct strake_plan *plan, struct strake_strings *r
     return rc;
 }
 
-static void *read_tags(void *ctx)
+static void read_tags(struct reading *reading)
 {
-    struct reading *reading = ctx;
     struct strake_strings refs = { 0 };
 
-    if (!reading->call->plan->digest[0])
-        strake_plan_seal(reading->call->plan, &reading->err);
-    if (reading->err.code || !reading->push)
-        return NULL;
     if (collect_refs(reading->call->plan, &refs) == 0)
         strake_tags_read(reading->call->session->stores, strake_strings_view(&refs), reading->job,
                          &reading->call->before, &reading->err);
     else
         strake_fail_nomem(&reading->err);
     strake_strings_dispose(&refs);
+}
+
+static void *read_all(void *ctx)
+{
+    struct reading *reading = ctx;
+
+    if (!reading->call->plan->digest[0])
+        strake_plan_seal(reading->call->plan, &reading->err);
+    if (!reading->err.code && reading->push)
+        read_tags(reading);
+    if (!reading->err.code && reading->hash && reading->hashing)
+        hash_inputs(reading);
     return NULL;
 }
 
 static void start_reading(struct reading *reading)
 {
-    if (pthread_create(&reading->thread, NULL, read_tags, reading) == 0)
+    if (reading->hash)
+        reading->hashing = strake_job_new(reading->job, NULL, NULL);
+    if (pthread_create(&reading->thread, NULL, read_all, reading) == 0)
         reading->running = true;
+}
+
+static void end_reading(struct reading *reading, int rc)
+{
+    if (reading->hashing && rc < 0)
+        strake_job_cancel(reading->hashing);
+    else if (reading->hashing)
+        strake_job_set_timeout(reading->hashing, HASH_MORE_MS);
+    if (reading->running)
+        pthread_join(reading->thread, NULL);
+    else
+        read_all(reading); /* no thread was to be had: it is done now */
+    strake_job_free(reading->hashing);
 }
 
 static const char *run_status(int rc)
@@ -222,7 +279,11 @@ static int build_run(void *ctx, struct strake_job *job, struct strake_err *err)
         .keep_going = strake_json_bool(call->args, "keep_going", false),
     };
     struct strake_run_result result = { 0 };
-    struct reading reading = { .push = push, .call = call, .job = job };
+    struct reading reading = { .push = push,
+                               .hash = options.output == STRAKE_OUTPUT_STAGE &&
+                                       call->session->record != NULL,
+                               .call = call,
+                               .job = job };
     struct strake_materials_work *materials;
     int rc;
 
@@ -230,10 +291,7 @@ static int build_run(void *ctx, struct strake_job *job, struct strake_err *err)
     materials = strake_materials_start(call->plan, call->session->record, call->session->run, job);
     rc = strake_run_plan(call->plan, &options, call->session->stores, job, &result, &call->err);
     strake_materials_finish(materials);
-    if (reading.running)
-        pthread_join(reading.thread, NULL);
-    else
-        read_tags(&reading); /* no thread was to be had: it is done now */
+    end_reading(&reading, rc);
     if (rc == 0 && reading.err.code) {
         rc = reading.err.code;
         strake_err_move(&call->err, &reading.err);
@@ -247,10 +305,28 @@ static int build_run(void *ctx, struct strake_job *job, struct strake_err *err)
     return rc;
 }
 
+/* That it cannot be kept costs the next `--changed` a build, and this one nothing. */
+static void remember(struct strake_way_call *call)
+{
+    struct strake_session *session = call->session;
+    struct strake_err err = { 0 };
+
+    if (!session->record || !session->run[0])
+        return;
+    strake_bus_drain(session->bus); /* the last steps are on their way into the record */
+    if (strake_reuse_remember(call->plan, session->record, session->run,
+                              json_object_get(call->out, "targets"), &err) < 0)
+        strake_log(STRAKE_LOG_WARN, "what made the images is not recorded: %s",
+                   strake_err_message(&err));
+    strake_err_dispose(&err);
+}
+
 /* The tags as they were go into the session: publish() takes them from there. */
 static int build_push(lua_State *L, void *ctx)
 {
     struct strake_way_call *call = ctx;
+
+    remember(call);
 
     strake_tag_state_free(call->session->before);
     call->session->before = call->before;

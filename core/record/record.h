@@ -62,4 +62,21 @@ int strake_record_logs(struct strake_record *record, const char *run,
 int strake_record_last_image(struct strake_record *record, const char *repository, bool staged,
                              json_t **out, struct strake_err *err);
 
+/* ---- images.c ---- */
+
+/** What made an image: {"target","repository","digest","media_type","platforms":{…},"inputs",
+ *  "parts":{…}}, inputs and parts as in a plan's document. It is no news that it is published. */
+int strake_record_image(struct strake_record *record, const char *run, const json_t *image,
+                        struct strake_err *err);
+/** The last image of a target that was published to a repository: {"digest","run"}, and where it is
+ *  known what made it, "inputs", "media_type", "platforms", "parts"; of several that made it
+ *  `inputs` is preferred. A new reference. @return 0, STRAKE_ENOTFOUND */
+int strake_record_last_published(struct strake_record *record, const char *target,
+                                 const char *repository, const char *inputs, json_t **out,
+                                 struct strake_err *err);
+/** The images and their digests that the steps of a target's build began from, as BuildKit names
+ *  them: "docker.io/library/busybox:1" -> "sha256:…". */
+int strake_record_bases(struct strake_record *record, const char *run, const char *target,
+                        struct strake_pairs *out, struct strake_err *err);
+
 #endif

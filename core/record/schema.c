@@ -33,6 +33,14 @@ static const char *const migrations[] = {
     "CREATE TABLE materials (run TEXT NOT NULL, target TEXT NOT NULL, data TEXT NOT NULL,"
     " dockerfile TEXT, files TEXT, PRIMARY KEY (run, target)) WITHOUT ROWID;"
     "CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL);",
+    /* What made which image, for `--changed`; and the last image of a repository is found without
+     * reading all events. */
+    "CREATE TABLE images (id INTEGER PRIMARY KEY, run TEXT NOT NULL, target TEXT NOT NULL,"
+    " repository TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT NOT NULL,"
+    " platforms TEXT NOT NULL, inputs TEXT NOT NULL, parts TEXT NOT NULL);"
+    "CREATE INDEX images_digest ON images (digest);"
+    "CREATE INDEX events_images ON events (type, id) WHERE type IN ('image.staged',"
+    " 'image.published');",
 };
 
 #define SCHEMA_VERSION ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))

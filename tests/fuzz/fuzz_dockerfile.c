@@ -28,8 +28,10 @@ static void check_bases(const struct strake_dockerfile *dockerfile)
     struct strake_pairs args = { 0 };
     for (size_t i = 0; i < dockerfile->stage_count; i++) {
         struct strake_strings bases = { 0 };
+        struct strake_floating floating;
         struct strake_err err = { 0 };
-        int rc = strake_dockerfile_bases(dockerfile, (int)i, &args, &bases, &err);
+        int rc = strake_dockerfile_bases(dockerfile, (int)i, &args, &bases, &floating, &err);
+        check(floating.line == 0 || floating.what != NULL);
         check(rc == 0 || (rc == STRAKE_EDOCKERFILE && err.message != NULL));
         strake_strings_dispose(&bases);
         strake_err_dispose(&err);

@@ -103,7 +103,8 @@ static struct strake_buf bases_of(const char *text, const char *stage, const cha
     struct strake_buf joined = { 0 };
     for (; args != NULL && (*args)[0] != NULL; args++)
         strake_pairs_set(&pairs, (*args)[0], (*args)[1]);
-    if (strake_dockerfile_bases(&d, strake_dockerfile_stage(&d, stage), &pairs, &out, &err) == 0) {
+    if (strake_dockerfile_bases(&d, strake_dockerfile_stage(&d, stage), &pairs, &out, NULL, &err) ==
+        0) {
         for (size_t i = 0; i < out.count; i++)
             strake_buf_printf(&joined, "%s%s", i > 0 ? " " : "", out.items[i]);
     } else {
@@ -191,13 +192,51 @@ static void bases_bound_what_expands(void **state)
     strake_buf_dispose(&text);
 }
 
+static void bases_tell_what_no_digest_can_be_had_of(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int line;
+    } cases[] = {
+        { "FROM a\nADD b c /d\nCOPY https://x /y\n", 0 },
+        { "FROM a\nADD https://h.example/x /y\n", 2 },
+        { "FROM a\nADD [\"http://h.example/x\", \"/y\"]\n", 2 },
+        { "FROM a\nADD b https://h.example/x /y\n", 2 },
+        { "FROM a\nADD --checksum=sha256:00 https://h.example/x /y\n", 0 },
+        { "FROM a\nADD git@h.example:o/r.git /y\n", 2 },
+        { "FROM a\nADD https://h.example/r.git#main /y\n", 2 },
+        { "FROM a\nADD https://h.example/r.git#0123456789abcdef0123456789abcdef01234567 /y\n", 0 },
+        { "FROM a\nADD $WHAT /y\n", 2 },
+        { "FROM a\nADD x $WHERE\n", 0 },
+        { "FROM a:$TARGETARCH\n", 1 },
+        { "ARG B=$TARGETOS\nFROM $B\n", 2 },
+        { "FROM --platform=$BUILDPLATFORM a\n", 0 },
+        { "FROM a AS x\nADD https://h.example/x /y\nFROM b\n", 0 },
+        { "FROM a AS x\nADD https://h.example/x /y\nFROM b\nCOPY --from=x a b\n", 2 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct strake_dockerfile d = parsed(cases[i].text);
+        struct strake_pairs none = { 0 };
+        struct strake_strings out = { 0 };
+        struct strake_floating floating = { .line = -1 };
+        struct strake_err err = { 0 };
+        int rc = strake_dockerfile_bases(&d, strake_dockerfile_stage(&d, ""), &none, &out,
+                                         &floating, &err);
+        if (rc != 0 || floating.line != cases[i].line || !floating.what != !floating.line)
+            fail_msg("%s: %d, line %d", cases[i].text, rc, floating.line);
+        strake_strings_dispose(&out);
+        strake_dockerfile_dispose(&d);
+    }
+}
+
 static int bases_once(void *ctx)
 {
     const struct strake_dockerfile *dockerfile = ctx;
     struct strake_pairs args = { 0 };
     struct strake_strings out = { 0 };
     struct strake_err err = { 0 };
-    int rc = strake_dockerfile_bases(dockerfile, 1, &args, &out, &err);
+    int rc = strake_dockerfile_bases(dockerfile, 1, &args, &out, NULL, &err);
     assert_int_equal(err.code, rc);
     strake_strings_dispose(&out);
     strake_err_dispose(&err);
@@ -223,6 +262,7 @@ int main(void)
         cmocka_unit_test(bases_are_what_a_stage_needs_from_outside),
         cmocka_unit_test(bases_of_no_stage_are_an_error),
         cmocka_unit_test(bases_bound_what_expands),
+        cmocka_unit_test(bases_tell_what_no_digest_can_be_had_of),
         cmocka_unit_test(bases_survive_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
