@@ -55,6 +55,8 @@ void strake_plan_target_dispose(struct strake_plan_target *target)
     strake_strings_dispose(&target->after);
     strake_strings_dispose(&target->cache_import);
     strake_strings_dispose(&target->cache_export);
+    strake_strings_dispose(&target->cache_part_import);
+    strake_strings_dispose(&target->cache_part_export);
     for (size_t i = 0; i < target->secret_count; i++)
         plan_secret_dispose(&target->secrets[i]);
     strake_free(target->secrets);

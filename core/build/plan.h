@@ -66,6 +66,10 @@ struct strake_plan_target {
     struct strake_strings after;  /**< names of targets of this plan that come first */
     struct strake_strings cache_import;
     struct strake_strings cache_export;
+    /* Of some of several platforms: the same with STRAKE_CACHE_PLATFORM for their names, so that
+     * builders which work side by side never overwrite each other's. */
+    struct strake_strings cache_part_import;
+    struct strake_strings cache_part_export;
     struct strake_plan_secret *secrets;
     size_t secret_count;
     struct strake_build_extras extras;
@@ -106,5 +110,19 @@ int strake_plan_parse(struct strake_plan *plan, const char *data, size_t len, co
 /** host/repository:tag of every image and tag, repository by repository, as printed in
  * documents. */
 int strake_plan_refs(const struct strake_plan_target *target, struct strake_strings *refs);
+
+/* ---- cache.c ---- */
+
+/** The cache records for a builder that takes these platforms of the target (in its order), added
+ *  to the lists. @return 0 or STRAKE_ENOMEM */
+int strake_plan_cache(const struct strake_plan_target *target,
+                      const struct strake_strings *platforms, struct strake_strings *import,
+                      struct strake_strings *export);
+/** "linux-amd64_linux-arm64", or when that is long their number and some of its digest: what stands
+ *  in names for platforms. The caller's; NULL: no memory. */
+char *strake_plan_cache_key(const struct strake_strings *platforms);
+/** Add the record with the key of the platforms for STRAKE_CACHE_PLATFORM, once. */
+int strake_plan_cache_expand(const char *record, const struct strake_strings *platforms,
+                             struct strake_strings *list);
 
 #endif

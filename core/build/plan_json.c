@@ -62,15 +62,27 @@ static json_t *builds_json(const struct strake_plan_target *target)
     return list;
 }
 
+static json_t *cache_lists(const struct strake_strings *import, const struct strake_strings *export)
+{
+    json_t *lists = json_object();
+
+    if (!lists ||
+        strake_json_set(lists, "import", strake_json_strings(strake_strings_view(import))) < 0 ||
+        strake_json_set(lists, "export", strake_json_strings(strake_strings_view(export))) < 0) {
+        json_decref(lists);
+        return NULL;
+    }
+    return lists;
+}
+
 static json_t *cache_json(const struct strake_plan_target *target)
 {
-    json_t *cache = json_object();
+    const struct strake_strings *import = &target->cache_part_import;
+    const struct strake_strings *export = &target->cache_part_export;
+    json_t *cache = cache_lists(&target->cache_import, &target->cache_export);
 
-    if (!cache ||
-        strake_json_set(cache, "import",
-                        strake_json_strings(strake_strings_view(&target->cache_import))) < 0 ||
-        strake_json_set(cache, "export",
-                        strake_json_strings(strake_strings_view(&target->cache_export))) < 0) {
+    if (cache && import->count + export->count &&
+        strake_json_set(cache, "parts", cache_lists(import, export)) < 0) {
         json_decref(cache);
         return NULL;
     }
@@ -406,11 +418,21 @@ static int read_options(struct reader *reader, const json_t *entry,
     return rc;
 }
 
+static int read_cache(struct reader *reader, const json_t *cache, struct strake_plan_target *target)
+{
+    const json_t *parts = json_object_get(cache, "parts");
+
+    if (read_strings(reader, cache, "import", &target->cache_import) < 0 ||
+        read_strings(reader, cache, "export", &target->cache_export) < 0 ||
+        (parts && (read_strings(reader, parts, "import", &target->cache_part_import) < 0 ||
+                   read_strings(reader, parts, "export", &target->cache_part_export) < 0)))
+        return reader->err->code;
+    return 0;
+}
+
 static int read_target(struct reader *reader, const json_t *entry,
                        struct strake_plan_target *target)
 {
-    const json_t *cache = json_object_get(entry, "cache");
-
     if (read_text(reader, entry, "name", &target->name) < 0 ||
         read_inputs(reader, entry, target) < 0 ||
         read_path(reader, entry, "context", &target->context) < 0 ||
@@ -426,8 +448,7 @@ static int read_target(struct reader *reader, const json_t *entry,
         read_pairs(reader, entry, "contexts", &target->contexts) < 0 ||
         read_strings(reader, entry, "after", &target->after) < 0 ||
         read_options(reader, entry, target) < 0 || read_secrets(reader, entry, target) < 0 ||
-        read_strings(reader, cache, "import", &target->cache_import) < 0 ||
-        read_strings(reader, cache, "export", &target->cache_export) < 0 ||
+        read_cache(reader, json_object_get(entry, "cache"), target) < 0 ||
         read_builds(reader, entry, target) < 0 ||
         copy_list(reader, entry, "policies", &target->policies) < 0)
         return reader->err->code;

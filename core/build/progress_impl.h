@@ -13,6 +13,7 @@ enum strake_view_state {
     STRAKE_VIEW_RUNNING,
     STRAKE_VIEW_DONE,
     STRAKE_VIEW_CACHED,
+    STRAKE_VIEW_ABSENT, /**< a cache to import from that is not there, or not yet */
     STRAKE_VIEW_FAILED
 };
 

@@ -98,7 +98,10 @@ static void step_done(struct strake_progress *progress, struct strake_view_step 
         strake_buf_putc(&progress->out, '\n');
     } else {
         strake_buf_printf(&progress->out, "%s %s\n",
-                          step->state == STRAKE_VIEW_CACHED ? "CACHED" : "DONE", time);
+                          step->state == STRAKE_VIEW_CACHED   ? "CACHED"
+                          : step->state == STRAKE_VIEW_ABSENT ? "ABSENT"
+                                                              : "DONE",
+                          time);
     }
 }
 

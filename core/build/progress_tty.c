@@ -63,7 +63,7 @@ static void put_fitted(struct strake_progress *progress, const char *text, int c
 /* What BuildKit does for itself is only worth a line when it fails. */
 static bool is_internal(const struct strake_view_step *step)
 {
-    return strncmp(step->name, "[internal]", 10) == 0;
+    return step->state == STRAKE_VIEW_ABSENT || strncmp(step->name, "[internal]", 10) == 0;
 }
 
 static void put_mark(struct strake_progress *progress, const struct strake_view_step *step)

@@ -202,8 +202,11 @@ static int take_secrets(struct strake_decl *decl, const char *key, int index, vo
 
 static int take_cache(struct strake_decl *decl, const char *key, int index, void *object)
 {
-    if (!lua_istable(decl->L, index))
-        return strake_decl_expected(decl, key, "a table: { type = \"registry\", ref = … }", index);
+    if (lua_type(decl->L, index) != LUA_TSTRING && !lua_istable(decl->L, index))
+        return strake_decl_expected(decl, key,
+                                    "a type, such as \"auto\", or a table: { type = "
+                                    "\"registry\", ref = … }",
+                                    index);
     return strake_take_json(decl, key, index, &((struct strake_target *)object)->cache);
 }
 

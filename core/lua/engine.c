@@ -151,6 +151,10 @@ int strake_engine_new(const struct strake_engine_options *options, struct strake
         rc = engine->project ? 0 : strake_fail_nomem(err);
     }
     if (rc == 0) {
+        engine->project->fact = strake_lua_git_fact;
+        engine->project->fact_ctx = engine;
+    }
+    if (rc == 0) {
         const int code = uv_loop_init(&engine->loop);
         engine->loop_open = code == 0;
         if (code < 0)

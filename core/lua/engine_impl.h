@@ -177,6 +177,8 @@ void strake_lua_open_policy(lua_State *L);
 void strake_lua_open_flow(lua_State *L);
 void strake_lua_open_env(lua_State *L);
 void strake_lua_open_git(lua_State *L);
+/** strake_project's `fact`: what git.NAME is; `engine` is the struct strake_engine. */
+const char *strake_lua_git_fact(void *engine, const char *name);
 void strake_lua_open_fs(lua_State *L);
 void strake_lua_open_json(lua_State *L);
 void strake_lua_open_log(lua_State *L);

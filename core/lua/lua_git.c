@@ -13,8 +13,9 @@
 #define GIT_TIMEOUT_MS 10000
 #define GIT_OUTPUT_MAX ((size_t)1024 * 1024)
 
-/* `dirty` and `remote` have a call of their own: the first one reads the whole work tree. */
-static const char *const facts[] = { "branch", "commit_time", "dirty", "remote",
+/* `dirty`, `main_branch` and `remote` have a call of their own: the first one reads the whole work
+ * tree. */
+static const char *const facts[] = { "branch", "commit_time", "dirty", "main_branch", "remote",
                                      "sha",    "short_sha",   "tag",   NULL };
 
 /* ---- running git ---- */
@@ -127,6 +128,34 @@ static int ask_remote(struct strake_engine *engine, json_t *git)
     return rc;
 }
 
+/* What the remote calls its main branch, or else one that is usually called so. */
+static int ask_main_branch(struct strake_engine *engine, json_t *git)
+{
+    static const char *const words[] = { "for-each-ref",
+                                         "--format=%(refname) %(symref)",
+                                         "refs/remotes/origin/HEAD",
+                                         "refs/heads/main",
+                                         "refs/heads/master",
+                                         "refs/remotes/origin/main",
+                                         "refs/remotes/origin/master",
+                                         NULL };
+    static const char *const remote = "refs/remotes/origin/HEAD refs/remotes/origin/";
+    struct strake_buf output = STRAKE_BUF(GIT_OUTPUT_MAX);
+    const bool ok = run_git(engine, words, &output);
+    const char *text = ok ? strake_buf_text(&output) : "", *named = strstr(text, remote);
+    int rc;
+
+    if (named)
+        rc = strake_json_set_strn(git, "main_branch", named + strlen(remote),
+                                  strcspn(named + strlen(remote), "\n"));
+    else if (strstr(text, "/main ") || strstr(text, "/master "))
+        rc = strake_json_set_str(git, "main_branch", strstr(text, "/main ") ? "main" : "master");
+    else
+        rc = strake_json_set_bool(git, "main_branch", false);
+    strake_buf_dispose(&output);
+    return rc;
+}
+
 /* Have the fact in engine->git. */
 static int ask(struct strake_engine *engine, const char *fact)
 {
@@ -144,7 +173,16 @@ static int ask(struct strake_engine *engine, const char *fact)
         return rc;
     if (strcmp(fact, "dirty") == 0)
         return ask_dirty(engine, engine->git);
+    if (strcmp(fact, "main_branch") == 0)
+        return ask_main_branch(engine, engine->git);
     return strcmp(fact, "remote") == 0 ? ask_remote(engine, engine->git) : 0;
+}
+
+const char *strake_lua_git_fact(void *engine, const char *name)
+{
+    if (ask(engine, name) < 0)
+        return NULL;
+    return strake_json_str(((struct strake_engine *)engine)->git, name);
 }
 
 /* ---- in Lua ---- */

@@ -9,6 +9,7 @@
 struct specs_call {
     struct strake_call call;
     struct strake_cache_request request;
+    struct strake_strings tags;
     struct strake_buf text;
 };
 
@@ -22,23 +23,33 @@ static int run_specs(struct strake_call *call)
 
 static void dispose_specs(struct strake_call *call)
 {
-    strake_buf_dispose(&((struct specs_call *)call)->text);
+    struct specs_call *specs = (struct specs_call *)call;
+
+    strake_buf_dispose(&specs->text);
+    strake_strings_dispose(&specs->tags);
 }
 
 static int copy_request(struct specs_call *specs, const struct strake_cache_request *from)
 {
     struct strake_cache_request *to = &specs->request;
-    int rc = strake_call_copy(&specs->call, from->target, &to->target);
+    const struct {
+        const char *text;
+        const char **copy;
+    } texts[] = {
+        { from->target, &to->target },     { from->image, &to->image },
+        { from->platform, &to->platform }, { from->branch, &to->branch },
+        { from->options, &to->options },   { from->main_branch, &to->main_branch },
+        { from->project, &to->project },
+    };
+    int rc = 0;
 
+    *to = *from; /* flags and numbers; each pointer is set anew below */
     to->size = sizeof(*to);
-    if (rc == 0)
-        rc = strake_call_copy(&specs->call, from->image, &to->image);
-    if (rc == 0)
-        rc = strake_call_copy(&specs->call, from->platform, &to->platform);
-    if (rc == 0)
-        rc = strake_call_copy(&specs->call, from->branch, &to->branch);
-    if (rc == 0)
-        rc = strake_call_copy(&specs->call, from->options, &to->options);
+    for (size_t i = 0; rc == 0 && i < sizeof(texts) / sizeof(texts[0]); i++)
+        rc = strake_call_copy(&specs->call, texts[i].text, texts[i].copy);
+    for (size_t i = 0; rc == 0 && from->tags && from->tags[i]; i++)
+        rc = strake_strings_add(&specs->tags, from->tags[i]);
+    to->tags = strake_strings_view(&specs->tags);
     return rc;
 }
 

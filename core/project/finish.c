@@ -143,14 +143,13 @@ static int check_applied(const struct strake_plan_target *target, struct strake_
     return 0;
 }
 
-/* -t REF named whole references: a policy that changes the tags decides anew. */
-static bool same_tags(const struct strake_strings *tags, const json_t *value)
+static bool same_list(const struct strake_strings *list, const json_t *value)
 {
-    if (json_array_size(value) != tags->count)
+    if (json_array_size(value) != list->count)
         return false;
-    for (size_t i = 0; i < tags->count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         const char *text = json_string_value(json_array_get(value, i));
-        if (!text || strcmp(text, tags->items[i]) != 0)
+        if (!text || strcmp(text, list->items[i]) != 0)
             return false;
     }
     return true;
@@ -161,7 +160,8 @@ int strake_plan_apply(struct strake_plan_target *target, const json_t *view, str
     const json_t *cache = json_object_get(view, "cache");
     int rc;
 
-    if (!same_tags(&target->tags, json_object_get(view, "tags")))
+    /* -t REF named whole references: a policy that changes the tags decides anew. */
+    if (!same_list(&target->tags, json_object_get(view, "tags")))
         strake_strings_dispose(&target->refs);
     rc = take_list(json_object_get(view, "tags"), &target->tags);
     if (rc < 0)
@@ -175,6 +175,11 @@ int strake_plan_apply(struct strake_plan_target *target, const json_t *view, str
     rc = take_map(json_object_get(view, "args"), &target->args);
     if (rc < 0)
         return bad_field(target, "args", rc, err);
+    if (!same_list(&target->cache_import, json_object_get(cache, "import")) ||
+        !same_list(&target->cache_export, json_object_get(cache, "export"))) {
+        strake_strings_dispose(&target->cache_part_import); /* the policy's word is for all */
+        strake_strings_dispose(&target->cache_part_export);
+    }
     rc = take_list(json_object_get(cache, "import"), &target->cache_import);
     if (rc == 0)
         rc = take_list(json_object_get(cache, "export"), &target->cache_export);

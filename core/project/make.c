@@ -5,6 +5,7 @@
 
 #include "image/platform.h"
 #include "image/reference.h"
+#include "project/cache.h"
 #include "util/fs.h"
 #include "util/json.h"
 
@@ -14,6 +15,7 @@ struct making {
     const struct strake_project *project;
     const struct strake_wish *wish;
     struct strake_plan *plan;
+    struct strake_caching caching;
     enum visit *visited; /* by position in the project */
     size_t cap;
     struct strake_err *err;
@@ -255,32 +257,36 @@ static int set_paths(struct making *making, struct strake_plan_target *target, c
     return target->context && target->dockerfile ? 0 : strake_fail_nomem(making->err);
 }
 
-static int add_strings(struct strake_strings *to, const struct strake_strings *from)
+/* What is written as records goes for parts of the platforms alike. */
+static int add_given(const struct strake_plan_target *target, const struct strake_strings *given,
+                     struct strake_strings *list, struct strake_strings *part)
 {
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < from->count; i++)
-        rc = strake_strings_add(to, from->items[i]);
+    for (size_t i = 0; rc == 0 && i < given->count; i++) {
+        rc = strake_strings_add(list, given->items[i]);
+        if (rc == 0 && target->platforms.count > 1)
+            rc = strake_strings_add(part, given->items[i]);
+    }
     return rc;
 }
 
 static int set_caches(struct making *making, struct strake_plan_target *target,
                       const struct strake_target *declared)
 {
-    const struct strake_wish *wish = making->wish;
-    int rc = 0;
+    const struct strake_strings *const from[] = { declared ? &declared->cache_from : NULL,
+                                                  &making->wish->cache_from };
+    const struct strake_strings *const to[] = { declared ? &declared->cache_to : NULL,
+                                                &making->wish->cache_to };
+    int rc =
+        declared ? strake_cache_decide(&making->caching, declared->cache, target, making->err) : 0;
 
-    if (declared && declared->cache)
-        rc = strake_cache_records(declared->cache, target, &target->cache_import,
-                                  &target->cache_export, making->err);
-    if (rc == 0 && declared)
-        rc = add_strings(&target->cache_import, &declared->cache_from);
-    if (rc == 0 && declared)
-        rc = add_strings(&target->cache_export, &declared->cache_to);
-    if (rc == 0)
-        rc = add_strings(&target->cache_import, &wish->cache_from);
-    if (rc == 0)
-        rc = add_strings(&target->cache_export, &wish->cache_to);
+    for (size_t i = 0; rc == 0 && i < 2; i++) {
+        if (from[i])
+            rc = add_given(target, from[i], &target->cache_import, &target->cache_part_import);
+        if (rc == 0 && to[i])
+            rc = add_given(target, to[i], &target->cache_export, &target->cache_part_export);
+    }
     return rc < 0 && !making->err->code ? strake_fail_nomem(making->err) : rc;
 }
 
@@ -523,7 +529,9 @@ static int choose_name(struct making *making, const char *name)
 int strake_plan_make(const struct strake_project *project, const struct strake_wish *wish,
                      struct strake_plan **out, struct strake_err *err)
 {
-    struct making making = { .project = project, .wish = wish, .err = err };
+    struct making making = {
+        .project = project, .wish = wish, .caching = { .project = project }, .err = err
+    };
     int rc = 0;
 
     making.plan = strake_calloc(1, sizeof(*making.plan));
@@ -539,6 +547,7 @@ int strake_plan_make(const struct strake_project *project, const struct strake_w
     for (size_t i = 0; rc == 0 && i < wish->names.count; i++)
         rc = choose_name(&making, wish->names.items[i]);
     strake_free(making.visited);
+    strake_caching_dispose(&making.caching);
     if (rc < 0) {
         strake_plan_free(making.plan);
         return rc;

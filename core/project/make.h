@@ -65,10 +65,6 @@ int strake_plan_attach(struct strake_plan *plan, const struct strake_project *pr
 
 /* ---- within the room ---- */
 
-/** BuildKit's cache specs from a target's `cache` value, made into CSV records. */
-int strake_cache_records(const json_t *cache, const struct strake_plan_target *target,
-                         struct strake_strings *import, struct strake_strings *export,
-                         struct strake_err *err);
 /** The builders that may take a target, in order: pinned, the project's, or what this machine has;
  *  *why (may be NULL) takes a sentence in the last case. */
 int strake_choose_builders(const struct strake_project *project,

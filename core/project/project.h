@@ -128,6 +128,10 @@ struct strake_project {
     size_t policy_count;
     struct strake_flow **flows;
     size_t flow_count;
+    /** A fact about the commit ("branch", "main_branch"), borrowed; NULL when there is none. NULL:
+     *  nobody knows any. The main thread. */
+    const char *(*fact)(void *ctx, const char *name);
+    void *fact_ctx;
 };
 
 struct strake_project *strake_project_new(const char *dir);

@@ -31,7 +31,7 @@
 ---@field builder? string|string[] names of builders, in order
 ---@field builders? string|string[] the same
 ---@field secrets? table<string, strake.Secret> for RUN --mount=type=secret,id=…
----@field cache? table { type = "registry", ref = … }, or a list of such tables
+---@field cache? string|table "auto", "registry" …, { type = "registry", ref = … }, or a list of such
 ---@field cache_from? string|string[] records as BuildKit takes them: "type=registry,ref=…"
 ---@field cache_to? string|string[]
 ---@field no_cache? boolean
@@ -202,6 +202,7 @@ env = {}
 ---@field tag string|false the highest version among the tags of the commit
 ---@field sha string|false
 ---@field short_sha string|false 7 characters
+---@field main_branch string|false what the remote calls its main branch, or `main` or `master` where there is one
 ---@field dirty boolean are there changes that are not committed?
 ---@field commit_time string|false RFC 3339, UTC
 ---@field remote string|false the URL of origin

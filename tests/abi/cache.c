@@ -4,6 +4,10 @@
 
 #include "fixture.h"
 
+#ifndef NAME
+#define NAME "cache"
+#endif
+
 static int cache_specs(void *self, const struct strake_cache_request *request,
                        struct strake_buf *specs, struct strake_err *err)
 {
@@ -45,7 +49,7 @@ static const struct strake_interface interfaces[] = { { "cache/1", &cache }, { N
 static const struct strake_plugin plugin = {
     .abi = STRAKE_ABI,
     .size = sizeof(plugin),
-    .name = "cache",
+    .name = NAME,
     .version = "1.0.0",
     .open = fixture_open,
     .close = fixture_close,

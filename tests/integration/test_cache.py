@@ -1,6 +1,44 @@
-"""strake cache: what builders and caches hold."""
+"""Build caches: where they go, what comes back from them, and what `strake cache` says of them."""
+
+import json
+import subprocess
 
 import pytest
+from harness.program import run_git
+
+
+def prune(buildkit) -> None:
+    """The daemon forgets everything."""
+    subprocess.run([str(buildkit.buildctl), "--addr", buildkit.address, "prune", "--all"], check=True, capture_output=True)
+
+
+def steps(path, word: str = " RUN ") -> dict:
+    """Did the last state of each such step come from the cache?"""
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    return {event["step"]: event["cached"] for event in events if event["type"] == "step.done" and word in event["name"]}
+
+
+@pytest.fixture
+def cached(project, base, buildkit, registry, tmp_path):
+    """cached(CACHE, …): a committed project whose target `app` has this cache, in Lua."""
+    def make(cache: str, image: str = "", more: str = "", name: str = "app"):
+        image = image or f"{registry.host}/caches/{tmp_path.name.replace('_', '-')[-40:].strip('-')}"
+        folder = project({
+            "Dockerfile": f"FROM {base}\nRUN echo {tmp_path} > /file\nRUN echo two\n",
+            "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}\n'
+                          f'target "{name}" {{ image = "{image}", tags = {{ "t" }}, cache = {cache}, {more} }}\n'})
+        return folder, image.removeprefix(f"{registry.host}/")
+    return make
+
+
+def travels(strake, folder, buildkit, events, env=None) -> None:
+    """What one daemon exported another one, which has nothing, takes for its own."""
+    done = strake("build", "--push", cwd=folder, env=env)
+    assert done.exit == 0, done.err
+    prune(buildkit)
+    done = strake("build", "--push", "--events", events, cwd=folder, env=env)
+    assert done.exit == 0, done.err
+    assert steps(events) and all(steps(events).values()), done.err
 
 
 @pytest.fixture
@@ -60,3 +98,119 @@ def test_what_cache_does_not_know(strake, project, words, said):
     folder = project({"strake.lua": 'builder "lab" { type = "buildctl", address = "tcp://127.0.0.1:1" }\n'})
     done = strake("cache", *words, cwd=folder)
     assert done.exit == 2 and said in done.err, done.err
+
+
+# ---- types --------------------------------------------------------------------------------------
+
+
+def test_auto_goes_where_the_image_goes(strake, cached, buildkit, registry, tmp_path):
+    folder, repository = cached('"auto"')
+    travels(strake, folder, buildkit, tmp_path / "events")
+    assert registry.tags(repository) == ["buildcache-app", "t"]
+    again = strake("build", "--no-cache", cwd=folder)
+    assert "ABSENT" in again.err and "FAILED" not in again.err
+
+
+def test_auto_without_an_image_is_a_folder(strake, project, base, buildkit, tmp_path):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo {tmp_path}\n",
+                      "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}\n'
+                                    'target "app" { cache = "auto" }\n'})
+    for _ in range(2):
+        prune(buildkit)
+        done = strake("build", "--events", tmp_path / "events", cwd=folder)
+        assert done.exit == 0, done.err
+    assert list(steps(tmp_path / "events").values()) == [True]
+    (index,) = (strake.home / ".cache/strake/build").glob("project1-*/app/index.json")
+    assert json.loads(index.read_text())["manifests"]
+
+
+def test_a_written_reference_and_a_folder_of_the_project(strake, cached, buildkit, registry, tmp_path):
+    folder, repository = cached('{ type = "local", dest = "layers" }')
+    travels(strake, folder, buildkit, tmp_path / "events")
+    assert (folder / "layers/index.json").exists()
+    written = f'{{ type = "registry", ref = "{registry.host}/{repository}:mine", mode = "max" }}'
+    folder, _ = cached(written)
+    travels(strake, folder, buildkit, tmp_path / "more-events")
+    assert registry.tags(repository) == ["mine", "t"]
+
+
+def test_an_inline_cache_lies_in_the_image(strake, cached, buildkit, tmp_path):
+    folder, _ = cached('"inline"')
+    travels(strake, folder, buildkit, tmp_path / "events")
+
+
+def test_a_plain_buildcache_of_somebodys_script_is_read(strake, cached, buildkit, registry, tmp_path):
+    folder, repository = cached("{}")
+    script = f"type=registry,ref={registry.host}/{repository}:buildcache,mode=max"
+    assert strake("build", "--cache-to", script, cwd=folder).exit == 0
+    assert registry.tags(repository) == ["buildcache"]
+    prune(buildkit)
+    folder, _ = cached('"registry"')
+    done = strake("build", "--events", tmp_path / "events", cwd=folder)
+    assert done.exit == 0 and steps(tmp_path / "events") and all(steps(tmp_path / "events").values()), done.err
+
+
+def test_a_branch_falls_back_to_the_main_one(strake, cached, buildkit, registry, tmp_path):
+    folder, repository = cached('"auto"')
+    assert strake("build", cwd=folder).exit == 0
+    run_git(folder, "checkout", "-q", "-b", "feature/x")
+    prune(buildkit)
+    done = strake("build", "--events", tmp_path / "events", cwd=folder)
+    assert done.exit == 0 and all(steps(tmp_path / "events").values()), done.err
+    assert registry.tags(repository) == ["buildcache-app", "buildcache-app.feature-x-217d2b"]
+
+
+def test_actions_say_the_branch_where_git_cannot(strake, cached, tmp_path):
+    folder, _ = cached('"auto"')
+    run_git(folder, "checkout", "-q", "--detach")
+    event = tmp_path / "event.json"
+    event.write_text('{"repository": {"default_branch": "trunk"}}')
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_HEAD_REF": "fix", "GITHUB_EVENT_PATH": str(event)}
+    cache = strake("plan", "--json", cwd=folder, env=env).json()["targets"][0]["cache"]
+    assert ":buildcache-app.fix," in cache["export"][0]
+    assert [record.rsplit(":", 1)[1] for record in cache["import"]] == ["buildcache-app.fix", "buildcache-app", "buildcache"]
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/trunk", "GITHUB_EVENT_PATH": str(event)}
+    cache = strake("plan", "--json", cwd=folder, env=env).json()["targets"][0]["cache"]
+    assert ":buildcache-app," in cache["export"][0]
+
+
+def test_gha_is_refused_outside_actions_and_its_token_never_shows(strake, cached):
+    folder, _ = cached('"gha"')
+    done = strake("plan", cwd=folder)
+    assert done.exit == 3 and "inside GitHub Actions only: ACTIONS_RUNTIME_TOKEN is not set" in done.err
+    assert "strake.lua:2" in done.err and 'cache = "auto"' in done.err
+    env = {"ACTIONS_RUNTIME_TOKEN": "tok-tok-tok-tok", "ACTIONS_RESULTS_URL": "http://127.0.0.1:1/"}
+    done = strake("plan", "--json", cwd=folder, env=env)
+    assert done.exit == 0, done.err
+    assert done.json()["targets"][0]["cache"]["export"] == ["type=gha,scope=app,version=2,mode=max,ignore-error=true"]
+    assert "tok-tok" not in done.out + done.err
+
+
+def test_an_unknown_type_has_a_suggestion(strake, cached):
+    folder, _ = cached('"regsitry"')
+    done = strake("plan", "--json", cwd=folder)
+    assert done.exit == 3
+    error = done.json()["error"]
+    assert (error["message"], error["hint"]) == ('target app: there is no cache of type "regsitry"', 'did you mean "registry"?')
+    assert (error["file"], error["line"]) == ("strake.lua", 2)
+
+
+def test_a_third_party_adds_a_type(strake, cached):
+    folder, _ = cached('{ type = "warehouse" }')
+    plugins = strake.program.parent.parent / "abi"
+    done = strake("plan", "--json", cwd=folder, env={"STRAKE_PLUGIN_PATH": str(plugins)})
+    assert done.exit == 0, done.err
+    assert done.json()["targets"][0]["cache"]["export"] == ["type=x"]
+    assert strake("plan", cwd=folder).exit == 3
+
+
+def test_a_plan_keeps_what_parts_of_the_platforms_use(strake, cached, tmp_path):
+    folder, _ = cached('"registry"', more='platforms = { "linux/amd64", "linux/arm64" }')
+    saved = tmp_path / "plan.json"
+    assert strake("plan", "--save", saved, cwd=folder).exit == 0
+    cache = json.loads(saved.read_text())["targets"][0]["cache"]
+    assert cache["parts"]["export"][0].split(",")[1].endswith(":buildcache-app-{platform}")
+    assert [record.rsplit(":", 1)[1] for record in cache["import"]] == [
+        "buildcache-app", "buildcache", "buildcache-app-linux-amd64", "buildcache-app-linux-arm64"]
+    done = strake("build", "--plan", saved, cwd=folder)
+    assert done.exit == 0, done.err
