@@ -27,7 +27,7 @@ static void make_target(struct strake_plan_target *target)
 static const char seen[] =
     "{\"args\":{\"WHO\":\"world\"},\"cache\":{\"export\":[],\"import\":"
     "[\"type=gha\"]},\"image\":\"r.example/app\",\"labels\":{\"team\":\"x\"},"
-    "\"name\":\"app\",\"platforms\":[\"linux/amd64\"],\"tags\":[\"v1\"]}";
+    "\"name\":\"app\",\"options\":{},\"platforms\":[\"linux/amd64\"],\"tags\":[\"v1\"]}";
 
 /* The view as text; the caller's. */
 static char *view_of(const struct strake_plan_target *target)
