@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buildkit_cache.h"
 #include "common/buildkit_classify.h"
 #include "common/buildkit_events.h"
 #include "common/stream.h"
@@ -28,6 +29,7 @@ struct build {
     struct buildkit_events events;
     struct plug_lines lines;
     struct plug_tail words; /* what else it writes to stderr */
+    struct buildkit_failed_exports failed_exports;
 };
 
 /* ---- what it tells --------------------------------------------------------------------------- */
@@ -40,6 +42,7 @@ static void on_step(void *ctx, const struct strake_step *step)
         build->lost = true;
     else
         build->host->job_step(build->job, step);
+    buildkit_note_export(&build->failed_exports, step);
 }
 
 static void on_progress(void *ctx, const struct strake_step_progress *progress)
@@ -97,6 +100,23 @@ static const char *dockerfile_name(const struct strake_build_request *request)
     return name[0] != '\0' ? name : "Dockerfile";
 }
 
+/* Which cache it was that had to be written, and could not be. */
+static void name_cache(const struct build *build, struct plug_failure *failure)
+{
+    static const char begin[] = "the build cache could not be written";
+    const char *step = plug_text_view(&build->events.failed);
+    struct plug_text places = { 0 };
+    struct plug_text message = { 0 };
+    if (strncmp(failure->message, begin, strlen(begin)) != 0)
+        return;
+    buildkit_cache_places(build->request, step, &places);
+    plug_text_addf(&message, "%s to %s%s", begin, plug_text_view(&places),
+                   failure->message + strlen(begin));
+    plug_shorten(failure->message, sizeof(failure->message), plug_text_view(&message), message.len);
+    plug_text_dispose(&message);
+    plug_text_dispose(&places);
+}
+
 /* From its last words. */
 static int explain_exit(const struct build *build)
 {
@@ -106,6 +126,7 @@ static int explain_exit(const struct build *build)
     struct plug_failure failure;
     buildkit_classify(text, len, plug_text_view(&build->events.failed), build->call->client,
                       &failure);
+    name_cache(build, &failure);
     bool nameless = failure.file[0] == '\0' && failure.code == STRAKE_EDOCKERFILE;
     bool ours = nameless || strcmp(failure.file, dockerfile_name(request)) == 0;
     if (ours)
@@ -288,6 +309,8 @@ int buildkit_build(const struct buildkit_call *call)
         rc = run(&build);
     if (rc == 0)
         rc = read_result(&build, &made);
+    if (rc == 0)
+        buildkit_warn_exports(&build.failed_exports, host, &request, call->job);
     rc = plug_part_end(host, part, dest, rc, call->err);
     if (rc == 0) {
         struct strake_build_result *result = call->result;
@@ -300,5 +323,6 @@ int buildkit_build(const struct buildkit_call *call)
     plug_list_dispose(&build.env);
     buildkit_events_dispose(&build.events);
     plug_tail_dispose(&build.words);
+    buildkit_failed_exports_dispose(&build.failed_exports);
     return rc;
 }

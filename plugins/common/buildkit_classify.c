@@ -1,6 +1,7 @@
 /* Making sense of a client's last words. The rules look at how a message begins, not at what it
  * holds somewhere: a Dockerfile can put any text into the middle of one. */
 #include "common/buildkit_classify.h"
+#include "common/buildkit_cache.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -217,7 +218,7 @@ static bool is_denial(const char *text)
 }
 
 /* The end of a long chain "a: b: c" that says what happened in the end. */
-static const char *last_reason(const char *text)
+const char *buildkit_last_reason(const char *text)
 {
     static const char status[] = "unexpected status from ";
     static const char dial[] = "dial tcp ";
@@ -242,7 +243,7 @@ static bool of_token(struct look *look)
             look->out->line > 0 ? "the base image may not be read" : "the registry gives no access";
         int code = is_denial(at) ? STRAKE_EAUTH : STRAKE_EREGISTRY;
         return plug_failure_tell(look->out, code, "are you logged in? `strake login HOST`",
-                                 "%s: %s", what, last_reason(at));
+                                 "%s: %s", what, buildkit_last_reason(at));
     }
     return false;
 }
@@ -258,10 +259,10 @@ static bool of_push(struct look *look)
     plug_login_hint(login, sizeof(login), "are you logged in, and may you push there?", image);
     if (is_denial(reason))
         return plug_failure_tell(look->out, STRAKE_EAUTH, login, "%s may not be pushed to: %s",
-                                 image, last_reason(reason));
+                                 image, buildkit_last_reason(reason));
     return plug_failure_tell(look->out, STRAKE_EREGISTRY,
                              "the builder pushes, not this machine: can it reach it?",
-                             "the push to %s failed: %s", image, last_reason(reason));
+                             "the push to %s failed: %s", image, buildkit_last_reason(reason));
 }
 
 static bool of_base(struct look *look)
@@ -291,20 +292,22 @@ static bool of_base(struct look *look)
     if (is_denial(reason))
         return plug_failure_tell(look->out, STRAKE_EAUTH, login,
                                  "the base image %s may not be read: %s", image,
-                                 last_reason(reason));
-    return plug_failure_tell(look->out, STRAKE_EREGISTRY,
-                             "the builder fetches it, not this machine: can it reach it?",
-                             "the base image %s cannot be fetched: %s", image, last_reason(reason));
+                                 buildkit_last_reason(reason));
+    return plug_failure_tell(
+        look->out, STRAKE_EREGISTRY, "the builder fetches it, not this machine: can it reach it?",
+        "the base image %s cannot be fetched: %s", image, buildkit_last_reason(reason));
 }
 
 static bool of_cache(struct look *look)
 {
-    if (!begins(look->step, "exporting cache"))
+    if (!buildkit_is_cache_export(look->step))
         return false;
     int code = is_denial(look->text) ? STRAKE_EAUTH : STRAKE_EREGISTRY;
     return plug_failure_tell(look->out, code,
-                             "ignore-error=true in the cache lets a build succeed without it",
-                             "the build cache could not be written: %s", last_reason(look->text));
+                             "without `required = true` in its table, or with ignore-error=true in "
+                             "a record, the build succeeds all the same",
+                             "the build cache could not be written: %s",
+                             buildkit_last_reason(look->text));
 }
 
 /* ---- files and secrets ----------------------------------------------------------------------- */

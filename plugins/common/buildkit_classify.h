@@ -11,4 +11,7 @@
 void buildkit_classify(const char *output, size_t len, const char *step,
                        const struct buildkit_client *client, struct plug_failure *out);
 
+/** The part of an error that says what happened in the end; borrowed from `text`. */
+const char *buildkit_last_reason(const char *text);
+
 #endif

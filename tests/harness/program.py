@@ -35,7 +35,7 @@ class Strake:
         self.program = ROOT / "build" / preset / "bin/strake"
         temp = home / "tmp"
         temp.mkdir(exist_ok=True)
-        drop = ("GITHUB_", "STRAKE_", "BUILDKIT_HOST", "DOCKER_", "XDG_", "CI", "NO_COLOR")
+        drop = ("GITHUB_", "ACTIONS_", "AWS_", "STRAKE_", "BUILDKIT_HOST", "DOCKER_", "XDG_", "CI", "NO_COLOR")
         self.env = {key: value for key, value in os.environ.items() if not key.startswith(drop)}
         self.env.update({
             "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config"),

@@ -88,7 +88,8 @@ def _htpasswd(user: str, password: str) -> str:
 class BuildKit:
     """buildkitd on a loopback port, without a network of its own for builds."""
 
-    def __init__(self, folder: Path, registries: list, tls: dict | None = None, platforms: list | None = None):
+    def __init__(self, folder: Path, registries: list, tls: dict | None = None, platforms: list | None = None,
+                 env: dict | None = None):
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.root = Path(tempfile.mkdtemp(prefix="bk-"))  # short: socket paths are
@@ -109,12 +110,30 @@ class BuildKit:
                              folder / "log", {
                                  "PATH": f"{self.buildctl.parent}:/usr/sbin:/usr/bin:/sbin:/bin",
                                  # The daemon clips what a step prints too fast: tests would depend on its pace.
-                                 "BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1"})
+                                 "BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1", **(env or {})})
         self.server.wait_until(lambda: accepts(self.port), 30)
 
     def stop(self) -> None:
         self.server.stop()
         subprocess.run(["rm", "-rf", str(self.root)], check=False)
+
+
+class S3:
+    """gofakes3, which keeps a bucket `cache` in memory and asks for no credentials."""
+
+    def __init__(self, folder: Path):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.server = Server("gofakes3", [tool("gofakes3", "gofakes3/gofakes3"), "-host", f"127.0.0.1:{self.port}", "-backend",
+                                          "memory", "-initialbucket", "cache"], folder / "log")
+        self.server.wait_until(lambda: accepts(self.port))
+
+    def has(self, key: str) -> bool:
+        return http("HEAD", f"{self.url}/cache/{key}")[0] == 200
+
+    def stop(self) -> None:
+        self.server.stop()
 
 
 class Ntfy:

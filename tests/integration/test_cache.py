@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from harness.program import run_git
+from harness.servers import S3, BuildKit
 
 
 def prune(buildkit) -> None:
@@ -214,3 +215,63 @@ def test_a_plan_keeps_what_parts_of_the_platforms_use(strake, cached, tmp_path):
         "buildcache-app", "buildcache", "buildcache-app-linux-amd64", "buildcache-app-linux-arm64"]
     done = strake("build", "--plan", saved, cwd=folder)
     assert done.exit == 0, done.err
+
+
+# ---- s3 -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory):
+    server = S3(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def s3_buildkit(tmp_path_factory, registry):
+    """A daemon that has the credentials of the bucket, which no client has."""
+    daemon = BuildKit(tmp_path_factory.mktemp("s3-buildkit"), [registry],
+                      env={"AWS_ACCESS_KEY_ID": "daemon", "AWS_SECRET_ACCESS_KEY": "daemon-daemon"})
+    yield daemon
+    daemon.stop()
+
+
+def test_a_bucket(strake, project, base, s3, s3_buildkit, tmp_path):
+    folder = project({
+        "Dockerfile": f"FROM {base}\nRUN echo {tmp_path} > /file\n",
+        "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{s3_buildkit.address}" }}\n'
+                      f'target "app" {{ cache = {{ type = "s3", bucket = "cache", region = "eu-1", endpoint_url = "{s3.url}",\n'
+                      '  use_path_style = true, required = true } }\n'})
+    assert strake("build", cwd=folder).exit == 0
+    assert s3.has("manifests/app")
+    prune(s3_buildkit)
+    done = strake("build", "--events", tmp_path / "events", cwd=folder)
+    assert done.exit == 0, done.err
+    assert list(steps(tmp_path / "events").values()) == [True]
+
+
+@pytest.mark.parametrize("key", ['secret_access_key = secret.env "S3_KEY"', 'secret_access_key = "hunter2-hunter2"'])
+def test_no_credentials_of_a_bucket_go_by_the_command_line(strake, cached, key):
+    folder, _ = cached(f'{{ type = "s3", bucket = "cache", {key} }}')
+    done = strake("plan", cwd=folder, env={"S3_KEY": "hunter2-hunter2"})
+    assert done.exit == 3 and "`secret_access_key` may not be given here" in done.err
+    assert "AWS_SECRET_ACCESS_KEY" in done.err and "hunter2" not in done.out + done.err
+
+
+# ---- caches that cannot be written -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_failed_export_is_a_warning_unless_required(strake, cached, tmp_path, required):
+    folder, _ = cached(f'{{ type = "registry", ref = "127.0.0.1:1/cache:c", required = {str(required).lower()} }}')
+    done = strake("build", "--json", "--push", "--events", tmp_path / "events", cwd=folder)
+    said = "the build cache could not be written to 127.0.0.1:1/cache:c: "
+    if required:
+        error = done.json()["error"]
+        assert (done.exit, error["kind"]) == (8, "registry") and error["message"].startswith(said), error
+        assert "required" in error["hint"]
+    else:
+        assert done.exit == 0 and said in done.err, done.err
+        warnings = [event["text"] for event in map(json.loads, (tmp_path / "events").read_text().splitlines())
+                    if event["type"] == "log" and event["level"] == "warn"]
+        assert len([text for text in warnings if text.startswith(said)]) == 1, warnings
