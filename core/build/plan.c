@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static void plan_build_dispose(struct strake_plan_build *build)
+void strake_plan_build_dispose(struct strake_plan_build *build)
 {
     strake_free(build->builder);
     strake_free(build->plugin);
@@ -61,7 +61,7 @@ void strake_plan_target_dispose(struct strake_plan_target *target)
         plan_secret_dispose(&target->secrets[i]);
     strake_free(target->secrets);
     for (size_t i = 0; i < target->build_count; i++)
-        plan_build_dispose(&target->builds[i]);
+        strake_plan_build_dispose(&target->builds[i]);
     strake_free(target->builds);
     strake_extras_dispose(&target->extras);
     strake_plan_inputs_dispose(&target->inputs);

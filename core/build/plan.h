@@ -92,6 +92,7 @@ struct strake_plan {
 
 void strake_plan_inputs_dispose(struct strake_plan_inputs *inputs);
 void strake_plan_past_free(struct strake_plan_past *past);
+void strake_plan_build_dispose(struct strake_plan_build *build);
 void strake_plan_target_dispose(struct strake_plan_target *target);
 void strake_plan_free(struct strake_plan *plan);
 struct strake_plan_target *strake_plan_find(const struct strake_plan *plan, const char *name);

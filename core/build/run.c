@@ -1,10 +1,9 @@
 /* The graph: targets start when what they need is done, a given number at once. The first failure
  * stops the rest, or with --keep-going only what depends on it. */
-#include "build/run.h"
+#include "build/run_impl.h"
 
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "util/json.h"
 #include "util/time.h"
@@ -19,9 +18,9 @@ struct node {
 };
 
 struct graph {
+    struct strake_run run;
     const struct strake_plan *plan;
     const struct strake_run_options *options;
-    struct strake_stores *stores;
     struct strake_job *job; /* cancelled when a failure stops the rest */
     struct strake_run_result *out;
     struct node *nodes;
@@ -150,7 +149,8 @@ static void announce_start(const struct graph *graph, struct strake_job *job, si
     if (data && strake_json_set_str(data, "name", target->name) == 0 &&
         strake_json_set(data, "platforms",
                         strake_json_strings(strake_strings_view(&target->platforms))) == 0)
-        strake_json_set_str(data, "builder", target->builds[0].builder);
+        strake_json_set_str(data, "builder",
+                            target->build_count == 1 ? target->builds[0].builder : NULL);
     strake_job_event(job, STRAKE_EVENT_TARGET_STARTED, data);
 }
 
@@ -166,8 +166,7 @@ static void build_target(struct graph *graph, size_t at)
         rc = strake_fail_nomem(&result->err);
     } else {
         announce_start(graph, job, at);
-        rc = strake_run_target(graph->plan, target, graph->options, graph->stores, job, graph->out,
-                               result);
+        rc = strake_run_target(&graph->run, target, job, result);
         strake_job_steps_count(job, &result->steps_total, &result->steps_cached);
     }
     result->duration_ms = strake_time_mono_ms() - started;
@@ -223,9 +222,8 @@ static void *worker(void *arg)
 /* The calling thread is one of the workers: a single target needs no other. */
 static void run_workers(struct graph *graph)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     size_t jobs = graph->options->jobs > 0 ? (size_t)graph->options->jobs
-                                           : (size_t)(processors > 0 ? processors : 1);
+                                           : strake_pool_slots(graph->run.pool);
     pthread_t *threads;
     size_t started = 0;
 
@@ -293,11 +291,48 @@ static int prepare(const struct strake_plan *plan, struct strake_run_result *out
     return 0;
 }
 
+/* What no builder can do is told before any of them works. With --keep-going it is the failure of
+ * its target. */
+static int check_targets(struct graph *graph, struct strake_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && !graph->options->keep_going && i < graph->plan->count; i++) {
+        const struct strake_plan_target *target = &graph->plan->targets[i];
+        struct strake_route route = { 0 };
+        bool together = graph->options->output == STRAKE_OUTPUT_FILE;
+        if (!strake_pool_must_ask(target) || (target->past && target->past->unchanged))
+            continue;
+        rc = strake_pool_route(graph->run.pool, target, &target->platforms, together, NULL,
+                               graph->job, &route, err);
+        strake_route_dispose(graph->run.pool, &route);
+        if (rc == 0)
+            rc = strake_check_bases(&graph->run, target, graph->job, err);
+    }
+    return rc;
+}
+
+/* Nothing has run: every target is told as not built, and the one at fault is in `err`. */
+static void mark_all(struct graph *graph, const struct strake_err *err)
+{
+    for (size_t i = 0; i < graph->plan->count; i++) {
+        struct strake_target_result *result = &graph->out->targets[i];
+        result->status = err->code == STRAKE_ECANCELLED ? "cancelled" : "skipped";
+        strake_fail(&result->err, STRAKE_ECANCELLED, "target %s was not built",
+                    graph->plan->targets[i].name);
+    }
+}
+
 int strake_run_plan(const struct strake_plan *plan, const struct strake_run_options *options,
                     struct strake_stores *stores, struct strake_job *job,
                     struct strake_run_result *out, struct strake_err *err)
 {
-    struct graph graph = { .plan = plan, .options = options, .stores = stores, .out = out };
+    struct graph graph = {
+        .run = { .plan = plan, .options = options, .stores = stores, .results = out },
+        .plan = plan,
+        .options = options,
+        .out = out
+    };
     int rc = prepare(plan, out, err);
 
     if (rc < 0)
@@ -307,6 +342,14 @@ int strake_run_plan(const struct strake_plan *plan, const struct strake_run_opti
         rc = strake_fail_nomem(err);
         goto out;
     }
+    rc = strake_pool_new(plan, graph.job, &graph.run.pool, err);
+    if (rc == 0) {
+        rc = check_targets(&graph, err);
+        if (rc < 0)
+            mark_all(&graph, err);
+    }
+    if (rc < 0)
+        goto out;
     pthread_mutex_init(&graph.lock, NULL);
     pthread_cond_init(&graph.changed, NULL);
     run_workers(&graph);
@@ -315,6 +358,7 @@ int strake_run_plan(const struct strake_plan *plan, const struct strake_run_opti
     pthread_cond_destroy(&graph.changed);
     pthread_mutex_destroy(&graph.lock);
 out:
+    strake_pool_free(graph.run.pool);
     strake_job_free(graph.job);
     nodes_free(&graph);
     return rc;

@@ -10,7 +10,7 @@ struct strake_run_options {
     enum strake_output output;
     const char *output_type; /**< STRAKE_OUTPUT_FILE: oci docker local tar */
     const char *output_dest;
-    int jobs; /**< targets at once; 0: as many as there are processors */
+    int jobs; /**< targets at once; 0: as many as the builders have slots */
     bool keep_going;
 };
 
@@ -25,7 +25,7 @@ struct strake_target_result {
     int steps_total;
     int steps_cached;
     int64_t duration_ms;
-    char *builder;
+    char *builder; /**< or several: "amd, arm" */
     struct strake_err err;
 };
 
@@ -43,11 +43,5 @@ int strake_run_plan(const struct strake_plan *plan, const struct strake_run_opti
 void strake_run_result_dispose(struct strake_run_result *result);
 /** One entry of `strake.build/1`'s targets; a new reference. */
 json_t *strake_target_result_json(const struct strake_target_result *result);
-
-/** run_target.c: one target, on the thread of its own. */
-int strake_run_target(const struct strake_plan *plan, const struct strake_plan_target *target,
-                      const struct strake_run_options *options, struct strake_stores *stores,
-                      struct strake_job *job, const struct strake_run_result *others,
-                      struct strake_target_result *result);
 
 #endif

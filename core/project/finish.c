@@ -7,6 +7,7 @@
 #include "plugin/instance.h"
 #include "project/make.h"
 #include "util/json.h"
+#include "util/log.h"
 
 /* ---- what a policy sees and may change ---- */
 
@@ -193,7 +194,6 @@ int strake_plan_apply(struct strake_plan_target *target, const json_t *view, str
 
 /* Instances are opened once a builder, not once a target. */
 struct opened {
-    char *builder;
     struct strake_instance *instance;
 };
 
@@ -210,7 +210,7 @@ static struct strake_instance *open_builder(struct finishing *finishing,
     struct opened *opened;
 
     for (size_t i = 0; i < finishing->count; i++) {
-        if (strcmp(finishing->opened[i].builder, build->builder) == 0)
+        if (strcmp(strake_instance_name(finishing->opened[i].instance), build->builder) == 0)
             return finishing->opened[i].instance;
     }
     opened = strake_reallocarray(finishing->opened, finishing->count + 1, sizeof(*opened));
@@ -220,7 +220,7 @@ static struct strake_instance *open_builder(struct finishing *finishing,
     }
     finishing->opened = opened;
     opened = &opened[finishing->count];
-    *opened = (struct opened){ .builder = build->builder };
+    *opened = (struct opened){ 0 };
     if (strake_instance_open(build->plugin, build->builder, "builder/1", build->options,
                              &opened->instance, finishing->err) < 0)
         return NULL;
@@ -243,6 +243,15 @@ static int check_network(const struct strake_plan_target *target, struct strake_
     return STRAKE_ECONFIG;
 }
 
+/* Another builder of the target can do what this one cannot. */
+static void drop_build(struct strake_plan_target *target, size_t at)
+{
+    strake_plan_build_dispose(&target->builds[at]);
+    target->build_count--;
+    memmove(&target->builds[at], &target->builds[at + 1],
+            (target->build_count - at) * sizeof(target->builds[0]));
+}
+
 static int target_commands(struct finishing *finishing, struct strake_plan_target *target,
                            bool stage)
 {
@@ -262,6 +271,13 @@ static int target_commands(struct finishing *finishing, struct strake_plan_targe
         rc = builder ? strake_builder_command(builder, &made.request, &target->builds[i].command,
                                               finishing->err)
                      : finishing->err->code;
+        if (rc == STRAKE_EUNSUPPORTED && target->build_count > 1) {
+            strake_log(STRAKE_LOG_INFO, "target %s passes builder %s over: %s", target->name,
+                       target->builds[i].builder, strake_err_message(finishing->err));
+            strake_err_dispose(finishing->err);
+            drop_build(target, i--);
+            rc = 0;
+        }
     }
     strake_request_dispose(&made);
     return rc;
@@ -291,6 +307,7 @@ static int attach_build(struct strake_plan_build *build, const struct strake_pro
 
     if (block && strcmp(block->type, build->plugin) == 0) {
         build->options = json_deep_copy(block->options);
+        build->slots = block->slots;
         return build->options ? 0 : strake_fail_nomem(err);
     }
     if (!block && strcmp(build->builder, "default") == 0) {

@@ -59,8 +59,10 @@ struct strake_job *strake_job_new(struct strake_job *parent, struct strake_bus *
     if (target == NULL)
         target = parent != NULL ? parent->target : "";
     job->target = strake_strdup(target);
+    job->scope = parent != NULL ? strake_strdup(parent->scope) : NULL;
     job->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (job->target == NULL || job->cancel_fd < 0)
+    bool lost_scope = parent != NULL && parent->scope != NULL && job->scope == NULL;
+    if (job->target == NULL || lost_scope || job->cancel_fd < 0)
         goto fail;
     if (pthread_mutex_init(&job->steps_lock, NULL) != 0)
         goto fail;
@@ -76,6 +78,7 @@ struct strake_job *strake_job_new(struct strake_job *parent, struct strake_bus *
 fail:
     if (job->cancel_fd >= 0)
         close(job->cancel_fd);
+    strake_free(job->scope);
     strake_free(job->target);
     strake_free(job);
     return NULL;
@@ -93,8 +96,16 @@ void strake_job_free(struct strake_job *job)
     pthread_rwlock_destroy(&job->bus_lock);
     pthread_mutex_destroy(&job->steps_lock);
     close(job->cancel_fd);
+    strake_free(job->scope);
     strake_free(job->target);
     strake_free(job);
+}
+
+int strake_job_set_scope(struct strake_job *job, const char *scope)
+{
+    strake_free(job->scope);
+    job->scope = strake_strdup(scope);
+    return job->scope != NULL ? 0 : STRAKE_ENOMEM;
 }
 
 void strake_job_detach(struct strake_job *job)

@@ -29,6 +29,9 @@ int64_t strake_job_remaining_ms(const struct strake_job *job);
 /** 0, or STRAKE_ECANCELLED / STRAKE_ETIMEOUT with `err` filled. */
 int strake_job_check(const struct strake_job *job, struct strake_err *err);
 const char *strake_job_target(const struct strake_job *job); /**< "" when none */
+/** Put `scope` before the ids of its steps: two builders that work for one target may count alike.
+ *  Before the first step. @return 0 or STRAKE_ENOMEM. */
+int strake_job_set_scope(struct strake_job *job, const char *scope);
 struct strake_bus *strake_job_bus(const struct strake_job *job);
 
 /** What plugin.h's job_step… functions do: turn into events of the job's target and post them. */

@@ -53,6 +53,39 @@ static void add_text(struct fields *fields, const char *key, const char *text)
     strake_buf_dispose(&shown);
 }
 
+static void add_id(struct fields *fields, const struct strake_job *job, const char *key,
+                   const char *id)
+{
+    char *scoped;
+    if (fields->rc < 0 || id == NULL)
+        return;
+    if (job->scope == NULL) {
+        add_text(fields, key, id);
+        return;
+    }
+    scoped = strake_asprintf("%s%s", job->scope, id);
+    if (scoped == NULL)
+        fields->rc = STRAKE_ENOMEM;
+    else
+        add_text(fields, key, scoped);
+    strake_free(scoped);
+}
+
+/* The ids of steps that a step needs. */
+static json_t *inputs_of(const struct strake_job *job, const char *const *inputs)
+{
+    json_t *list = json_array();
+    for (; list != NULL && *inputs != NULL; inputs++) {
+        char *id = strake_asprintf("%s%s", job->scope != NULL ? job->scope : "", *inputs);
+        if (id == NULL || strake_json_append_str(list, id) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+        strake_free(id);
+    }
+    return list;
+}
+
 static void add_int(struct fields *fields, const char *key, int64_t value)
 {
     if (fields->rc == 0)
@@ -161,7 +194,7 @@ static void post_log(struct strake_job *job, const char *step, int stream, const
     while (len > 0) {
         size_t piece = len > HELD_MAX ? whole_characters(data, HELD_MAX) : len;
         struct fields fields = fields_new();
-        add_text(&fields, "step", step);
+        add_id(&fields, job, "step", step);
         add_text(&fields, "stream", stream == 2 ? "stderr" : "stdout");
         if (fields.rc == 0)
             fields.rc = strake_json_set_strn(fields.data, "text", data, piece);
@@ -276,7 +309,7 @@ static void post_step(struct strake_job *job, enum strake_event_type type,
 {
     bool done = type == STRAKE_EVENT_STEP_DONE;
     struct fields fields = fields_new();
-    add_text(&fields, "step", step->id);
+    add_id(&fields, job, "step", step->id);
     add_text(&fields, "name", step->name != NULL ? step->name : "");
     add_time(&fields, "started", step->started_us);
     if (done) {
@@ -287,7 +320,7 @@ static void post_step(struct strake_job *job, enum strake_event_type type,
             add_text(&fields, "error", step->error);
     }
     if (step->inputs != NULL && fields.rc == 0)
-        fields.rc = strake_json_set(fields.data, "inputs", strake_json_strings(step->inputs));
+        fields.rc = strake_json_set(fields.data, "inputs", inputs_of(job, step->inputs));
     post(job, type, &fields);
 }
 
@@ -347,7 +380,7 @@ void strake_job_step_progress(struct strake_job *job, const struct strake_step_p
     struct strake_step_progress progress = { 0 };
     memcpy(&progress, given, given->size < sizeof(progress) ? given->size : sizeof(progress));
     struct fields fields = fields_new();
-    add_text(&fields, "step", progress.step);
+    add_id(&fields, job, "step", progress.step);
     add_text(&fields, "name", progress.name);
     add_int(&fields, "current_bytes", progress.current_bytes);
     if (progress.total_bytes > 0)

@@ -30,6 +30,7 @@ struct strake_job {
     struct strake_bus *bus;    /**< guarded by bus_lock; NULL: what is reported is dropped */
     pthread_rwlock_t bus_lock; /**< held for reading while an event is posted */
     char *target;
+    char *scope;   /**< before ids of steps, or NULL; children have it too */
     int cancel_fd; /**< an eventfd */
     atomic_bool cancelled;
 

@@ -352,6 +352,7 @@ struct strake_build_request {
     int compression_level;              /**< 0: the builder's own */
     bool force_compression;             /**< of layers that exist already, too */
     bool rewrite_timestamp;             /**< files of layers no younger than source_date_epoch */
+    bool multi_platform; /**< the result is an index, also of one platform: it is a part of one */
 };
 
 struct strake_build_result {
