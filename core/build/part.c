@@ -17,7 +17,8 @@ struct share {
     const struct strake_strings *platforms;
     struct strake_instance *builder;
     struct strake_job *job;
-    char *layout_dir; /* a temporary folder of ours, or NULL */
+    char *layout_dir;                                 /* a temporary folder of ours, or NULL */
+    struct strake_strings cache_import, cache_export; /* of these platforms */
     struct strake_build_result built;
     struct strake_err err;
     pthread_t thread;
@@ -137,6 +138,11 @@ static int make_request(struct share *share, struct strake_request *made,
     if (rc < 0)
         return rc;
     made->request.platforms = strake_strings_view(share->platforms);
+    if (strake_plan_cache(b->target, share->platforms, &share->cache_import, &share->cache_export) <
+        0)
+        return strake_fail_nomem(&share->err);
+    made->request.cache_import = strake_strings_view(&share->cache_import);
+    made->request.cache_export = strake_strings_view(&share->cache_export);
     made->request.multi_platform = share->platforms->count < b->target->platforms.count;
     if (b->auth.len)
         made->request.auth_json = strake_buf_text(&b->auth);
@@ -269,6 +275,8 @@ static void share_end(struct share *share)
         strake_log(STRAKE_LOG_WARN, "%s", strake_err_message(&ignored));
     strake_err_dispose(&ignored);
     strake_free(share->layout_dir);
+    strake_strings_dispose(&share->cache_import);
+    strake_strings_dispose(&share->cache_export);
     strake_job_free(share->job);
     strake_err_dispose(&share->err);
 }

@@ -101,6 +101,21 @@ def test_other_tools_read_the_joined_index(strake, project, base, both, registry
     assert raw(registry, "pool/joined", images[0]["digest"])["annotations"] == {"org.x.part": "yes"}
 
 
+def test_each_builder_has_a_cache_reference_of_its_own(strake, project, base, both, registry, amd_buildkit, arm_buildkit):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo own cache > /cached\n", "strake.lua": both + f"""
+        target "app" {{ image = "{registry.host}/pool/caches", tags = {{ "1" }}, cache = "auto",
+                        platforms = {{ "linux/amd64", "linux/arm64" }} }}"""})
+    done = strake("build", "--push", "--json", cwd=folder, timeout=300)
+    assert done.exit == 0, done.err
+    caches = [tag for tag in registry.tags("pool/caches") if tag.startswith("buildcache")]
+    assert caches == ["buildcache-app-linux-amd64", "buildcache-app-linux-arm64"]
+    for daemon in (amd_buildkit, arm_buildkit):
+        subprocess.run([daemon.buildctl, "--addr", daemon.address, "prune", "--all"], check=True, capture_output=True)
+    done = strake("build", "--push", "--json", cwd=folder, timeout=300)
+    assert done.exit == 0, done.err
+    assert done.json()["targets"][0]["steps"] == {"total": 2, "cached": 2}
+
+
 def test_what_is_built_on_several_builders_goes_to_a_layout(strake, project, base, both, tmp_path):
     folder = project({"Dockerfile": f"FROM {base}\nRUN echo layout > /layout\n", "strake.lua": both + f"""
         target "app" {{ image = "oci:{tmp_path}/layout", tags = {{ "1" }},
