@@ -64,6 +64,9 @@ int buildah_request_check(const struct buildah *self, const struct strake_build_
             return host->fail(err, STRAKE_EUNSUPPORTED,
                               "secret %s: buildah takes no comma in its id or path", secret->id);
     }
+    int rc = buildah_more_check(self, request, err);
+    if (rc < 0)
+        return rc;
     switch (request->output) {
     case STRAKE_OUTPUT_NONE:
         return 0;
@@ -137,6 +140,7 @@ void buildah_argv_bud(const struct buildah *self, const struct strake_build_requ
         plug_list_addf(argv, "%s=%s", request->labels[i]->name, request->labels[i]->value);
     }
     add_context_options(request, argv);
+    buildah_argv_more(request, argv);
     if (no_cache)
         plug_list_add(argv, "--no-cache");
     if (request->output == STRAKE_OUTPUT_FILE &&

@@ -268,15 +268,26 @@ static int build_platform(struct buildah_build *build, const char *platform, boo
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
+static bool has_other_caches(const char *const *records)
+{
+    for (size_t i = 0; records[i] != NULL; i++) {
+        char *repository = buildah_cache_repository(records[i]);
+        free(repository);
+        if (repository == NULL)
+            return true;
+    }
+    return false;
+}
+
 static void warn_of_caches(const struct buildah_build *build)
 {
-    if (build->request->cache_import[0] == NULL && build->request->cache_export[0] == NULL)
-        return;
     const struct strake_step_warning warning = {
         .size = sizeof(warning),
-        .text = "buildah has a cache of its own: the build caches named are neither read nor "
-                "written",
+        .text = "buildah reads and writes build caches in registries only: the others are left out",
     };
+    if (!has_other_caches(build->request->cache_import) &&
+        !has_other_caches(build->request->cache_export))
+        return;
     build->host->job_warning(build->job, &warning);
 }
 

@@ -2,6 +2,7 @@
  * there into an OCI layout or a file.
  *   plugin.c    the descriptor, options and probe
  *   argv.c      command lines
+ *   argv_more.c the words of them that most builds do without, and caches
  *   config.c    the files that a call needs: registries, credentials
  *   steps.c     what `buildah bud` tells while it builds
  *   classify.c  what its last words mean
@@ -50,6 +51,17 @@ void buildah_argv_begin(const struct buildah *self, struct plug_list *argv);
 void buildah_argv_bud(const struct buildah *self, const struct strake_build_request *request,
                       const char *platform, const char *id_file, bool no_cache,
                       struct plug_list *argv);
+
+/* ---- argv_more.c ----------------------------------------------------------------------------- */
+
+/** Refuse what buildah cannot do of what most builds do without. @return 0, STRAKE_EUNSUPPORTED. */
+int buildah_more_check(const struct buildah *self, const struct strake_build_request *request,
+                       struct strake_err *err);
+/** Append its words for the rest. */
+void buildah_argv_more(const struct strake_build_request *request, struct plug_list *argv);
+/** The repository that stands for a cache record "type=registry,ref=HOST/REPO:TAG": HOST/REPO/TAG,
+ *  free(). NULL: a cache of another type, or no memory. */
+char *buildah_cache_repository(const char *record);
 
 /* ---- config.c -------------------------------------------------------------------------------- */
 
