@@ -215,6 +215,23 @@ bool strake_stores_plain_http(const struct strake_stores *stores, const char *ho
     return plain;
 }
 
+json_t *strake_stores_options(const struct strake_stores *stores, const char *host)
+{
+    struct strake_stores *locked = (struct strake_stores *)stores;
+    const struct store *store;
+    json_t *options;
+
+    pthread_mutex_lock(&locked->lock);
+    store = store_find(stores, host);
+    options = store ? json_deep_copy(store->options) : registry_options(stores, host, NULL);
+    if (options && strake_json_set_str(options, "type", store ? store->type : "oci") < 0) {
+        json_decref(options);
+        options = NULL;
+    }
+    pthread_mutex_unlock(&locked->lock);
+    return options;
+}
+
 int strake_stores_hosts(const struct strake_stores *stores, struct strake_strings *hosts)
 {
     struct strake_stores *locked = (struct strake_stores *)stores;

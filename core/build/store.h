@@ -37,6 +37,9 @@ bool strake_stores_plain_http(const struct strake_stores *stores, const char *ho
  *  push themselves; empty when none has any. `out` is marked secret. */
 int strake_stores_auth_json(const struct strake_stores *stores, struct strake_buf *out,
                             struct strake_err *err);
+/** A host's options as its plugin gets them, and its plugin as `type`. A new reference; NULL: no
+ *  memory. */
+json_t *strake_stores_options(const struct strake_stores *stores, const char *host);
 /** Hosts that were configured, in order. */
 int strake_stores_hosts(const struct strake_stores *stores, struct strake_strings *hosts);
 

@@ -45,6 +45,7 @@ int strake_builder_probe(struct strake_instance *builder, struct strake_job *job
         *info = probe->info;
         info->version[sizeof(info->version) - 1] = '\0';
         info->platforms[sizeof(info->platforms) - 1] = '\0';
+        info->worker[sizeof(info->worker) - 1] = '\0';
     }
     strake_call_unref(&probe->call);
     return rc;

@@ -94,6 +94,11 @@ int strake_registry_referrers(struct strake_instance *registry, struct strake_jo
                               struct strake_err *err);
 int strake_registry_ping(struct strake_instance *registry, struct strake_job *job,
                          struct strake_buf *detail, struct strake_err *err);
+/** Which of `actions` ("pull,push") the credentials allow in a repository; both "": whether they are
+ *  accepted. STRAKE_EUNSUPPORTED where the plugin cannot say. */
+int strake_registry_access(struct strake_instance *registry, struct strake_job *job,
+                           const char *repository, const char *actions,
+                           struct strake_registry_access *out, struct strake_err *err);
 
 /** Cache specs for a target: arrays of CSV specs in *specs {"import":[],"export":[]}. */
 int strake_cache_specs(struct strake_instance *cache, const struct strake_cache_request *request,

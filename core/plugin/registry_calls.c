@@ -332,3 +332,51 @@ int strake_registry_ping(struct strake_instance *registry, struct strake_job *jo
     strake_call_unref(&made->call);
     return rc;
 }
+
+/* ---- access ---- */
+
+struct access_call {
+    struct strake_call call;
+    const char *repository;
+    const char *actions;
+    struct strake_registry_access out;
+};
+
+static int run_access(struct strake_call *call)
+{
+    struct access_call *asking = (struct access_call *)call;
+
+    return REGISTRY(call)->access(SELF(call), call->job, asking->repository, asking->actions,
+                                  &asking->out, &call->err);
+}
+
+int strake_registry_access(struct strake_instance *registry, struct strake_job *job,
+                           const char *repository, const char *actions,
+                           struct strake_registry_access *out, struct strake_err *err)
+{
+    struct access_call *asking;
+    int rc;
+
+    *out = (struct strake_registry_access){ .size = sizeof(*out) };
+    if (!registry->as.registry.access)
+        return strake_fail(err, STRAKE_EUNSUPPORTED, "%s does not say what credentials are worth",
+                           registry->name);
+    asking = strake_call_new(sizeof(*asking), registry, "access", job, run_access, NULL);
+    if (!asking || strake_call_copy(&asking->call, repository, &asking->repository) < 0 ||
+        strake_call_copy(&asking->call, actions, &asking->actions) < 0) {
+        if (asking)
+            strake_call_unref(&asking->call);
+        return strake_fail_nomem(err);
+    }
+    asking->call.timeout_code = STRAKE_EREGISTRY;
+    asking->out.size = sizeof(asking->out);
+    rc = strake_call_make(&asking->call, STRAKE_CALL_LIMIT_MS, err);
+    if (rc == 0) {
+        *out = asking->out;
+        out->scheme[sizeof(out->scheme) - 1] = '\0';
+        out->source[sizeof(out->source) - 1] = '\0';
+        out->actions[sizeof(out->actions) - 1] = '\0';
+    }
+    strake_call_unref(&asking->call);
+    return rc;
+}

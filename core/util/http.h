@@ -40,6 +40,10 @@ int strake_http_request(struct strake_job *job, const struct strake_http_request
 const char *strake_http_header(const struct strake_buf *headers, const char *name, size_t *pos,
                                size_t *len);
 
+/** "Sun, 06 Nov 1994 08:49:37 GMT", the one form of a date that may be sent today.
+ *  @return seconds since the epoch, or -1 for anything else */
+int64_t strake_http_date(const char *text, size_t len);
+
 /** Load libcurl now, on this thread: commands that will need it do so while something else runs.
  *  @return 0 or STRAKE_EINTERNAL naming the library. */
 int strake_http_warm(struct strake_err *err);

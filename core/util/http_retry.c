@@ -30,8 +30,7 @@ static int64_t digits(const char *text, size_t len, size_t max_digits)
     return value;
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form that may be sent today. @return seconds, or -1. */
-static int64_t parse_date(const char *text, size_t len)
+int64_t strake_http_date(const char *text, size_t len)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     if (len != 29 || memcmp(text + 3, ", ", 2) != 0 || memcmp(text + 25, " GMT", 4) != 0 ||
@@ -65,7 +64,7 @@ int64_t strake_http_retry_after(const struct strake_buf *headers, int64_t now_us
         return -1;
     int64_t seconds = digits(value, len, 18);
     if (seconds < 0) {
-        int64_t date = parse_date(value, len);
+        int64_t date = strake_http_date(value, len);
         if (date < 0)
             return -1;
         int64_t now = now_us / 1000000;

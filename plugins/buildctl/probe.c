@@ -39,6 +39,27 @@ static uint32_t features_of(const char *version)
     return features;
 }
 
+/* "oci, overlayfs, on HOST", from the labels of a worker. */
+static void put_worker(const json_t *worker, char *out, size_t cap)
+{
+    static const struct {
+        const char *label, *before;
+    } parts[] = {
+        { "org.mobyproject.buildkit.worker.executor", "" },
+        { "org.mobyproject.buildkit.worker.snapshotter", "" },
+        { "org.mobyproject.buildkit.worker.hostname", "on " },
+    };
+    const json_t *labels = json_object_get(worker, "labels");
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && used < cap; i++) {
+        const char *value = json_string_value(json_object_get(labels, parts[i].label));
+        if (value != NULL && value[0] != '\0')
+            used += (size_t)snprintf(out + used, cap - used, "%s%s%s", used > 0 ? ", " : "",
+                                     parts[i].before, value);
+    }
+}
+
 int buildctl_workers_parse(const char *json, size_t len, struct strake_builder_info *info)
 {
     json_t *root = json_loadb(json, len, 0, NULL);
@@ -60,6 +81,8 @@ int buildctl_workers_parse(const char *json, size_t len, struct strake_builder_i
         snprintf(info->platforms, sizeof(info->platforms), "%s", plug_text_view(&platforms));
         snprintf(info->version, sizeof(info->version), "%s", version != NULL ? version : "");
         info->features = features_of(info->version);
+        info->workers = (uint32_t)json_array_size(root);
+        put_worker(worker, info->worker, sizeof(info->worker));
     }
     plug_text_dispose(&platforms);
     json_decref(root);

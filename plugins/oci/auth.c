@@ -128,6 +128,14 @@ static int remember(struct oci *oci, const char *key, const char *header, int64_
     return 0;
 }
 
+const char *oci_auth_scheme(struct oci *oci)
+{
+    pthread_mutex_lock(&oci->auth->lock);
+    const char *scheme = oci->auth->basic ? "basic" : oci->auth->realm ? "bearer" : "";
+    pthread_mutex_unlock(&oci->auth->lock);
+    return scheme;
+}
+
 /** The block's own username and password. */
 static int configured(struct oci *oci, struct oci_credentials *out, struct strake_err *err)
 {

@@ -22,6 +22,9 @@ int oci_auth_header(struct oci *oci, struct strake_job *job, const struct oci_ca
 int oci_auth_challenged(struct oci *oci, struct strake_job *job, const struct oci_call *call,
                         const char *used, char **header, struct strake_err *err);
 
+/** How the registry wants to know who asks, as far as it was heard: "bearer", "basic", or "". */
+const char *oci_auth_scheme(struct oci *oci);
+
 /** The credentials for a repository, looked up once and kept until close(). */
 int oci_auth_credentials(struct oci *oci, struct strake_job *job, const char *repository,
                          const struct oci_credentials **out, struct strake_err *err);

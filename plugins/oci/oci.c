@@ -162,48 +162,6 @@ static int oci_open(const struct strake_host *host, const char *options, void **
     return rc;
 }
 
-/* ---- ping ------------------------------------------------------------------------------------ */
-
-/** GET /v2/: is it a registry, and do our credentials hold? */
-static int oci_ping(void *self, struct strake_job *job, struct strake_buf *detail,
-                    struct strake_err *err)
-{
-    struct oci *oci = self;
-    const struct strake_host *host = oci->host;
-    struct plug_text text = { 0 };
-    char *what = plug_format("asking %s whether it is there", oci_name(oci));
-    if (!what)
-        return plug_fail_nomem(host, err);
-    struct oci_call call = {
-        .what = what,
-        .repository = "",
-        .scopes = "",
-        .method = "GET",
-        .url = oci->base,
-        .idempotent = true,
-    };
-    const struct oci_credentials *credentials = NULL;
-    int rc = oci_call_run(oci, job, &call, err);
-    if (rc == 0)
-        rc = oci_auth_credentials(oci, job, "", &credentials, err);
-    bool given = credentials && oci_credentials_given(credentials);
-    if (rc == 0 && call.status != 200 && (call.status != 401 || given))
-        rc = oci_answer_fail(oci, &call, err);
-    if (rc == 0) {
-        plug_text_addf(&text, "%s, %s", oci->origin.https ? "https" : "http",
-                       given ? "credentials from " : "no credentials");
-        plug_text_add(&text, given ? credentials->source : "");
-        if (call.status == 401)
-            plug_text_add(&text, ", and it asks for some");
-        rc = text.failed ? plug_fail_nomem(host, err)
-                         : host->buf_append(detail, plug_text_view(&text), text.len);
-    }
-    plug_text_dispose(&text);
-    oci_call_dispose(oci, &call);
-    free(what);
-    return rc;
-}
-
 /* ---- the plugin ------------------------------------------------------------------------------ */
 
 static const struct strake_registry_v1 registry = {
@@ -219,6 +177,7 @@ static const struct strake_registry_v1 registry = {
     .manifest_delete = oci_manifest_delete,
     .referrers = oci_referrers,
     .ping = oci_ping,
+    .access = oci_access,
 };
 
 static const struct strake_plugin plugin = {

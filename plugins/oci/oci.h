@@ -5,6 +5,7 @@
  *   auth.c         which Authorization a request gets: tokens by scope, Basic; scope.c
  *   token.c        the token server
  *   credentials.c  where docker and podman keep credentials; helper.c asks their programs
+ *   access.c       what the credentials are worth, and ping()
  *   answer.c       a refused request in words
  *   manifests.c tags.c blobs.c upload.c   the methods; session.c and chunks.c for uploads
  *   challenge.c realm.c                   headers and addresses, pure */
@@ -109,6 +110,9 @@ bool oci_is_digest(const char *text);
 /** The header's number, or -1. */
 int64_t oci_header_number(const char *lines, const char *name);
 
+int oci_ping(void *self, struct strake_job *job, struct strake_buf *detail, struct strake_err *err);
+int oci_access(void *self, struct strake_job *job, const char *repository, const char *actions,
+               struct strake_registry_access *out, struct strake_err *err);
 int oci_resolve(void *self, struct strake_job *job, const char *repository, const char *reference,
                 struct strake_descriptor *out, struct strake_err *err);
 int oci_manifest_get(void *self, struct strake_job *job, const char *repository,

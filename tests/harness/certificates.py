@@ -1,4 +1,4 @@
-"""Certificates for servers and clients on loopback, made by openssl and valid for two days."""
+"""Certificates for servers and clients on loopback, made by openssl and valid for two days, unless told otherwise."""
 
 import subprocess
 from pathlib import Path
@@ -10,8 +10,9 @@ _LEAVES = {
 }
 
 
-def make_certificates(folder: Path) -> Path:
-    """ca.pem; server.pem and client.pem of that authority, each with its .key beside it."""
+def make_certificates(folder: Path, days: int = 2, names: str | None = None) -> Path:
+    """ca.pem; server.pem and client.pem of that authority, each with its .key beside it. The server's is valid for
+    `days` (-1: it has expired), for `names` ("DNS:other.test") instead of the usual ones."""
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
@@ -19,8 +20,10 @@ def make_certificates(folder: Path) -> Path:
     openssl("req", "-x509", *_KEY, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=tests", "-days", "2",
             "-addext", "basicConstraints=critical,CA:TRUE")
     for name, extensions in _LEAVES.items():
+        if names and name == "server":
+            extensions = f"subjectAltName={names}\nextendedKeyUsage=serverAuth\n"
         (folder / f"{name}.ext").write_text(extensions)
         openssl("req", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                "-days", "2", "-out", f"{name}.pem", "-extfile", f"{name}.ext")
+                "-days", str(days if name == "server" else 2), "-out", f"{name}.pem", "-extfile", f"{name}.ext")
     return folder

@@ -191,7 +191,10 @@ class Liar:
             handler.close_connection = True
             handler.connection.shutdown(socket.SHUT_RDWR)
             return
-        handler.send_response(answer.status)
+        if any(name.lower() == "date" for name, _ in answer.headers):
+            handler.send_response_only(answer.status)  # it lies about the time, too
+        else:
+            handler.send_response(answer.status)
         for name, value in answer.headers:
             handler.send_header(name, value)
         if not any(name.lower() == "content-length" for name, _ in answer.headers):

@@ -27,7 +27,7 @@ class Registry:
     """Debian's docker-registry 2.8, or distribution v3."""
 
     def __init__(self, folder: Path, version: int, users: dict | None = None, delete: bool = True,
-                 tls: tuple | None = None):
+                 tls: tuple | None = None, auth: dict | None = None):
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.scheme = "https" if tls else "http"
@@ -45,6 +45,8 @@ class Registry:
             passwords = folder / "htpasswd"
             passwords.write_text("".join(_htpasswd(name, word) for name, word in users.items()))
             config["auth"] = {"htpasswd": {"realm": "tests", "path": str(passwords)}}
+        if auth:
+            config["auth"] = auth
         path = folder / "config.json"  # JSON is YAML
         path.write_text(json.dumps(config))
         program = (tool("docker-registry", "docker-registry/usr/bin/docker-registry") if version == 2

@@ -507,7 +507,8 @@ def test_doctor_asks_each_builder(strake, project, buildkit, buildah):
     folder = project({"strake.lua": f"builder 'one' {{ {buildctl(buildkit)} }}\nbuilder 'two' {{ {buildah} }}\n"
                                     "builder 'three' { type = 'buildctl', address = 'tcp://127.0.0.1:1' }\n"})
     done = strake("doctor", "--json", cwd=folder)
-    checks = {check["name"]: check for check in done.json()["checks"] if check["group"] == "builder"}
+    checks = {check["name"]: check for check in done.json()["checks"]
+              if check["group"] == "builder" and check["name"] in ("one", "two", "three")}
     assert done.exit == 9
     assert {name: check["status"] for name, check in checks.items()} == {"one": "ok", "two": "ok", "three": "fail"}
     for name in ("one", "two"):

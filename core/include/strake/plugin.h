@@ -369,6 +369,9 @@ struct strake_builder_info {
     uint32_t features;
     char version[64];
     char platforms[512]; /**< comma-separated, native ones first; "" when it does not say */
+    /* builder/1.0 ends here; append below */
+    uint32_t workers; /**< how many there are; 0: it does not say */
+    char worker[256]; /**< what the first of them is: "oci, overlayfs, on HOST" */
 };
 
 struct strake_builder_v1 {
@@ -413,6 +416,16 @@ struct strake_descriptor {
     char digest[136];
     char media_type[256];
     int64_t size_bytes; /**< -1: unknown */
+};
+
+/** What credentials are worth, for `doctor`. */
+struct strake_registry_access {
+    uint32_t size;
+    bool asked;       /**< the registry wants to know who asks */
+    bool given;       /**< there are credentials for it */
+    char scheme[16];  /**< "bearer": tokens for scopes; "basic"; "" when nobody is asked */
+    char source[256]; /**< where the credentials are from; "" without */
+    char actions[66]; /**< which of the actions are allowed, comma-separated */
 };
 
 /** An instance stands for one registry host (options `host`, `plain_http`, `username`, `password`,
@@ -463,6 +476,13 @@ struct strake_registry_v1 {
     int (*ping)(void *self, struct strake_job *job, struct strake_buf *detail,
                 struct strake_err *err);
     /* registry/1.0 ends here; append below */
+    /** Optional. Which of `actions` ("pull,push") our credentials allow in a repository; with both
+     *  "", whether they are accepted at all. Leaves nothing behind there.
+     *  @return 0, also when little is allowed; STRAKE_EAUTH: the credentials are refused;
+     *          STRAKE_EREGISTRY, STRAKE_ECANCELLED */
+    int (*access)(void *self, struct strake_job *job, const char *repository, const char *actions,
+                  struct strake_registry_access *out, struct strake_err *err);
+    /* registry/1.1 ends here; append below */
 };
 
 /* ---- cache/1 -------------------------------------------------------------------------------- */
