@@ -128,7 +128,7 @@ static int explain(const struct buildctl *self, int rc, int exit_code,
                          "the builder at %s did not say within %lld ms what "
                          "it is",
                          self->address, (long long)self->timeout_ms);
-        self->host->err_hint(err, "is it overloaded? the builder's option timeout_ms gives it "
+        self->host->err_hint(err, "is it overloaded? the builder's option timeout gives it "
                                   "longer");
         return STRAKE_EBUILDER;
     }

@@ -30,6 +30,7 @@ struct reach {
     const struct strake_host *host;
     struct strake_job *job;
     struct strake_err *err;
+    int64_t limit_ms; /* the peer's timeout, or less when the job ends before */
     int64_t deadline; /* of plug_now_ms() */
 };
 
@@ -57,9 +58,9 @@ static int not_there(const struct reach *reach, const char *why)
 static int too_late(const struct reach *reach, const char *what)
 {
     reach->host->fail(reach->err, STRAKE_EBUILDER, "the builder at %s %s within %lld ms",
-                      reach->peer->address, what, (long long)reach->peer->timeout_ms);
+                      reach->peer->address, what, (long long)reach->limit_ms);
     reach->host->err_hint(reach->err, "is it overloaded, or does a firewall swallow what is sent? "
-                                      "the builder's option timeout_ms gives it longer");
+                                      "the builder's option timeout gives it longer");
     return STRAKE_EBUILDER;
 }
 
@@ -361,7 +362,9 @@ static int hear(const struct reach *reach, int fd)
 int buildkit_reach(const struct buildkit_peer *peer, struct strake_job *job, struct strake_err *err)
 {
     struct reach reach = { .peer = peer, .host = peer->host, .job = job, .err = err };
-    reach.deadline = plug_now_ms() + peer->timeout_ms;
+    const int64_t of_job = peer->host->job_remaining_ms(job);
+    reach.limit_ms = of_job >= 0 && of_job < peer->timeout_ms ? of_job : peer->timeout_ms;
+    reach.deadline = plug_now_ms() + reach.limit_ms;
     struct buildkit_tcp name;
     int fd;
     if (buildkit_tcp_parse(peer->address, &name))
