@@ -39,13 +39,15 @@ static char *path_within(const char *folder, const char *file)
 }
 
 /* Files of one folder that is sent to the builder, the saved plan left out. */
-static int hash_folder(const char *folder, const char *dockerfile, const char *plan_file,
-                       struct strake_job *job, char *out, struct strake_err *err)
+static int hash_folder(struct strake_plan_target *target, const char *folder,
+                       const char *dockerfile, const char *plan_file, struct strake_job *job,
+                       char *out, struct strake_err *err)
 {
     char *except = plan_file ? path_within(folder, plan_file) : NULL;
     const struct strake_context_walk walk = { .context = folder,
                                               .dockerfile = dockerfile,
-                                              .except = except };
+                                              .except = except,
+                                              .newest_us = &target->inputs.changed_us };
     int rc = strake_context_hash(job, &walk, out, err);
 
     strake_free(except);
@@ -67,7 +69,7 @@ static int hash_json(json_t *doc, char *out, struct strake_err *err)
 }
 
 /* Named contexts that are folders have files of their own. */
-static int hash_contexts(const struct strake_plan_target *target, const char *plan_file,
+static int hash_contexts(struct strake_plan_target *target, const char *plan_file,
                          struct strake_job *job, json_t *doc, struct strake_err *err)
 {
     int rc = 0;
@@ -78,7 +80,7 @@ static int hash_contexts(const struct strake_plan_target *target, const char *pl
         char *key;
         if (!strake_fs_is_dir(pair->value))
             continue;
-        rc = hash_folder(pair->value, "", plan_file, job, digest, err);
+        rc = hash_folder(target, pair->value, "", plan_file, job, digest, err);
         key = strake_asprintf("files of %s", pair->name);
         if (rc == 0 && (!key || strake_json_set_str(doc, key, digest) < 0))
             rc = strake_fail_nomem(err);
@@ -332,7 +334,7 @@ int strake_inputs_compute(const struct strake_plan *plan, struct strake_plan_tar
     if (rc == 0 && is_local(target))
         rc = read_dockerfile(target, stores, bases, job, err);
     if (rc == 0 && is_local(target) && context)
-        rc = hash_folder(target->context, target->dockerfile, plan_file, job,
+        rc = hash_folder(target, target->context, target->dockerfile, plan_file, job,
                          target->inputs.context, err);
     return rc < 0 ? rc : strake_inputs_seal(plan, target, err);
 }

@@ -2,6 +2,7 @@
  * coroutine sleeps. */
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "build/inputs.h"
 #include "build/materials.h"
@@ -154,13 +155,14 @@ struct reading {
     struct strake_way_call *call;
     struct strake_job *job;
     struct strake_job *hashing;
+    int64_t begun_us; /* by the clock that stamps files */
     struct strake_err err;
     pthread_t thread;
     bool running;
 };
 
 /* The document is made by now: the inputs are not in it. Which bases the builder takes it tells
- * itself. */
+ * itself. Of files that were changed since it began nobody knows which state it got. */
 static void hash_inputs(struct reading *reading)
 {
     struct strake_plan *plan = reading->call->plan;
@@ -172,7 +174,7 @@ static void hash_inputs(struct reading *reading)
             continue;
         rc = strake_inputs_compute(plan, &plan->targets[i], reading->call->session->stores,
                                    STRAKE_BASES_NONE, true, NULL, reading->hashing, &err);
-        if (rc < 0)
+        if (rc < 0 || plan->targets[i].inputs.changed_us >= reading->begun_us)
             strake_plan_inputs_dispose(&plan->targets[i].inputs);
     }
     if (rc < 0)
@@ -217,6 +219,10 @@ static void *read_all(void *ctx)
 
 static void start_reading(struct reading *reading)
 {
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    reading->begun_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     if (reading->hash)
         reading->hashing = strake_job_new(reading->job, NULL, NULL);
     if (pthread_create(&reading->thread, NULL, read_all, reading) == 0)
