@@ -34,7 +34,7 @@ static int finish_run(void *ctx, struct strake_job *job, struct strake_err *err)
         rc = strake_inputs_compute(call->plan, &call->plan->targets[i], call->session->stores,
                                    bases, context, strake_json_str(call->args, "save"), job, err);
     if (rc == 0 && strake_json_bool(call->args, "changed", false))
-        rc = strake_reuse_find(call->plan, call->session->record, err);
+        rc = strake_reuse_find(call->plan, call->session->record, call->session->stores, job, err);
     if (rc == 0)
         rc = strake_plan_finish(call->plan, call->session->stores,
                                 strake_json_bool(call->args, "stage", true), err);
@@ -73,6 +73,10 @@ static int check_inputs(struct strake_way_call *call, struct strake_job *job,
                                    resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, true,
                                    call->text, job, err);
         if (rc == 0)
+            rc = strake_inputs_look_up(call->plan, target, &saved.bases, call->session->stores,
+                                       resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, job,
+                                       err);
+        if (rc == 0)
             rc = strake_inputs_compare(target, &saved, &target->inputs, err);
         strake_plan_inputs_dispose(&saved);
     }
@@ -100,7 +104,7 @@ static int load_run(void *ctx, struct strake_job *job, struct strake_err *err)
     if (rc == 0)
         rc = check_inputs(call, job, err);
     if (rc == 0 && strake_json_bool(call->args, "changed", false))
-        rc = strake_reuse_find(call->plan, call->session->record, err);
+        rc = strake_reuse_find(call->plan, call->session->record, call->session->stores, job, err);
     strake_buf_dispose(&text);
     return rc;
 }
@@ -170,8 +174,8 @@ static void hash_inputs(struct reading *reading)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < plan->count; i++) {
-        if (plan->targets[i].inputs.context[0])
-            continue;
+        if (plan->targets[i].inputs.digest[0])
+            continue; /* before the builder began */
         rc = strake_inputs_compute(plan, &plan->targets[i], reading->call->session->stores,
                                    STRAKE_BASES_NONE, true, NULL, reading->hashing, &err);
         if (rc < 0 || plan->targets[i].inputs.changed_us >= reading->begun_us)
