@@ -145,6 +145,20 @@ static int find_files(struct strake_materials_work *work, const struct strake_pl
 
 /* ---- the rest ---- */
 
+/* Secrets are redacted once their values are known, and the builder may read them later than this.
+ * One that cannot be read fails the build, which says so. */
+static void know_secrets(const struct strake_plan_target *target)
+{
+    for (size_t i = 0; i < target->secret_count; i++) {
+        struct strake_buf value = { .secret = true };
+        struct strake_err ignored = { 0 };
+        if (target->secrets[i].name)
+            strake_secret_get(target->secrets[i].name, &value, &ignored);
+        strake_err_dispose(&ignored);
+        strake_buf_dispose(&value);
+    }
+}
+
 static json_t *describe(const struct strake_plan_target *target)
 {
     json_t *data = json_object();
@@ -177,9 +191,12 @@ static void record_target(struct strake_materials_work *work,
     struct strake_err err = { 0 }, files_err = { 0 };
     char dockerfile_id[STRAKE_DIGEST_TEXT], files_id[STRAKE_DIGEST_TEXT];
     struct strake_materials materials = { .run = work->run, .target = target->name };
-    json_t *data = describe(target);
-    int rc = data ? 0 : strake_fail_nomem(&err);
+    json_t *data;
+    int rc;
 
+    know_secrets(target);
+    data = describe(target);
+    rc = data ? 0 : strake_fail_nomem(&err);
     materials.data = data;
     if (rc == 0 && local) {
         rc = strake_fs_read(target->dockerfile, STRAKE_DOCKERFILE_MAX, &dockerfile, &err);

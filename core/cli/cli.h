@@ -105,6 +105,11 @@ void cli_printf(const char *fmt, ...) STRAKE_PRINTF(1, 2);
 /** What became of each tag, for people. */
 void cli_print_moves(const json_t *moves);
 
+/* ---- cmd_explain.c ---- */
+
+/** `strake cache explain [TARGET]`; the project and the history are open. */
+int cli_cache_explain(struct cli *cli);
+
 /* ---- view.c ---- */
 
 /** Show progress on stderr as --progress and the terminal ask for. */

@@ -173,6 +173,7 @@ static const struct verb {
     int (*run)(struct cli *cli);
 } verbs[] = {
     { "show", CLI_NEED_PROJECT, show },
+    { "explain", CLI_NEED_PROJECT | CLI_NEED_RECORD, cli_cache_explain },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -208,9 +209,10 @@ static int run(struct cli *cli)
 const struct cli_command cli_cache = {
     .name = "cache",
     .summary = "what builders and caches hold, and letting go of it",
-    .usage = "[show [TARGET…]]",
+    .usage = "[show [TARGET…] | explain [TARGET]]",
     .help = "show tells the sizes and ages of what the builders keep and of the caches that the\n"
-            "targets write. With TARGETs it is about their caches alone.",
+            "targets write. With TARGETs it is about their caches alone.\n"
+            "explain tells which steps of the last build of TARGET were not cached, and why.",
     .options = options,
     .run = run,
 };
