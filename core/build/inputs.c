@@ -15,7 +15,19 @@
 
 static bool is_local(const struct strake_plan_target *target)
 {
-    return strstr(target->context, "://") == NULL;
+    return strstr(target->context, "://") == NULL && strncmp(target->context, "git@", 4) != 0;
+}
+
+/* A git URL that names a commit, or a layout that names a digest, is the same for ever. */
+static bool is_pinned(const char *url)
+{
+    static const char layout[] = "oci-layout://";
+    const char *fragment = strchr(url, '#');
+    size_t hex = fragment ? strspn(fragment + 1, "0123456789abcdef") : 0;
+
+    if (strncmp(url, layout, sizeof(layout) - 1) == 0)
+        return strstr(url, "@sha256:") != NULL;
+    return (hex == 40 || hex == 64) && (fragment[1 + hex] == '\0' || fragment[1 + hex] == ':');
 }
 
 /* Where a file (there or not yet) is within a folder; NULL when it is elsewhere. The caller
@@ -39,13 +51,15 @@ static char *path_within(const char *folder, const char *file)
 }
 
 /* Files of one folder that is sent to the builder, the saved plan left out. */
-static int hash_folder(const char *folder, const char *dockerfile, const char *plan_file,
-                       struct strake_job *job, char *out, struct strake_err *err)
+static int hash_folder(struct strake_plan_target *target, const char *folder,
+                       const char *dockerfile, const char *plan_file, struct strake_job *job,
+                       char *out, struct strake_err *err)
 {
     char *except = plan_file ? path_within(folder, plan_file) : NULL;
     const struct strake_context_walk walk = { .context = folder,
                                               .dockerfile = dockerfile,
-                                              .except = except };
+                                              .except = except,
+                                              .newest_us = &target->inputs.changed_us };
     int rc = strake_context_hash(job, &walk, out, err);
 
     strake_free(except);
@@ -67,7 +81,7 @@ static int hash_json(json_t *doc, char *out, struct strake_err *err)
 }
 
 /* Named contexts that are folders have files of their own. */
-static int hash_contexts(const struct strake_plan_target *target, const char *plan_file,
+static int hash_contexts(struct strake_plan_target *target, const char *plan_file,
                          struct strake_job *job, json_t *doc, struct strake_err *err)
 {
     int rc = 0;
@@ -78,7 +92,7 @@ static int hash_contexts(const struct strake_plan_target *target, const char *pl
         char *key;
         if (!strake_fs_is_dir(pair->value))
             continue;
-        rc = hash_folder(pair->value, "", plan_file, job, digest, err);
+        rc = hash_folder(target, pair->value, "", plan_file, job, digest, err);
         key = strake_asprintf("files of %s", pair->name);
         if (rc == 0 && (!key || strake_json_set_str(doc, key, digest) < 0))
             rc = strake_fail_nomem(err);
@@ -210,7 +224,7 @@ static int collect_contexts(struct strake_plan_target *target, struct strake_sto
         if (strncmp(pair->value, IMAGE_PREFIX, prefix) == 0)
             rc = add_base(target, pair->value + prefix, stores, bases, job, err);
         else if (strncmp(pair->value, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0 &&
-                 !strake_fs_is_dir(pair->value))
+                 !strake_fs_is_dir(pair->value) && !is_pinned(pair->value))
             rc = doubt(
                 target,
                 strake_asprintf("what its context %s holds is not known beforehand", pair->name),
@@ -324,16 +338,31 @@ int strake_inputs_compute(const struct strake_plan *plan, struct strake_plan_tar
         rc = doubt(target, strake_strdup("it is built without a cache"), err);
     if (rc == 0 && target->extras.no_cache_stages.count)
         rc = doubt(target, strake_strdup("stages of it are built without a cache"), err);
-    if (rc == 0 && !is_local(target))
-        rc = doubt(target, strake_strdup("what its context holds, a URL, is not known beforehand"),
-                   err);
+    target->inputs.remote = !is_local(target);
+    if (rc == 0 && !is_local(target) && !is_pinned(target->context))
+        rc = doubt(target, strake_strdup("its context is a URL that names no commit"), err);
     if (rc == 0)
         rc = collect_contexts(target, stores, bases, job, err);
     if (rc == 0 && is_local(target))
         rc = read_dockerfile(target, stores, bases, job, err);
     if (rc == 0 && is_local(target) && context)
-        rc = hash_folder(target->context, target->dockerfile, plan_file, job,
+        rc = hash_folder(target, target->context, target->dockerfile, plan_file, job,
                          target->inputs.context, err);
+    return rc < 0 ? rc : strake_inputs_seal(plan, target, err);
+}
+
+int strake_inputs_look_up(const struct strake_plan *plan, struct strake_plan_target *target,
+                          const struct strake_pairs *known, struct strake_stores *stores,
+                          enum strake_bases bases, struct strake_job *job, struct strake_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && target->inputs.remote && i < known->count; i++) {
+        const char *name = known->items[i]->name;
+        if (strncmp(name, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0 &&
+            !strake_pairs_get(&target->inputs.bases, name))
+            rc = add_base(target, name, stores, bases, job, err);
+    }
     return rc < 0 ? rc : strake_inputs_seal(plan, target, err);
 }
 

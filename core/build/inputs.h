@@ -25,6 +25,12 @@ int strake_inputs_compute(const struct strake_plan *plan, struct strake_plan_tar
 int strake_inputs_seal(const struct strake_plan *plan, struct strake_plan_target *target,
                        struct strake_err *err);
 
+/** Of a target whose Dockerfile is elsewhere: look the bases up that an earlier build told of (name
+ *  -> digest, the names count), and seal. Blocks; on a worker thread when bases are looked up. */
+int strake_inputs_look_up(const struct strake_plan *plan, struct strake_plan_target *target,
+                          const struct strake_pairs *known, struct strake_stores *stores,
+                          enum strake_bases bases, struct strake_job *job, struct strake_err *err);
+
 /** Why the same inputs may make another image: a text of the caller's, or *why NULL when they
  *  cannot. @return 0 or STRAKE_ENOMEM */
 int strake_inputs_doubt(const struct strake_plan_inputs *inputs, char **why);

@@ -33,6 +33,8 @@ struct strake_plan_inputs {
     char context[STRAKE_DIGEST_TEXT]; /**< "" for a context that is no folder */
     char options[STRAKE_DIGEST_TEXT]; /**< stage, arguments, labels, platforms, named contexts */
     struct strake_pairs bases; /**< image or target:NAME -> digest, "" when it is not known */
+    int64_t changed_us;        /**< when the files were last changed; not in the document */
+    bool remote; /**< the Dockerfile is elsewhere: what its bases are tells only a build */
     char *doubt; /**< why the same inputs may make another image, or NULL; not in the document */
 };
 

@@ -97,9 +97,37 @@ static int compare(const struct strake_plan_inputs *now, const json_t *image,
     return 0;
 }
 
-static int look_back(const struct strake_plan_target *target, struct strake_record *record,
-                     struct strake_plan_past *past, struct strake_err *err)
+/* What finding works with. */
+struct finding {
+    struct strake_plan *plan;
+    struct strake_record *record;
+    struct strake_stores *stores;
+    struct strake_job *job;
+    struct strake_err *err;
+};
+
+/* The bases of a Dockerfile that is elsewhere, as the image's build told of them. */
+static int add_bases(struct finding *finding, struct strake_plan_target *target,
+                     const json_t *image)
 {
+    const json_t *parts = json_object_get(image, "parts");
+    struct strake_pairs known = { 0 };
+    int rc = 0;
+
+    if (target->inputs.remote && take_pairs(json_object_get(parts, "bases"), &known) < 0)
+        rc = strake_fail_nomem(finding->err);
+    if (rc == 0)
+        rc = strake_inputs_look_up(finding->plan, target, &known, finding->stores, STRAKE_BASES_TRY,
+                                   finding->job, finding->err);
+    strake_pairs_dispose(&known);
+    return rc;
+}
+
+static int look_back(struct finding *finding, struct strake_plan_target *target)
+{
+    struct strake_plan_past *past = target->past;
+    struct strake_record *record = finding->record;
+    struct strake_err *err = finding->err;
     json_t *image = NULL;
     int rc;
 
@@ -120,21 +148,30 @@ static int look_back(const struct strake_plan_target *target, struct strake_reco
         return because(past, strake_strdup("it was never published from here"), err);
     }
     if (rc == 0)
+        rc = add_bases(finding, target, image);
+    if (rc == 0 && strake_inputs_doubt(&target->inputs, &past->why) < 0)
+        rc = strake_fail_nomem(err);
+    if (rc == 0 && !past->why)
         rc = compare(&target->inputs, image, past, err);
     json_decref(image);
     return rc;
 }
 
 int strake_reuse_find(struct strake_plan *plan, struct strake_record *record,
-                      struct strake_err *err)
+                      struct strake_stores *stores, struct strake_job *job, struct strake_err *err)
 {
+    struct finding finding = {
+        .plan = plan, .record = record, .stores = stores, .job = job, .err = err
+    };
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < plan->count; i++) {
         struct strake_plan_target *target = &plan->targets[i];
         strake_plan_past_free(target->past);
         target->past = strake_calloc(1, sizeof(*target->past));
-        rc = target->past ? look_back(target, record, target->past, err) : strake_fail_nomem(err);
+        rc = target->past ? strake_inputs_seal(plan, target, err) : strake_fail_nomem(err);
+        if (rc == 0)
+            rc = look_back(&finding, target);
     }
     return rc;
 }
@@ -283,12 +320,29 @@ static int fill_base(struct strake_pair *base, struct strake_pairs *bases,
     return rc;
 }
 
+/* Of a Dockerfile that is elsewhere the steps tell all that is known. */
+static int take_bases(struct strake_plan_inputs *inputs, const struct strake_pairs *used,
+                      bool fetches)
+{
+    if (inputs->doubt || !inputs->remote)
+        return 0;
+    if (fetches || used->count == 0) {
+        inputs->doubt = strake_strdup(fetches ? "its Dockerfile fetches what no checksum names"
+                                              : "its builder does not tell what it is built from");
+        return inputs->doubt ? 0 : STRAKE_ENOMEM;
+    }
+    return strake_pairs_copy(&inputs->bases, used);
+}
+
 static int fill_bases(struct strake_plan *plan, struct strake_plan_target *target,
                       struct strake_record *record, const char *run, struct strake_err *err)
 {
     struct strake_pairs *bases = &target->inputs.bases, used = { 0 };
-    int rc = strake_record_bases(record, run, target->name, &used, err);
+    bool fetches = false;
+    int rc = strake_record_bases(record, run, target->name, &used, &fetches, err);
 
+    if (rc == 0 && take_bases(&target->inputs, &used, fetches) < 0)
+        rc = strake_fail_nomem(err);
     for (size_t i = 0; rc == 0 && i < bases->count; i++) {
         if (fill_base(bases->items[i], bases, &used) < 0)
             rc = strake_fail_nomem(err);

@@ -6,11 +6,12 @@
 #include "build/run.h"
 #include "record/record.h"
 
-/** Fill `past` of every target, whose inputs are computed. Blocks; any thread.
+/** Fill `past` of every target, whose inputs are computed. The bases of a Dockerfile that is
+ *  elsewhere are those of the last build of it, looked up now. Blocks; on a worker thread.
  *  @param record NULL: nothing is known of earlier runs
- *  @return 0, STRAKE_ENOMEM, or the history's failure */
+ *  @return 0, STRAKE_ENOMEM, STRAKE_ECANCELLED, or the history's failure */
 int strake_reuse_find(struct strake_plan *plan, struct strake_record *record,
-                      struct strake_err *err);
+                      struct strake_stores *stores, struct strake_job *job, struct strake_err *err);
 
 /** Is the target unchanged, and its image still in the registry? Then `result` is filled from the
  *  record, and nothing is to be built. That the registry lost it is told by an event of `job`.

@@ -6,7 +6,7 @@
 #include "image/platform.h"
 #include "util/time.h"
 
-/* An able builder is taken although others still think, once they had this long. */
+/* A native builder is taken although others still think, once they had this long. */
 #define PATIENCE_MS 300
 /* A builder that was lost is asked again this long after, and sooner when nobody else is there … */
 #define AGAIN_MS 5000
@@ -23,6 +23,7 @@ struct choosing {
     struct strake_strings platforms; /* at least one, unless `own` */
     bool own;                        /* the builder's own platform */
     bool together;
+    bool native; /* others are still asked: who emulates has to wait for their answer */
     struct strake_err *err;
 };
 
@@ -138,7 +139,7 @@ static struct strake_pool_member *best(const struct choosing *choosing,
         struct strake_pool_member *member = choosing->candidates[i];
         int able = usable(choosing, member) ? ability_of(choosing, member, platform) : 0;
         bool mine, chosen_mine;
-        if (able == 0 || able < chosen_able)
+        if (able < (choosing->native ? 2 : 1) || able < chosen_able)
             continue;
         mine = has_part(route, member);
         chosen_mine = chosen && has_part(route, chosen);
@@ -316,6 +317,7 @@ static int choose(struct choosing *choosing, struct strake_job *job, struct stra
         if (rc < 0)
             return rc;
         if (!waiting || late) {
+            choosing->native = waiting;
             rc = try_route(choosing, route, &missing);
             if (rc < 0)
                 return strake_fail_nomem(choosing->err);

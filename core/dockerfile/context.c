@@ -59,6 +59,14 @@ static int hash(struct walk *walk, const void *data, size_t len)
     return rc < 0 ? strake_fail(walk->err, rc, "the context cannot be hashed") : 0;
 }
 
+static void note_change(struct walk *walk, const struct stat *st)
+{
+    int64_t *newest = walk->options->newest_us;
+    int64_t changed = (int64_t)st->st_ctim.tv_sec * 1000000 + st->st_ctim.tv_nsec / 1000;
+    if (newest != NULL && changed > *newest)
+        *newest = changed;
+}
+
 static int tell_entry(struct walk *walk, char kind, mode_t mode, size_t path_len,
                       const char *content)
 {
@@ -139,8 +147,11 @@ static int write_file(struct walk *walk, const struct level *level, const char *
         return fail_path(walk, "opened");
     bool known = walk->memory != NULL && fstat(fd, &before) == 0;
     int rc = hash_file(walk, fd, digest);
-    if (rc == 0 && known && fstat(fd, &after) == 0)
-        strake_memory_put(walk->memory, &before, &after, digest);
+    if (rc == 0 && fstat(fd, &after) == 0) {
+        note_change(walk, &after);
+        if (known)
+            strake_memory_put(walk->memory, &before, &after, digest);
+    }
     close(fd);
     return rc < 0 ? rc : write_entry(walk, 'f', st->st_mode, walk->path.len, digest);
 }
@@ -214,6 +225,8 @@ static int visit(struct walk *walk, struct level *level, const char *name, bool 
         /* Gone since the folder was read: it would not be sent either. */
         return errno == ENOENT || ignored ? 0 : fail_path(walk, "looked at");
     }
+    if (!ignored)
+        note_change(walk, &st);
     if (S_ISDIR(st.st_mode))
         return enter_folder(walk, level, name, &st, ignored, matched);
     if (ignored || S_ISSOCK(st.st_mode) ||
@@ -287,7 +300,10 @@ static int walk_context(struct walk *walk, char *out)
         return strake_fail_errno(walk->err, code, "the context %s cannot be opened",
                                  walk->options->context);
     }
+    struct stat st;
     int rc = strake_hash_new(&walk->hash, walk->err);
+    if (fstat(top.fd, &st) == 0)
+        note_change(walk, &st);
     if (rc == 0) {
         walk->chunk = strake_malloc(CHUNK);
         rc = walk->chunk != NULL ? walk_folder(walk, &top) : strake_fail_nomem(walk->err);

@@ -45,6 +45,9 @@ struct strake_context_walk {
      *  @return 0, or a negative code that ends the walk, `err` filled. */
     int (*each)(void *ctx, const struct strake_context_entry *entry, struct strake_err *err);
     void *ctx;
+    /** Raised to when the last change was of what was walked, of its folders too (st_ctime, in
+     *  microseconds since the epoch); NULL: nobody asks. */
+    int64_t *newest_us;
 };
 
 /** As strake_context_digest(), with the file hashes that earlier commands remembered

@@ -2,6 +2,7 @@
  * coroutine sleeps. */
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "build/inputs.h"
 #include "build/materials.h"
@@ -33,7 +34,7 @@ static int finish_run(void *ctx, struct strake_job *job, struct strake_err *err)
         rc = strake_inputs_compute(call->plan, &call->plan->targets[i], call->session->stores,
                                    bases, context, strake_json_str(call->args, "save"), job, err);
     if (rc == 0 && strake_json_bool(call->args, "changed", false))
-        rc = strake_reuse_find(call->plan, call->session->record, err);
+        rc = strake_reuse_find(call->plan, call->session->record, call->session->stores, job, err);
     if (rc == 0)
         rc = strake_plan_finish(call->plan, call->session->stores,
                                 strake_json_bool(call->args, "stage", true), err);
@@ -72,6 +73,10 @@ static int check_inputs(struct strake_way_call *call, struct strake_job *job,
                                    resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, true,
                                    call->text, job, err);
         if (rc == 0)
+            rc = strake_inputs_look_up(call->plan, target, &saved.bases, call->session->stores,
+                                       resolved ? STRAKE_BASES_REQUIRE : STRAKE_BASES_NONE, job,
+                                       err);
+        if (rc == 0)
             rc = strake_inputs_compare(target, &saved, &target->inputs, err);
         strake_plan_inputs_dispose(&saved);
     }
@@ -99,7 +104,7 @@ static int load_run(void *ctx, struct strake_job *job, struct strake_err *err)
     if (rc == 0)
         rc = check_inputs(call, job, err);
     if (rc == 0 && strake_json_bool(call->args, "changed", false))
-        rc = strake_reuse_find(call->plan, call->session->record, err);
+        rc = strake_reuse_find(call->plan, call->session->record, call->session->stores, job, err);
     strake_buf_dispose(&text);
     return rc;
 }
@@ -154,13 +159,14 @@ struct reading {
     struct strake_way_call *call;
     struct strake_job *job;
     struct strake_job *hashing;
+    int64_t begun_us; /* by the clock that stamps files */
     struct strake_err err;
     pthread_t thread;
     bool running;
 };
 
 /* The document is made by now: the inputs are not in it. Which bases the builder takes it tells
- * itself. */
+ * itself. Of files that were changed since it began nobody knows which state it got. */
 static void hash_inputs(struct reading *reading)
 {
     struct strake_plan *plan = reading->call->plan;
@@ -168,11 +174,11 @@ static void hash_inputs(struct reading *reading)
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < plan->count; i++) {
-        if (plan->targets[i].inputs.context[0])
-            continue;
+        if (plan->targets[i].inputs.digest[0])
+            continue; /* before the builder began */
         rc = strake_inputs_compute(plan, &plan->targets[i], reading->call->session->stores,
                                    STRAKE_BASES_NONE, true, NULL, reading->hashing, &err);
-        if (rc < 0)
+        if (rc < 0 || plan->targets[i].inputs.changed_us >= reading->begun_us)
             strake_plan_inputs_dispose(&plan->targets[i].inputs);
     }
     if (rc < 0)
@@ -217,6 +223,10 @@ static void *read_all(void *ctx)
 
 static void start_reading(struct reading *reading)
 {
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    reading->begun_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     if (reading->hash)
         reading->hashing = strake_job_new(reading->job, NULL, NULL);
     if (pthread_create(&reading->thread, NULL, read_all, reading) == 0)

@@ -154,8 +154,9 @@ static int take_base(struct strake_record *record, sqlite3_stmt *stmt, void *ctx
 }
 
 int strake_record_bases(struct strake_record *record, const char *run, const char *target,
-                        struct strake_pairs *out, struct strake_err *err)
+                        struct strake_pairs *out, bool *fetches, struct strake_err *err)
 {
+    int64_t count = 0;
     int rc;
 
     pthread_mutex_lock(&record->lock);
@@ -166,6 +167,13 @@ int strake_record_bases(struct strake_record *record, const char *run, const cha
                         " (name GLOB '[[]*] FROM *@sha256:*' OR name GLOB 'FROM *@sha256:*')"
                         " ORDER BY position",
                         STRAKE_VALUES(STRAKE_TEXT(run), STRAKE_TEXT(target)), take_base, out, err);
+    if (rc == 0)
+        rc = strake_sql(record,
+                        "SELECT count(*) FROM steps WHERE run=? AND target=? AND"
+                        " name GLOB '[[]*] ADD *://*' AND name NOT GLOB '* --checksum=*'",
+                        STRAKE_VALUES(STRAKE_TEXT(run), STRAKE_TEXT(target)), take_number, &count,
+                        err);
+    *fetches = count > 0;
     pthread_mutex_unlock(&record->lock);
     return rc;
 }

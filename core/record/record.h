@@ -75,8 +75,9 @@ int strake_record_last_published(struct strake_record *record, const char *targe
                                  const char *repository, const char *inputs, json_t **out,
                                  struct strake_err *err);
 /** The images and their digests that the steps of a target's build began from, as BuildKit names
- *  them: "docker.io/library/busybox:1" -> "sha256:…". */
+ *  them: "docker.io/library/busybox:1" -> "sha256:…".
+ *  @param fetches set when a step adds a URL without a checksum */
 int strake_record_bases(struct strake_record *record, const char *run, const char *target,
-                        struct strake_pairs *out, struct strake_err *err);
+                        struct strake_pairs *out, bool *fetches, struct strake_err *err);
 
 #endif

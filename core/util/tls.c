@@ -17,6 +17,8 @@
 #include "util/text.h"
 #include "util/time.h"
 
+#define FIRST_WORD_MS 300
+
 /* ---- the library ---- */
 
 /* Each function that is used, with the type that its header gives it. */
@@ -36,7 +38,7 @@
     X(SSL_CTX_load_verify_file)                                                                    \
     X(SSL_CTX_new)                                                                                 \
     X(SSL_CTX_set_alpn_protos)                                                                     \
-    X(SSL_CTX_set_default_passwd_cb) \
+    X(SSL_CTX_set_default_passwd_cb)                                                               \
     X(SSL_CTX_set_default_verify_paths)                                                            \
     X(SSL_CTX_set_verify)                                                                          \
     X(SSL_CTX_use_PrivateKey_file)                                                                 \
@@ -322,16 +324,16 @@ static int not_ready(const struct look *look, int rc)
                        look->ask->host, look->ask->port, (long long)look->timeout_ms);
 }
 
-/* After a call that returned `done` (not positive): wait for what it wants. @return 0 to try again,
+/* After a call that returned `done` (not positive): wait for what it wants, until then. @return 0 to try again,
  * 1 when it failed, or a code of strake_dial_wait() */
-static int wait_again(const struct look *look, int done)
+static int wait_again(const struct look *look, int done, int64_t until_ms)
 {
     int wants = lib.SSL_get_error_(look->ssl, done);
 
     if (wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE)
         return 1;
     return strake_dial_wait(look->fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, look->job,
-                            look->until_ms);
+                            until_ms);
 }
 
 static int shake_hands(const struct look *look)
@@ -342,7 +344,7 @@ static int shake_hands(const struct look *look)
         done = lib.SSL_connect_(look->ssl);
         if (done == 1)
             return 0;
-        rc = wait_again(look, done);
+        rc = wait_again(look, done, look->until_ms);
         if (rc < 0)
             return not_ready(look, rc);
         if (rc > 0)
@@ -352,25 +354,32 @@ static int shake_hands(const struct look *look)
     }
 }
 
-/* Its first word, or why it says none: TLS 1.3 refuses a client behind the handshake. */
+/* Its first word, or why it says none: TLS 1.3 refuses a client behind the handshake. Most speak
+ * first; only who does not is greeted, because bytes that are not read any more may cost us the alert
+ * that says why. */
 static int hear(const struct look *look)
 {
     static const unsigned char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+    const int64_t patience = strake_time_mono_ms() + FIRST_WORD_MS;
+    bool greeted = false;
     char word[16];
 
-    lib.ERR_clear_error_();
-    /* These few bytes fit into a fresh socket; what is wrong shows when its answer is read. */
-    (void)lib.SSL_write_(look->ssl, hello, sizeof(hello) - 1);
     for (;;) {
         int done, rc;
         lib.ERR_clear_error_();
         done = lib.SSL_read_(look->ssl, word, sizeof(word));
         if (done > 0)
             return 0;
-        rc = wait_again(look, done);
-        if (rc < 0)
+        rc = wait_again(look, done,
+                        !greeted && patience < look->until_ms ? patience : look->until_ms);
+        if (rc == STRAKE_ETIMEOUT && !greeted) {
+            greeted = true;
+            lib.ERR_clear_error_();
+            /* These few bytes fit into a fresh socket; what is wrong shows when it is read. */
+            (void)lib.SSL_write_(look->ssl, hello, sizeof(hello) - 1);
+        } else if (rc < 0) {
             return not_ready(look, rc);
-        if (rc > 0) {
+        } else if (rc > 0) {
             snprintf(look->out->refused, sizeof(look->out->refused), "%s", words());
             return 0;
         }

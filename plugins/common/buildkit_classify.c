@@ -383,6 +383,36 @@ static void put_reason(char *to, size_t size, const char *text)
         to[len - 1] = '\0';
 }
 
+/* What to do about a daemon that was not talked to, by what the client says of TLS. */
+static const char *unreached_hint(const char *text)
+{
+    static const struct {
+        const char *words, *hint;
+    } known[] = {
+        { "has expired or is not yet valid",
+          "have its certificate renewed there; is this machine's clock right? `strake doctor` says "
+          "more" },
+        { "signed by unknown authority",
+          "let the option ca name the file of the authority that signed its certificate; `strake "
+          "doctor` says which that is" },
+        { "certificate is valid for ", "let the address name what the certificate is for, or say "
+                                       "so with the option server_name" },
+        { "cannot validate certificate for ", "let the address name what the certificate is for, "
+                                              "or say so with the option server_name" },
+        /* A daemon that wants a certificate hangs up on who brings none. */
+        { "tls: ", "check the builder's options ca, cert, key and server_name" },
+        { "handshake", "check the builder's options ca, cert, key and server_name" },
+        { "preface: EOF", "check the builder's options ca, cert, key and server_name" },
+        { "broken pipe", "check the builder's options ca, cert, key and server_name" },
+        { "connection reset", "check the builder's options ca, cert, key and server_name" },
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (has(text, known[i].words))
+            return known[i].hint;
+    }
+    return "is buildkitd running there?";
+}
+
 static bool of_builder(struct look *look)
 {
     static const char *const lost[] = {
@@ -411,14 +441,8 @@ static bool of_builder(struct look *look)
     }
     for (size_t i = 0; i < sizeof(unreached) / sizeof(unreached[0]); i++) {
         if (begins(text, unreached[i])) {
-            /* A daemon that wants a certificate hangs up on who brings none. */
-            bool tls = has(text, "tls: ") || has(text, "handshake") || has(text, "preface: EOF") ||
-                       has(text, "broken pipe") || has(text, "connection reset");
-            return plug_failure_tell(
-                look->out, STRAKE_EBUILDER,
-                tls ? "check the builder's options ca, cert, key and server_name"
-                    : "is buildkitd running there?",
-                "the builder cannot be used: %s", desc);
+            return plug_failure_tell(look->out, STRAKE_EBUILDER, unreached_hint(text),
+                                     "the builder cannot be used: %s", desc);
         }
     }
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

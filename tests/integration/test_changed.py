@@ -2,10 +2,13 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
 from harness.images import push_busybox
+from harness.process import Server, accepts, free_port
+from harness.program import make_project, run_git
 from harness.servers import http
 
 HEAD = ".dockerignore\nstrake.lua\nevents*\nsaved*\n.git\n"
@@ -283,8 +286,38 @@ def test_a_context_from_elsewhere_is_never_unchanged(place):
     place.lua(f"target 'app' {{ context = 'https://example.invalid/r.git#main', image = '{place.image}' }}\n"
               f"target 'named' {{ image = '{place.image}', contexts = {{ more = 'https://example.invalid/r.git' }} }}\n")
     checked = place.checked("app", "named")
-    assert checked["app"]["why"] == "what its context holds, a URL, is not known beforehand"
+    assert checked["app"]["why"] == "its context is a URL that names no commit"
     assert checked["named"]["why"] == "what its context more holds is not known beforehand"
+
+
+@pytest.fixture
+def upstream(tmp_path):
+    """A repository that a git daemon serves: its folder and URL."""
+    folder, port = tmp_path / "upstream", free_port()
+    folder.mkdir()
+    programs = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip()
+    server = Server("git daemon", [f"{programs}/git-daemon", f"--port={port}", "--listen=127.0.0.1", "--export-all",
+                                   f"--base-path={tmp_path}", tmp_path], tmp_path / "git.log")
+    server.wait_until(lambda: accepts(port))
+    yield folder, f"git://127.0.0.1:{port}/upstream"
+    server.stop()
+
+
+def test_a_commit_of_a_repository_is_known_by_the_build_before(place, upstream):
+    folder, url = upstream
+    make_project(folder, {"Dockerfile": f"FROM {place.base}\nCOPY content /\n", "content": "one\n"})
+    sha = run_git(folder, "rev-parse", "HEAD").strip()
+    place.lua(f"target 'app' {{ context = '{url}#{sha}', image = '{place.image}', tags = {{ 'v1' }} }}\n")
+    first = place.target("--push")
+    again = place.target("--push", "--changed")
+    assert (again["status"], again["digest"]) == ("unchanged", first["digest"]) and place.built() == []
+    place.run("plan", "--check-cache", "--save", "saved")
+    assert place.target("--push", "--changed", "--plan", "saved")["status"] == "unchanged"
+    move_base(place)
+    assert "the base image" in place.checked()["app"]["why"]
+    assert place.target("--push", "--changed")["status"] == "done"
+    place.edit("strake.lua", sha, "main")
+    assert place.checked()["app"]["why"] == "its context is a URL that names no commit"
 
 
 # ---- targets that need each other --------------------------------------------------------------------------

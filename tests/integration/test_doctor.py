@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import time
 from contextlib import ExitStack
@@ -128,6 +129,26 @@ def test_the_bound_can_be_changed(doctor):
     assert re.search(r"within \d{1,3} ms", checks.of("builder", "lab", "fail"))
 
 
+def test_a_plugin_that_is_not_installed(doctor, buildkit):
+    checks = doctor(builder(buildkit.address) + 'builder "odd" { type = "no-such-plugin" }\n')
+    assert checks.exit == 9 and checks.failed() == [("builder", "odd")]
+    assert "no-such-plugin" in checks.of("builder", "odd", "fail")
+
+
+def test_it_ends_when_it_is_cancelled(strake, project):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        folder = project({"Dockerfile": DOCKERFILE,
+                          "strake.lua": builder(f"tcp://127.0.0.1:{silent.getsockname()[1]}", more='timeout = "100s"')})
+        child = strake.popen("doctor", "--timeout", "100s", cwd=folder)
+        silent.settimeout(60)
+        with silent.accept()[0], silent.accept()[0]:  # the address, and the plugin that waits for a word
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=60)
+    assert child.returncode == 130, out + err
+
+
 def test_without_anything_to_build_with(strake, project, tmp_path):
     (tmp_path / "bin").mkdir()
     for tool in ("git", "sh"):
@@ -184,7 +205,7 @@ def test_tls_for_another_name(doctor, tls_buildkit, certificates):
     assert "expired" not in text and "authority" not in text
 
 
-def test_tls_that_expired(doctor, servers, tmp_path):
+def test_tls_that_expired(doctor, strake, project, servers, tmp_path):
     made = make_certificates(tmp_path / "expired", days=-1)
     daemon = BuildKit(servers / "expired-buildkit", [], tls={"cert": made / "server.pem", "key": made / "server.key"})
     try:
@@ -193,8 +214,24 @@ def test_tls_that_expired(doctor, servers, tmp_path):
         assert "its certificate (CN=server) expired 1 day ago" in text and "renewed" in text
         assert "authority" not in text and "another name" not in text
         assert checks.exit == 9
+        built = strake("build", cwd=project({"Dockerfile": DOCKERFILE,
+                                             "strake.lua": builder(daemon.address, more=f'ca = "{made / "ca.pem"}"')}))
+        assert built.exit == 9 and "has expired" in built.err and "renewed" in built.err
     finally:
         daemon.stop()
+
+
+@pytest.mark.parametrize("case, words, hint", [
+    ("authority", "signed by unknown authority", "the option ca"),
+    ("name", "not other.test", "server_name"),
+    ("client", "", "ca, cert, key"),
+])
+def test_a_build_says_what_is_wrong_with_tls(strake, project, tls_buildkit, certificates, tmp_path, case, words, hint):
+    other = make_certificates(tmp_path / "other")
+    options = {"authority": tls(certificates, ca=other / "ca.pem"), "name": tls(certificates, server_name="other.test"),
+               "client": tls(certificates, client=other)}[case]
+    done = strake("build", cwd=project({"Dockerfile": DOCKERFILE, "strake.lua": builder(tls_buildkit.address, more=options)}))
+    assert done.exit == 9 and words in done.err and hint in done.err
 
 
 @pytest.mark.parametrize("client", ["none", "stranger"])

@@ -134,20 +134,29 @@ static void bases_are_read_from_the_steps(void **state)
     };
     struct strake_record *record = history_open(*state);
     struct strake_pairs found = { 0 };
+    bool fetches;
     struct strake_err err = { 0 };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char id[] = { 's', (char)('0' + i), '\0' };
         step(record, id, names[i]);
     }
-    done(strake_record_bases(record, "r1", "app", &found, &err), &err);
+    done(strake_record_bases(record, "r1", "app", &found, &fetches, &err), &err);
     assert_int_equal(found.count, 3);
     assert_string_equal(strake_pairs_get(&found, "docker.io/library/a:1"), "sha256:aa");
     assert_string_equal(strake_pairs_get(&found, "h.example:5000/b"), "sha256:bb");
     assert_string_equal(strake_pairs_get(&found, "docker.io/library/c:2"), "sha256:cc");
     strake_pairs_dispose(&found);
-    done(strake_record_bases(record, "r2", "app", &found, &err), &err);
+    done(strake_record_bases(record, "r2", "app", &found, &fetches, &err), &err);
     assert_int_equal(found.count, 0);
+    step(record, "t1", "[2/2] ADD --checksum=sha256:00 https://h.example/x /x");
+    step(record, "t2", "[2/2] RUN echo [x] ADD");
+    done(strake_record_bases(record, "r1", "app", &found, &fetches, &err), &err);
+    assert_false(fetches);
+    step(record, "t3", "[linux/amd64 2/2] ADD https://h.example/x /x");
+    done(strake_record_bases(record, "r1", "app", &found, &fetches, &err), &err);
+    assert_true(fetches);
+    strake_pairs_dispose(&found);
     history_close(record);
 }
 
@@ -155,6 +164,7 @@ static int keep_and_find(void *ctx)
 {
     struct strake_record *record = ctx;
     struct strake_pairs found = { 0 };
+    bool fetches;
     struct strake_err err = { 0 };
     json_t *image = NULL;
     int rc = make(record, "app", "d1", "i1", &err);
@@ -164,7 +174,7 @@ static int keep_and_find(void *ctx)
     if (rc == 0)
         rc = strake_record_last_published(record, "app", "h.example/a", "i1", &image, &err);
     if (rc == 0)
-        rc = strake_record_bases(record, "r1", "app", &found, &err);
+        rc = strake_record_bases(record, "r1", "app", &found, &fetches, &err);
     assert_true(rc < 0 || strcmp(strake_json_str(image, "inputs"), "i1") == 0);
     assert_true(rc == 0 || image == NULL || found.count <= 1);
     strake_pairs_dispose(&found);

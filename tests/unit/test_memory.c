@@ -271,6 +271,46 @@ static void context_hash_tells_the_entries_and_agrees_with_the_digest(void **sta
     strake_free(context);
 }
 
+static int64_t changed_at(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(lstat(path, &st), 0);
+    return (int64_t)st.st_ctim.tv_sec * 1000000 + st.st_ctim.tv_nsec / 1000;
+}
+
+static void context_hash_tells_the_last_change_of_what_counts(void **state)
+{
+    char digest[STRAKE_DIGEST_TEXT];
+    int64_t newest;
+    struct strake_err err = { 0 };
+    char *context = strake_asprintf("%s/context", (char *)*state);
+    char *file = strake_asprintf("%s/sub/a", context), *no = strake_asprintf("%s/no/b", context);
+    struct strake_context_walk walk = { .context = context,
+                                        .dockerfile = "",
+                                        .newest_us = &newest };
+
+    setenv("XDG_STATE_HOME", *state, 1);
+    put_file(context, ".dockerignore", "no\n");
+    put_file(context, "no/b", "1");
+    put_file(context, "sub/a", "1");
+    for (int round = 0; round < 3; round++) {
+        newest = 0;
+        if (round == 1)
+            assert_int_equal(chmod(no, 0600), 0); /* is no change of what is sent */
+        if (round == 2)
+            assert_int_equal(chmod(file, 0600), 0);
+        assert_int_equal(strake_context_hash(NULL, &walk, digest, &err), 0);
+        assert_true(newest >= changed_at(file));
+        if (round == 2)
+            assert_true(newest == changed_at(file));
+    }
+    unsetenv("XDG_STATE_HOME");
+    strake_free(file);
+    strake_free(no);
+    strake_free(context);
+}
+
 /* ---- without memory ---- */
 
 static int use_memory(void *ctx)
@@ -312,6 +352,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(memory_that_cannot_be_written_is_only_slower, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(context_hash_tells_the_entries_and_agrees_with_the_digest,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(context_hash_tells_the_last_change_of_what_counts,
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(memory_survives_failing_allocations, make_folder,
                                         remove_folder),

@@ -128,7 +128,7 @@ static void look(struct strake_plan *plan, struct strake_record *record)
 {
     struct strake_err err = { 0 };
 
-    if (strake_reuse_find(plan, record, &err) < 0)
+    if (strake_reuse_find(plan, record, NULL, NULL, &err) < 0)
         fail_msg("%s", strake_err_message(&err));
 }
 
@@ -241,7 +241,7 @@ static int remember_and_find(void *ctx)
             rc = strake_inputs_seal(plan, &plan->targets[i], &err);
     }
     if (rc == 0)
-        rc = strake_reuse_find(plan, record, &err);
+        rc = strake_reuse_find(plan, record, NULL, NULL, &err);
     assert_true(rc < 0 || plan->targets[1].past->unchanged);
     strake_plan_free(plan);
     strake_err_dispose(&err);
