@@ -16,7 +16,9 @@ struct making {
     const struct strake_wish *wish;
     struct strake_plan *plan;
     struct strake_caching caching;
-    enum visit *visited; /* by position in the project */
+    enum visit *visited;                /* by position in the project */
+    const struct strake_target **chain; /* those that are open, the outermost first */
+    size_t depth;
     size_t cap;
     struct strake_err *err;
 };
@@ -404,6 +406,24 @@ static int visit_needs(struct making *making, const struct strake_plan_target *t
     return rc;
 }
 
+/* "a needs itself: a -> b -> a" */
+static int refuse_cycle(struct making *making, const struct strake_target *declared)
+{
+    struct strake_buf path = STRAKE_BUF(65536);
+    size_t first = making->depth;
+    int rc = 0;
+
+    while (first > 0 && making->chain[first - 1] != declared)
+        first--;
+    for (size_t i = first ? first - 1 : 0; rc == 0 && i < making->depth; i++)
+        rc = strake_buf_printf(&path, "%s -> ", making->chain[i]->name);
+    rc = strake_fail(making->err, STRAKE_ECONFIG, "target %s needs itself: %s%s", declared->name,
+                     strake_buf_text(&path), declared->name);
+    strake_err_place(making->err, declared->place.file, declared->place.line);
+    strake_buf_dispose(&path);
+    return rc;
+}
+
 /* Depth first: what a target needs comes before it. */
 static int visit(struct making *making, const struct strake_target *declared, bool chosen)
 {
@@ -418,11 +438,10 @@ static int visit(struct making *making, const struct strake_target *declared, bo
     }
     if (*state == VISIT_OPEN) {
         json_decref(target.policies);
-        rc = strake_fail(making->err, STRAKE_ECONFIG, "target %s needs itself", declared->name);
-        strake_err_place(making->err, declared->place.file, declared->place.line);
-        return rc;
+        return refuse_cycle(making, declared);
     }
     *state = VISIT_OPEN;
+    making->chain[making->depth++] = declared;
     rc = copy_declared(making, &target, declared);
     if (rc == 0)
         rc = apply_wish(making, &target, chosen);
@@ -440,6 +459,7 @@ static int visit(struct making *making, const struct strake_target *declared, bo
     json_decref(kept->policies);
     *kept = target;
     *state = VISIT_DONE;
+    making->depth--;
     return 0;
 }
 
@@ -536,9 +556,10 @@ int strake_plan_make(const struct strake_project *project, const struct strake_w
 
     making.plan = strake_calloc(1, sizeof(*making.plan));
     making.visited = strake_calloc(project->target_count + 1, sizeof(*making.visited));
+    making.chain = strake_calloc(project->target_count + 1, sizeof(*making.chain));
     if (making.plan)
         making.plan->dir = strake_strdup(project->dir);
-    if (!making.plan || !making.visited || !making.plan->dir)
+    if (!making.plan || !making.visited || !making.chain || !making.plan->dir)
         rc = strake_fail_nomem(err);
     else if (wish->all)
         rc = choose_all(&making);
@@ -548,6 +569,7 @@ int strake_plan_make(const struct strake_project *project, const struct strake_w
         rc = choose_name(&making, wish->names.items[i]);
     strake_free(making.visited);
     strake_caching_dispose(&making.caching);
+    strake_free(making.chain);
     if (rc < 0) {
         strake_plan_free(making.plan);
         return rc;

@@ -141,15 +141,16 @@ target "app"  { dockerfile = "App", image = image, tags = { "t" }, contexts = { 
     assert house.registry.tags(house.name) == ["t"] == house.registry.tags(house.name + "-base")
 
 
-@pytest.mark.parametrize("text, names", [
-    ("target 'a' { after = { 'b' } }\ntarget 'b' { after = { 'a' } }", "a"),
-    ("target 'a' { after = { 'a' } }", "a"),
-    ("target 'a' { contexts = { x = target 'b' } }\ntarget 'b' { after = { 'c' } }\ntarget 'c' { after = { 'a' } }", "a"),
+@pytest.mark.parametrize("text, path", [
+    ("target 'a' { after = { 'b' } }\ntarget 'b' { after = { 'a' } }", "a -> b -> a"),
+    ("target 'a' { after = { 'a' } }", "a -> a"),
+    ("target 'a' { contexts = { x = target 'b' } }\ntarget 'b' { after = { 'c' } }\ntarget 'c' { after = { 'a' } }",
+     "a -> b -> c -> a"),
 ])
-def test_a_cycle_is_refused_with_its_place(house, text, names):
+def test_a_cycle_is_refused_with_its_path_and_its_place(house, text, path):
     house.write(text)
-    error = house.run("build", "--json", names, exit=3).json()["error"]
-    assert error["kind"] == "config" and "needs itself" in error["message"]
+    error = house.run("build", "--json", "a", exit=3).json()["error"]
+    assert error["kind"] == "config" and error["message"] == f"target a needs itself: {path}"
     assert error["file"] == "strake.lua" and error["line"] == 3
 
 

@@ -145,8 +145,8 @@ static void make_refuses_cycles_at_their_place(void **state)
     after(declare(fixture, "a", 10), "b");
     after(declare(fixture, "b", 20), "a");
     after(declare(fixture, "self", 30), "self");
-    refused(fixture, "{\"names\":[\"a\"]}", STRAKE_ECONFIG, "a needs itself", 10);
-    refused(fixture, "{\"names\":[\"self\"]}", STRAKE_ECONFIG, "self needs itself", 30);
+    refused(fixture, "{\"names\":[\"a\"]}", STRAKE_ECONFIG, "a needs itself: a -> b -> a", 10);
+    refused(fixture, "{\"names\":[\"self\"]}", STRAKE_ECONFIG, "self needs itself: self -> self", 30);
 }
 
 static void make_follows_contexts_that_are_targets(void **state)
