@@ -181,6 +181,14 @@ local function print_targets(request, names)
   return document
 end
 
+-- Does the document have all that the list names?
+local function covers(document, list)
+  for _, entry in ipairs(list) do
+    if not document.target[entry.name] and not document.group[entry.name] then return false end
+  end
+  return true
+end
+
 -- The document of all that is wanted. Its group `default` is the file's own, or what was named: buildx
 -- adds to it whatever it was asked for, so that the file's own has to be asked for alone.
 local function print_all(request)
@@ -189,13 +197,14 @@ local function print_all(request)
   local list = ask(request, { "--list=type=targets,format=json" })
   for i, entry in ipairs(list) do
     names[i] = entry.name
-    if entry.name == "default" then own = print_targets(request, { "default" }).group.default end
+    if entry.name == "default" then own = print_targets(request, { "default" }) end
   end
   if #names == 0 then
     core.raise { kind = "config", file = request.files[1], message = "the bake file has no target that may be built" }
   end
+  if own and covers(own, list) then return own end
   local document = print_targets(request, names)
-  document.group.default = own
+  document.group.default = own and own.group.default
   return document
 end
 
@@ -235,7 +244,10 @@ function bake.import(file, options)
     fields[name] = bake_target.fields(name, document.target[name], problems)
   end
   refuse_problems(request, problems)
-  for name in pairs(document.group) do result[name] = members(document, name, {}, {}) end
+  for _, name in ipairs(sorted_keys(document.group)) do
+    result[name] = members(document, name, {}, {})
+    if name ~= "default" then core.bake_group(name, result[name]) end
+  end
   if request.default then
     for _, name in ipairs(result.default or { document.target.default and "default" }) do
       fields[name].default = true

@@ -31,8 +31,11 @@ static const struct strake_target *choose(struct cli *cli)
 
 static json_t *refs_json(const struct strake_target *target)
 {
-    json_t *refs = json_array();
+    json_t *refs;
 
+    if (target->refs.count)
+        return strake_json_strings(strake_strings_view(&target->refs));
+    refs = json_array();
     for (size_t i = 0; refs && i < target->images.count; i++) {
         for (size_t k = 0; refs && k < target->tags.count; k++) {
             char *ref = strake_asprintf("%s:%s", target->images.items[i], target->tags.items[k]);

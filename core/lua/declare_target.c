@@ -57,6 +57,26 @@ static int take_refs(struct strake_decl *decl, const char *key, int index, void 
     return strake_take_texts(decl, key, index, &((struct strake_target *)object)->refs);
 }
 
+/* Whole references stand for repositories and tags. */
+static int split_refs(struct strake_decl *decl, struct strake_target *target)
+{
+    struct strake_strings written = target->refs;
+    int rc;
+
+    if (!written.count)
+        return 0;
+    if (target->images.count || target->tags.count)
+        return strake_decl_fail(decl, "give either `refs`, or `image` and `tags`");
+    target->refs = (struct strake_strings){ 0 };
+    rc = strake_refs_split(&written, &target->refs, &target->images, &target->tags, decl->err);
+    strake_strings_dispose(&written);
+    if (rc < 0) {
+        strake_err_prefix(decl->err, "target \"%s\": refs: ", decl->name);
+        strake_err_place(decl->err, decl->file, decl->line);
+    }
+    return rc == STRAKE_EUSAGE ? strake_err_recode(decl->err, STRAKE_ECONFIG) : rc;
+}
+
 static int take_cache_from(struct strake_decl *decl, const char *key, int index, void *object)
 {
     return strake_take_texts(decl, key, index, &((struct strake_target *)object)->cache_from);
@@ -265,8 +285,8 @@ int strake_declare_target(struct strake_decl *decl, int index)
 
     if (rc == 0)
         rc = strake_schema_read(decl, index, fields, target);
-    if (rc == 0 && target->refs.count && (target->images.count || target->tags.count))
-        rc = strake_decl_fail(decl, "give either `refs`, or `image` and `tags`");
+    if (rc == 0)
+        rc = split_refs(decl, target);
     if (rc < 0)
         return rc;
     if (!target->context)

@@ -48,6 +48,16 @@ static int bake_gc(lua_State *L)
     return 0;
 }
 
+static struct bake *push_bake(lua_State *L)
+{
+    struct bake *bake = lua_newuserdatauv(L, sizeof(*bake), 0);
+
+    *bake = (struct bake){ .output = STRAKE_BUF(BAKE_OUTPUT_MAX),
+                           .errors = STRAKE_BUF(BAKE_ERRORS_MAX) };
+    luaL_setmetatable(L, bake_type);
+    return bake;
+}
+
 /* ---- the program ---- */
 
 /* buildx itself, or Docker with it as a plugin. */
@@ -175,10 +185,7 @@ static int core_bake(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
-    bake = lua_newuserdatauv(L, sizeof(*bake), 0);
-    *bake = (struct bake){ .output = STRAKE_BUF(BAKE_OUTPUT_MAX),
-                           .errors = STRAKE_BUF(BAKE_ERRORS_MAX) };
-    luaL_setmetatable(L, bake_type);
+    bake = push_bake(L);
     rc = find_program(bake, &err);
     if (rc == 0 && (strake_strings_add(&bake->argv, "bake") < 0 ||
                     take_words(L, 1, &bake->argv) < 0 || take_words(L, 2, &bake->env) < 0))
@@ -207,6 +214,29 @@ static int core_bake(lua_State *L)
     return 2;
 }
 
+/* bake_group(name, names): the group can be named where targets are */
+static int core_bake_group(lua_State *L)
+{
+    struct bake *bake;
+    struct strake_err err = { 0 };
+    const char *file = "?";
+    int line = 0, rc;
+
+    check_caller(L);
+    luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    bake = push_bake(L);
+    strake_lua_place(L, &file, &line);
+    rc = take_words(L, 2, &bake->argv) < 0
+             ? strake_fail_nomem(&err)
+             : strake_project_add_group(strake_lua_project(L), lua_tostring(L, 1), &bake->argv,
+                                        file, line, &err);
+    if (rc < 0)
+        strake_lua_raise(L, &err);
+    return 0;
+}
+
 /* bake_folder() -> where buildx runs, absolute: relative paths that it prints begin there. */
 static int core_bake_folder(lua_State *L)
 {
@@ -226,6 +256,7 @@ void strake_lua_open_bake(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "bake", core_bake },
+        { "bake_group", core_bake_group },
         { "bake_folder", core_bake_folder },
         { "script", core_script },
         { NULL, NULL },

@@ -83,42 +83,6 @@ static int check_tags(struct making *making, struct strake_plan_target *target)
     return 0;
 }
 
-/* Exactly these references; the first one's repository is where the image is staged. */
-static int take_refs(struct making *making, struct strake_plan_target *target,
-                     const struct strake_strings *refs, bool declared)
-{
-    int rc = 0;
-
-    strake_strings_dispose(&target->images);
-    strake_strings_dispose(&target->tags);
-    strake_strings_dispose(&target->refs);
-    for (size_t i = 0; rc == 0 && i < refs->count; i++) {
-        struct strake_reference ref = { 0 };
-        rc = strake_reference_parse(refs->items[i], &ref, making->err);
-        if (rc == 0 && ref.digest[0]) {
-            rc = strake_fail(making->err, STRAKE_EUSAGE, "%s %s: a tag is needed, not a digest",
-                             declared ? "refs:" : "-t", refs->items[i]);
-        } else if (rc == 0) {
-            const char *tag = ref.tag[0] ? ref.tag : "latest";
-            char *full = strake_asprintf("%s:%s", ref.name, tag);
-            rc = full ? strake_strings_take(&target->refs, full) : STRAKE_ENOMEM;
-            if (rc == 0 && !strake_strings_has(&target->images, ref.name))
-                rc = strake_strings_add(&target->images, ref.name);
-            if (rc == 0 && !strake_strings_has(&target->tags, tag))
-                rc = strake_strings_add(&target->tags, tag);
-            if (rc < 0)
-                strake_fail_nomem(making->err);
-        }
-        strake_reference_dispose(&ref);
-    }
-    if (rc < 0 && declared) {
-        strake_err_prefix(making->err, "target %s: ", target->name);
-        strake_err_place(making->err, target->file, target->line);
-        rc = rc == STRAKE_EUSAGE ? strake_err_recode(making->err, STRAKE_ECONFIG) : rc;
-    }
-    return rc;
-}
-
 static int take_platforms(struct making *making, struct strake_plan_target *target,
                           const struct strake_strings *from)
 {
@@ -152,10 +116,14 @@ static int apply_wish(struct making *making, struct strake_plan_target *target, 
     target->no_cache = target->no_cache || wish->no_cache;
     if (!chosen)
         return 0;
-    if (wish->refs.count)
-        rc = take_refs(making, target, &wish->refs, false);
-    else if (wish->set_tags)
+    if (wish->refs.count) {
+        rc = strake_refs_split(&wish->refs, &target->refs, &target->images, &target->tags,
+                               making->err);
+        if (rc < 0)
+            strake_err_prefix(making->err, "-t: ");
+    } else if (wish->set_tags) {
         strake_strings_dispose(&target->refs); /* the tags are others now */
+    }
     if (rc == 0 && wish->set_tags) {
         strake_strings_dispose(&target->tags);
         rc = strake_strings_copy(&target->tags, &wish->tags) < 0 ? strake_fail_nomem(making->err)
@@ -328,6 +296,7 @@ static int copy_declared(struct making *making, struct strake_plan_target *targe
     if (!target->name || !target->stage ||
         strake_strings_copy(&target->images, &declared->images) < 0 ||
         strake_strings_copy(&target->tags, &declared->tags) < 0 ||
+        strake_strings_copy(&target->refs, &declared->refs) < 0 ||
         strake_strings_copy(&target->platforms, &declared->platforms) < 0 ||
         strake_pairs_copy(&target->args, &declared->args) < 0 ||
         strake_pairs_copy(&target->labels, &declared->labels) < 0 ||
@@ -336,8 +305,6 @@ static int copy_declared(struct making *making, struct strake_plan_target *targe
         strake_extras_merge(&target->extras, &declared->extras) < 0 ||
         strake_strings_copy(&target->after, &declared->after) < 0)
         return strake_fail_nomem(making->err);
-    if (declared->refs.count && take_refs(making, target, &declared->refs, true) < 0)
-        return making->err->code;
     return set_paths(making, target, making->project->dir,
                      declared->context ? declared->context : ".", declared->dockerfile);
 }
@@ -518,6 +485,17 @@ static int choose_all(struct making *making)
     return rc;
 }
 
+static int choose_name(struct making *making, const char *name);
+
+static int choose_group(struct making *making, const struct strake_group *group)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < group->targets.count; i++)
+        rc = choose_name(making, group->targets.items[i]);
+    return rc;
+}
+
 static int choose_name(struct making *making, const char *name)
 {
     const struct strake_target *declared = strake_project_target(making->project, name);
@@ -525,8 +503,12 @@ static int choose_name(struct making *making, const char *name)
     char *path;
     bool folder;
 
+    const struct strake_group *group = strake_project_group(making->project, name);
+
     if (declared)
         return visit(making, declared, true);
+    if (group)
+        return choose_group(making, group);
     if (strcmp(name, "-") == 0) {
         strake_fail(making->err, STRAKE_EUSAGE, "a context on standard input cannot be built");
         strake_err_hint(making->err, "unpack it into a folder and name that");

@@ -7,7 +7,7 @@
 #include "util/suggest.h"
 
 /* The kinds of things share one index: a key is the kind's number and the name. */
-enum kind { KIND_TARGET, KIND_FLOW, KIND_POLICY, KIND_BLOCK };
+enum kind { KIND_TARGET, KIND_FLOW, KIND_POLICY, KIND_GROUP, KIND_BLOCK };
 
 /* Open addressing over slots; nothing is ever removed. */
 struct slot {
@@ -22,7 +22,7 @@ struct store {
     struct slot *slots;
     size_t slot_count; /* a power of two, or 0 */
     size_t used;
-    size_t target_cap, block_cap, policy_cap, flow_cap;
+    size_t target_cap, block_cap, policy_cap, flow_cap, group_cap;
 };
 
 static const char *const point_names[STRAKE_POINT_COUNT] = {
@@ -201,6 +201,16 @@ static void flow_free(struct strake_flow *flow)
     strake_free(flow);
 }
 
+static void group_free(struct strake_group *group)
+{
+    if (!group)
+        return;
+    strake_free(group->name);
+    strake_strings_dispose(&group->targets);
+    place_dispose(&group->place);
+    strake_free(group);
+}
+
 struct strake_project *strake_project_new(const char *dir)
 {
     struct store *store = strake_calloc(1, sizeof(*store));
@@ -230,10 +240,13 @@ void strake_project_free(struct strake_project *project)
         policy_free(project->policies[i]);
     for (size_t i = 0; i < project->flow_count; i++)
         flow_free(project->flows[i]);
+    for (size_t i = 0; i < project->group_count; i++)
+        group_free(project->groups[i]);
     strake_free(project->targets);
     strake_free(project->blocks);
     strake_free(project->policies);
     strake_free(project->flows);
+    strake_free(project->groups);
     strake_free(store->slots);
     strake_free(project->dir);
     strake_free(project->file);
@@ -387,6 +400,32 @@ int strake_project_add_flow(struct strake_project *project, const char *name, co
     return 0;
 }
 
+int strake_project_add_group(struct strake_project *project, const char *name,
+                             const struct strake_strings *targets, const char *file, int line,
+                             struct strake_err *err)
+{
+    struct store *store = (struct store *)project;
+    const struct strake_group *known = lookup(store, KIND_GROUP, name);
+    struct strake_group *group;
+
+    if (known)
+        return declared_twice(err, "group", name, file, line, &known->place);
+    if (index_reserve(store) < 0 ||
+        list_reserve(&project->groups, project->group_count, &store->group_cap) < 0)
+        return strake_fail_nomem(err);
+    group = strake_calloc(1, sizeof(*group));
+    if (group)
+        group->name = strake_strdup(name);
+    if (!group || !group->name || strake_strings_copy(&group->targets, targets) < 0 ||
+        set_place(&group->place, file, line) < 0) {
+        group_free(group);
+        return strake_fail_nomem(err);
+    }
+    project->groups[project->group_count++] = group;
+    index_put(store, KIND_GROUP, group->name, group);
+    return 0;
+}
+
 /* ---- finding ---- */
 
 struct strake_target *strake_project_target(const struct strake_project *project, const char *name)
@@ -405,6 +444,11 @@ struct strake_flow *strake_project_flow(const struct strake_project *project, co
     return lookup((const struct store *)project, KIND_FLOW, name);
 }
 
+struct strake_group *strake_project_group(const struct strake_project *project, const char *name)
+{
+    return lookup((const struct store *)project, KIND_GROUP, name);
+}
+
 int strake_project_no_target(const struct strake_project *project, const char *name,
                              struct strake_err *err)
 {
@@ -415,6 +459,8 @@ int strake_project_no_target(const struct strake_project *project, const char *n
     strake_fail(err, STRAKE_EUSAGE, "no target %s", name);
     for (size_t i = 0; rc == 0 && i < project->target_count; i++)
         rc = strake_strings_add(&names, project->targets[i]->name);
+    for (size_t i = 0; rc == 0 && i < project->group_count; i++)
+        rc = strake_strings_add(&names, project->groups[i]->name);
     near = rc == 0 ? strake_suggest(name, strake_strings_view(&names)) : NULL;
     if (near)
         strake_err_hint(err, "did you mean %s?", near);

@@ -116,6 +116,13 @@ struct strake_flow {
     int lua_ref;
 };
 
+/** A name for several targets, as bake files give them. */
+struct strake_group {
+    char *name;
+    struct strake_strings targets;
+    struct strake_place place;
+};
+
 struct strake_project {
     char *dir;  /**< absolute: where strake.lua is, or the working folder */
     char *file; /**< absolute path of strake.lua, or NULL */
@@ -132,6 +139,8 @@ struct strake_project {
      *  nobody knows any. The main thread. */
     const char *(*fact)(void *ctx, const char *name);
     void *fact_ctx;
+    struct strake_group **groups;
+    size_t group_count;
 };
 
 struct strake_project *strake_project_new(const char *dir);
@@ -150,14 +159,26 @@ int strake_project_add_policy(struct strake_project *project, const char *name,
                               int line, struct strake_policy **out, struct strake_err *err);
 int strake_project_add_flow(struct strake_project *project, const char *name, const char *file,
                             int line, struct strake_flow **out, struct strake_err *err);
+/** `targets` are copied. */
+int strake_project_add_group(struct strake_project *project, const char *name,
+                             const struct strake_strings *targets, const char *file, int line,
+                             struct strake_err *err);
 
 /** NULL when there is none. Constant time. */
 struct strake_target *strake_project_target(const struct strake_project *project, const char *name);
 struct strake_block *strake_project_block(const struct strake_project *project,
                                           enum strake_block_kind kind, const char *name);
 struct strake_flow *strake_project_flow(const struct strake_project *project, const char *name);
+struct strake_group *strake_project_group(const struct strake_project *project, const char *name);
 /** STRAKE_EUSAGE "no target NAME" with the nearest one as the hint. */
 int strake_project_no_target(const struct strake_project *project, const char *name,
                              struct strake_err *err);
+
+/** Whole references, "latest" where they say no tag: each in `refs`, each repository in `images`, each
+ *  tag in `tags`, in order and once; what these held goes.
+ *  @return 0; STRAKE_EUSAGE: not a reference, or one with a digest; STRAKE_ENOMEM. */
+int strake_refs_split(const struct strake_strings *written, struct strake_strings *refs,
+                      struct strake_strings *images, struct strake_strings *tags,
+                      struct strake_err *err);
 
 #endif

@@ -113,6 +113,33 @@ def test_the_result_has_targets_and_groups(baked):
     assert targets["mine"]["contexts"] == {"app": "target:app"}
 
 
+def test_a_group_stands_for_its_targets_on_the_command_line(baked):
+    house = baked(HCL)
+    assert set(house.plan("everything")) == {"app", "docs", "tool-1", "tool-2"}
+    assert list(house.plan("tools", "docs")) == ["tool-1", "tool-2", "docs"]
+    error = house.run("plan", "--json", "tolls", exit=2).json()["error"]
+    assert error["message"] == "no target tolls" and "tools" in error["hint"]
+    house = baked(HCL, "bake.import('docker-bake.hcl')\nbake.import('more.hcl')\n",
+                  more_hcl='group "tools" { targets = ["x"] }\ntarget "x" {}\n')
+    assert house.error("x")["message"] == 'group "tools" is declared twice: first at strake.lua:2'
+
+
+def test_tags_shows_the_references_of_a_bake_file(baked):
+    house = baked(HCL)
+    assert house.run("tags", "app").out.split() == ["localhost:5000/app:dev", "localhost:5000/other:latest"]
+    document = house.run("tags", "--json", "app").json()
+    assert (document["image"], document["version"], document["tags"]) == ("localhost:5000/app", "dev", ["dev", "latest"])
+
+
+def test_a_flow_gives_other_tags(baked, buildkit, registry):
+    house = baked(one(f'tags = ["{registry.host}/bake/flow:1"]'),
+                  f"builder 'c' {{ type = 'buildctl', address = '{buildkit.address}' }}\n"
+                  "local images = bake.import('docker-bake.hcl', { set = { ['app.args.X'] = true } })\n"
+                  "flow 'f' { run = function() publish(build('app', { tags = { 'flow' }, builder = 'c' })) end }\n")
+    house.run("run", "f")
+    assert registry.tags("bake/flow") == ["flow"]
+
+
 def test_a_target_that_is_called_default_is_the_default(baked):
     house = baked('target "other" {}\ntarget "default" {}\n')
     assert list(house.plan()) == ["default"] and set(house.plan("--all")) == {"default", "other"}

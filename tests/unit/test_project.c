@@ -111,6 +111,51 @@ static void no_target_names_the_nearest_one(void **state)
     strake_project_free(project);
 }
 
+static void a_group_names_targets(void **state)
+{
+    struct strake_project *project = strake_project_new("/p");
+    char *texts[] = { "a", "b", NULL };
+    const struct strake_strings names = { .items = texts, .count = 2 };
+    struct strake_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(strake_project_add_group(project, "all", &names, "f.lua", 1, &err), 0);
+    assert_string_equal(strake_project_group(project, "all")->targets.items[1], "b");
+    assert_null(strake_project_target(project, "all"));
+    assert_int_equal(strake_project_add_group(project, "all", &names, "f.lua", 2, &err),
+                     STRAKE_ECONFIG);
+    assert_string_equal(err.message, "group \"all\" is declared twice: first at f.lua:1");
+    assert_int_equal(strake_project_no_target(project, "al", &err), STRAKE_EUSAGE);
+    assert_string_equal(err.hint, "did you mean all?");
+    strake_err_dispose(&err);
+    strake_project_free(project);
+}
+
+static void refs_are_split_into_repositories_and_tags(void **state)
+{
+    char *texts[] = { "localhost:5000/a:1", "localhost:5000/a", "b/c:1", "b/c:1", NULL };
+    char *digest[] = { "a@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+                       NULL };
+    const struct strake_strings written = { .items = texts, .count = 4 };
+    const struct strake_strings wrong = { .items = digest, .count = 1 };
+    struct strake_strings refs = { 0 }, images = { 0 }, tags = { 0 };
+    struct strake_err err = { 0 };
+
+    (void)state;
+    assert_int_equal(strake_refs_split(&written, &refs, &images, &tags, &err), 0);
+    assert_int_equal(refs.count, 3);
+    assert_string_equal(refs.items[1], "localhost:5000/a:latest");
+    assert_int_equal(images.count, 2);
+    assert_string_equal(images.items[1], "b/c");
+    assert_int_equal(tags.count, 2);
+    assert_string_equal(tags.items[1], "latest");
+    assert_int_equal(strake_refs_split(&wrong, &refs, &images, &tags, &err), STRAKE_EUSAGE);
+    strake_strings_dispose(&refs);
+    strake_strings_dispose(&images);
+    strake_strings_dispose(&tags);
+    strake_err_dispose(&err);
+}
+
 static void points_have_names(void **state)
 {
     (void)state;
@@ -127,6 +172,9 @@ static int fill(void *ctx)
     struct strake_block *block;
     struct strake_policy *policy;
     struct strake_flow *flow;
+    char *texts[] = { "h/a:1", "h/b", NULL };
+    struct strake_strings written = { .items = texts, .count = 2 }, names = written;
+    struct strake_strings refs = { 0 }, images = { 0 }, tags = { 0 };
     int rc = project ? 0 : STRAKE_ENOMEM;
 
     (void)ctx;
@@ -144,6 +192,13 @@ static int fill(void *ctx)
                                        &policy, &err);
     if (rc == 0)
         rc = strake_project_add_flow(project, "f", "f", 1, &flow, &err);
+    if (rc == 0)
+        rc = strake_project_add_group(project, "g", &names, "f", 1, &err);
+    if (rc == 0)
+        rc = strake_refs_split(&written, &refs, &images, &tags, &err);
+    strake_strings_dispose(&refs);
+    strake_strings_dispose(&images);
+    strake_strings_dispose(&tags);
     if (rc == 0)
         assert_non_null(strake_project_target(project, "t59"));
     strake_project_free(project);
@@ -164,6 +219,8 @@ int main(void)
         cmocka_unit_test(a_second_thing_of_a_name_is_refused_with_both_places),
         cmocka_unit_test(an_inner_layers_block_replaces_an_outer_ones),
         cmocka_unit_test(no_target_names_the_nearest_one),
+        cmocka_unit_test(a_group_names_targets),
+        cmocka_unit_test(refs_are_split_into_repositories_and_tags),
         cmocka_unit_test(points_have_names),
         cmocka_unit_test(adding_survives_each_failing_allocation),
     };

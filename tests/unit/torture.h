@@ -12,12 +12,12 @@
 
 /** `run(ctx)` returns 0 when all went well, and then has checked its result; with an allocation
  *  failing it may also return a negative code, having checked that nothing half done is left. First
- *  one allocation fails and the next ones succeed again, then all fail from that one on. To be
- *  included after cmocka.h. */
-static inline void torture(int (*run)(void *ctx), void *ctx)
+ *  one allocation fails and the next ones succeed again, then all fail from that one on. What was
+ *  tortured elsewhere already may be passed over: `first`. To be included after cmocka.h. */
+static inline void torture_from(int64_t first, int (*run)(void *ctx), void *ctx)
 {
     for (int sticky = 0; sticky <= 1; sticky++) {
-        int64_t n = 1;
+        int64_t n = first;
         for (;; n++) {
             strake_mem_fail_at(n, sticky == 1);
             int rc = run(ctx);
@@ -31,6 +31,11 @@ static inline void torture(int (*run)(void *ctx), void *ctx)
                 fail_msg("allocation %lld of at most %d: result %d", (long long)n, TORTURE_MAX, rc);
         }
     }
+}
+
+static inline void torture(int (*run)(void *ctx), void *ctx)
+{
+    torture_from(1, run, ctx);
 }
 
 #endif
