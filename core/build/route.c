@@ -63,18 +63,6 @@ static const struct strake_err *refusal_of(const struct choosing *choosing,
 
 /* ---- what a builder is able of ---- */
 
-static bool same_architecture(const char *a, const char *b)
-{
-    const char *left = strchr(a, '/'), *right = strchr(b, '/');
-    size_t len;
-
-    if (!left || !right)
-        return false;
-    len = strcspn(left + 1, "/");
-    return (size_t)(left - a) == (size_t)(right - b) && strncmp(a, b, (size_t)(left - a)) == 0 &&
-           len == strcspn(right + 1, "/") && strncmp(left + 1, right + 1, len) == 0;
-}
-
 /* 2: natively, 1: emulated or it does not say, 0: not at all. The first platform that a builder
  * names is its own. */
 static int ability(const struct strake_pool_member *member, const char *platform)
@@ -85,8 +73,7 @@ static int ability(const struct strake_pool_member *member, const char *platform
         return 1;
     if (!strake_strings_has(has, platform))
         return 0;
-    if (same_architecture(has->items[0], platform) ||
-        (strcmp(platform, "linux/386") == 0 && same_architecture(has->items[0], "linux/amd64")))
+    if (strake_platform_native(has->items[0], platform))
         return 2;
     return 1;
 }

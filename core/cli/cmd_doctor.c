@@ -56,6 +56,28 @@ static void print_checks(const json_t *checks)
     }
 }
 
+static size_t count_of(const json_t *checks, const char *status)
+{
+    const json_t *check;
+    size_t i, count = 0;
+
+    json_array_foreach(checks, i, check)
+        count += strcmp(strake_json_str(check, "status"), status) == 0;
+    return count;
+}
+
+/* What a page of lines comes to. */
+static void print_sum(const json_t *checks)
+{
+    const size_t failed = count_of(checks, "fail"), warned = count_of(checks, "warn");
+
+    if (failed == 0 && warned == 0)
+        cli_printf("\nall %zu are fine\n", count_of(checks, "ok"));
+    else
+        cli_printf("\n%zu failed, %zu to look at, %zu fine\n", failed, warned,
+                   count_of(checks, "ok"));
+}
+
 static json_t *document(const struct examination *e)
 {
     json_t *doc = json_object();
@@ -100,6 +122,7 @@ static int run(struct cli *cli)
         rc = cli_print_json(cli, document(&e));
     } else if (rc == 0) {
         print_checks(e.checks);
+        print_sum(e.checks);
         rc = cli_finish_stdout(cli);
     }
     json_decref(e.checks);

@@ -13,40 +13,31 @@
 
 /* ---- platforms ---- */
 
-/* The architecture of "os/arch/variant". */
-static void put_architecture(const char *platform, size_t len, char *out, size_t cap)
+/* Kept for the targets, too (targets.c). */
+static int take_platforms(struct doctor_probe *probe, const char *platforms)
 {
-    const char *slash = memchr(platform, '/', len);
-    size_t begin = slash ? (size_t)(slash - platform) + 1 : len;
-    size_t count = 0;
-
-    while (begin + count < len && platform[begin + count] != '/')
-        count++;
-    snprintf(out, cap, "%.*s", (int)count, platform + begin);
-}
-
-/* A builder names its own platform first; a processor also runs the smaller one of its family. All
- * else is emulated. */
-static bool is_native(const char *own, const char *architecture)
-{
-    return strcmp(own, architecture) == 0 ||
-           (strcmp(own, "amd64") == 0 && strcmp(architecture, "386") == 0) ||
-           (strcmp(own, "arm64") == 0 && strcmp(architecture, "arm") == 0);
-}
-
-static int tell_platforms(struct doctor_probe *probe, const char *platforms)
-{
-    struct strake_buf native = { 0 }, emulated = { 0 };
-    char own[64], one[64];
     int rc = 0;
 
-    put_architecture(platforms, strcspn(platforms, ","), own, sizeof(own));
+    probe->answered = true;
     for (const char *at = platforms; rc == 0 && *at;) {
         const size_t len = strcspn(at, ",");
-        put_architecture(at, len, one, sizeof(one));
-        rc = strake_buf_printf(is_native(own, one) ? &native : &emulated, " %.*s", (int)len, at);
+        if (len)
+            rc = strake_strings_add_len(&probe->platforms, at, len);
         at += len + (at[len] == ',');
     }
+    return rc;
+}
+
+static int tell_platforms(struct doctor_probe *probe)
+{
+    const struct strake_strings *has = &probe->platforms;
+    struct strake_buf native = { 0 }, emulated = { 0 };
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < has->count; i++)
+        rc = strake_buf_printf(strake_platform_native(has->items[0], has->items[i]) ? &native
+                                                                                    : &emulated,
+                               " %s", has->items[i]);
     if (rc == 0)
         rc = doctor_tell(probe, "platforms", DOCTOR_OK, NULL, "native%s; emulated%s",
                          strake_buf_text(&native),
@@ -119,8 +110,10 @@ static int tell_builder(struct doctor_probe *probe, const struct strake_builder_
 
     if (rc == 0)
         rc = tell_workers(probe, info);
-    if (rc == 0 && info->platforms[0])
-        rc = tell_platforms(probe, info->platforms);
+    if (rc == 0)
+        rc = take_platforms(probe, info->platforms);
+    if (rc == 0 && probe->platforms.count)
+        rc = tell_platforms(probe);
     return rc;
 }
 

@@ -107,12 +107,14 @@ int strake_doctor_examine(const struct strake_doctor *doctor, struct strake_job 
     *exit = 0;
     if (doctor->project &&
         (doctor_add_builders(doctor, &probes) < 0 || doctor_add_registries(doctor, &probes) < 0 ||
-         doctor_add_notifiers(doctor, &probes) < 0))
+         doctor_add_notifiers(doctor, &probes) < 0 || doctor_add_others(doctor, &probes) < 0))
         rc = STRAKE_ENOMEM;
     if (rc == 0 && (doctor_add_files(doctor, &probes) < 0 || doctor_add_tools(doctor, &probes) < 0))
         rc = STRAKE_ENOMEM;
     if (rc == 0)
         rc = ask_all(&probes, job);
+    if (rc == 0)
+        rc = doctor_tell_targets(doctor, &probes);
     if (rc == 0)
         rc = gather(&probes, checks, exit);
     doctor_probes_dispose(&probes);

@@ -1,6 +1,9 @@
 /* Notifiers: there, and (with --send only) heard. */
+#include <string.h>
+
 #include "doctor/probe.h"
 #include "plugin/instance.h"
+#include "util/json.h"
 #include "util/mem.h"
 
 #define EXIT_NOTRUN 7
@@ -78,16 +81,73 @@ static int run_notifier(struct doctor_probe *probe, struct strake_job *job)
     return rc;
 }
 
+static int run_tls(struct doctor_probe *probe, struct strake_job *job)
+{
+    return doctor_check_https(probe, strake_json_str(probe->options, "url"), job);
+}
+
+static int add_notifier(const struct strake_doctor *doctor, struct doctor_probes *probes,
+                        const struct strake_block *block)
+{
+    const char *url = strake_json_str(block->options, "url");
+    int rc = doctor_probe_add(probes, doctor, "notifier", EXIT_NOTRUN, block->name, block->type,
+                              block->options, run_notifier, NULL);
+
+    if (rc == 0 && url && strncmp(url, "https://", 8) == 0)
+        rc = doctor_probe_add(probes, doctor, "notifier", EXIT_NOTRUN, block->name, block->type,
+                              block->options, run_tls, NULL);
+    return rc;
+}
+
 int doctor_add_notifiers(const struct strake_doctor *doctor, struct doctor_probes *probes)
 {
     const struct strake_project *project = doctor->project;
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < project->block_count; i++) {
+        if (project->blocks[i]->kind == STRAKE_BLOCK_NOTIFIER)
+            rc = add_notifier(doctor, probes, project->blocks[i]);
+    }
+    return rc;
+}
+
+/* ---- what can only be opened ---- */
+
+/* Scanners, workflows and deployers: nothing of theirs can be asked without doing it. */
+static int run_other(struct doctor_probe *probe, struct strake_job *job)
+{
+    struct strake_instance *instance = NULL;
+    struct strake_err err = { 0 };
+    char *interface = strake_asprintf("%s/1", probe->group);
+    int rc = interface ? strake_instance_open(probe->type, probe->name, interface, probe->options,
+                                              &instance, &err)
+                       : strake_fail_nomem(&err);
+
+    (void)job;
+    rc = rc == 0 ? doctor_tell(probe, NULL, DOCTOR_OK, NULL, "the plugin %s takes its options",
+                               probe->type)
+                 : doctor_tell_err(probe, NULL, DOCTOR_FAIL, &err);
+    strake_instance_unref(instance);
+    strake_err_dispose(&err);
+    strake_free(interface);
+    return rc;
+}
+
+int doctor_add_others(const struct strake_doctor *doctor, struct doctor_probes *probes)
+{
+    static const char *const groups[] = {
+        [STRAKE_BLOCK_SCANNER] = "scanner",
+        [STRAKE_BLOCK_WORKFLOW] = "workflow",
+        [STRAKE_BLOCK_DEPLOYER] = "deployer",
+    };
+    const struct strake_project *project = doctor->project;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < project->block_count; i++) {
         const struct strake_block *block = project->blocks[i];
-        if (block->kind == STRAKE_BLOCK_NOTIFIER)
-            rc = doctor_probe_add(probes, doctor, "notifier", EXIT_NOTRUN, block->name, block->type,
-                                  block->options, run_notifier, NULL);
+        if (block->kind < sizeof(groups) / sizeof(groups[0]) && groups[block->kind])
+            rc = doctor_probe_add(probes, doctor, groups[block->kind], EXIT_NOTRUN, block->name,
+                                  block->type, block->options, run_other, NULL);
     }
     return rc;
 }

@@ -14,6 +14,7 @@ static void probe_free(struct doctor_probe *probe)
     json_decref(probe->options);
     json_decref(probe->checks);
     strake_strings_dispose(&probe->subjects);
+    strake_strings_dispose(&probe->platforms);
     strake_free(probe);
 }
 
@@ -77,6 +78,9 @@ static const char *usual_hint(const char *group)
         { "builder", "are the options of this builder right, and is it up?" },
         { "registry", "are the options of this registry right, and is it up?" },
         { "notifier", "are the options of this notifier right, and is its server up?" },
+        { "scanner", "are its options right?" },
+        { "workflow", "are its options right?" },
+        { "deployer", "are its options right?" },
         { "lua", "correct the file" },
     };
 

@@ -4,7 +4,8 @@
  *   builders.c    builders: what they are, what they hold
  *   reach.c       addresses and TLS
  *   registries.c  registries: there, clock, login, what may be done where
- *   notifiers.c   notifiers
+ *   notifiers.c   notifiers; scanners and the like, of which only their plugins can be asked
+ *   targets.c     is there a builder for each platform that a target wants?
  *   tools.c       programs and their versions
  *   files.c       what lies on this machine: rights, secrets, room */
 #ifndef STRAKE_DOCTOR_PROBE_H
@@ -26,7 +27,9 @@ struct doctor_probe {
     /** @return 0, or STRAKE_ENOMEM: all else is a check */
     int (*run)(struct doctor_probe *probe, struct strake_job *job);
 
-    json_t *checks; /**< what was found */
+    json_t *checks;                  /**< what was found */
+    bool answered;                   /**< of a builder: it said what it is, and … */
+    struct strake_strings platforms; /**< … for what it builds, its own first; empty: not told */
     bool failed;
     int64_t started_ms; /**< of the check that comes next */
 };
@@ -61,8 +64,12 @@ struct strake_job *doctor_bound(const struct doctor_probe *probe, struct strake_
 int doctor_add_builders(const struct strake_doctor *doctor, struct doctor_probes *probes);
 int doctor_add_registries(const struct strake_doctor *doctor, struct doctor_probes *probes);
 int doctor_add_notifiers(const struct strake_doctor *doctor, struct doctor_probes *probes);
+int doctor_add_others(const struct strake_doctor *doctor, struct doctor_probes *probes);
 int doctor_add_files(const struct strake_doctor *doctor, struct doctor_probes *probes);
 int doctor_add_tools(const struct strake_doctor *doctor, struct doctor_probes *probes);
+
+/** Once all builders were asked: targets that no builder takes, each a check of its own. */
+int doctor_tell_targets(const struct strake_doctor *doctor, struct doctor_probes *probes);
 
 /* ---- reach.c ---- */
 
@@ -75,6 +82,9 @@ struct doctor_tls {
 /** Tell the certificate as the check "NAME tls". */
 int doctor_check_tls(struct doctor_probe *probe, const struct doctor_tls *tls,
                      struct strake_job *job);
+/** The same of "https://…", with the probe's options ca, cert and key; skipped where a proxy may stand
+ *  between. */
+int doctor_check_https(struct doctor_probe *probe, const char *address, struct strake_job *job);
 /** Tell "NAME address" and "NAME tls" of a builder's options: the `nc -z` of a shell. */
 int doctor_reach_builder(struct doctor_probe *probe, struct strake_job *job);
 

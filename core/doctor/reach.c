@@ -1,4 +1,5 @@
 /* Addresses and TLS: is somebody there, and is it who it should be? */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -248,6 +249,33 @@ int doctor_check_tls(struct doctor_probe *probe, const struct doctor_tls *tls,
     }
     strake_err_dispose(&err);
     return rc;
+}
+
+static bool has_proxy(void)
+{
+    static const char *const names[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return true;
+    }
+    return false;
+}
+
+int doctor_check_https(struct doctor_probe *probe, const char *address, struct strake_job *job)
+{
+    const struct doctor_tls tls = {
+        .address = address,
+        .ca = strake_json_str(probe->options, "ca"),
+        .cert = strake_json_str(probe->options, "cert"),
+        .key = strake_json_str(probe->options, "key"),
+    };
+
+    if (has_proxy())
+        return doctor_tell(probe, "tls", DOCTOR_SKIP, NULL,
+                           "it may be reached through a proxy, and is not dialled");
+    return doctor_check_tls(probe, &tls, job);
 }
 
 /* ---- the address of a builder ---- */

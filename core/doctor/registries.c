@@ -274,34 +274,11 @@ static int run_registry(struct doctor_probe *probe, struct strake_job *job)
 
 /* ---- TLS, and stores that are no host ---- */
 
-static bool has_proxy(void)
-{
-    static const char *const names[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" };
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *value = getenv(names[i]);
-        if (value && *value)
-            return true;
-    }
-    return false;
-}
-
 static int run_tls(struct doctor_probe *probe, struct strake_job *job)
 {
     char *address = strake_asprintf("https://%s", place_of(probe));
-    const struct doctor_tls tls = {
-        .address = address,
-        .ca = strake_json_str(probe->options, "ca"),
-        .cert = strake_json_str(probe->options, "cert"),
-        .key = strake_json_str(probe->options, "key"),
-    };
-    int rc;
+    int rc = address ? doctor_check_https(probe, address, job) : STRAKE_ENOMEM;
 
-    if (!address)
-        return STRAKE_ENOMEM;
-    rc = has_proxy() ? doctor_tell(probe, "tls", DOCTOR_SKIP, NULL,
-                                   "it may be reached through a proxy, and is not dialled")
-                     : doctor_check_tls(probe, &tls, job);
     strake_free(address);
     return rc;
 }

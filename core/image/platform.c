@@ -168,6 +168,24 @@ int strake_platform_parse(const char *text, char *out, struct strake_err *err)
     return 0;
 }
 
+static bool same_architecture(const char *a, const char *b)
+{
+    const char *left = strchr(a, '/'), *right = strchr(b, '/');
+    size_t len;
+
+    if (!left || !right)
+        return false;
+    len = strcspn(left + 1, "/");
+    return left - a == right - b && strncmp(a, b, (size_t)(left - a)) == 0 &&
+           len == strcspn(right + 1, "/") && strncmp(left + 1, right + 1, len) == 0;
+}
+
+bool strake_platform_native(const char *own, const char *platform)
+{
+    return same_architecture(own, platform) ||
+           (strcmp(platform, "linux/386") == 0 && same_architecture(own, "linux/amd64"));
+}
+
 const char *strake_platform_host(void)
 {
     /* One for each thread: no lock for a text that never changes. */

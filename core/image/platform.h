@@ -13,6 +13,9 @@
 int strake_platform_parse(const char *text, char *out, struct strake_err *err);
 /** The normal form from an image's own fields, whatever they are; `variant` may be NULL or "". */
 void strake_platform_make(const char *os, const char *arch, const char *variant, char *out);
+/** Does a worker whose own platform is `own` run `platform` without emulation: the same architecture,
+ *  or the small one of an amd64? Both in normal form. */
+bool strake_platform_native(const char *own, const char *platform);
 /** This machine's, "linux/amd64". */
 const char *strake_platform_host(void);
 

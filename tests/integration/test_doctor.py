@@ -129,6 +129,22 @@ def test_the_bound_can_be_changed(doctor):
     assert re.search(r"within \d{1,3} ms", checks.of("builder", "lab", "fail"))
 
 
+def test_a_platform_that_no_builder_has(doctor, buildkit):
+    source = (builder(buildkit.address) + builder("tcp://127.0.0.1:1", "gone") +
+              'target "app" { platforms = { "linux/amd64", "linux/s390x" } }\n'
+              'target "other" { platforms = { "linux/s390x" }, builder = "gone" }\n')
+    checks = doctor(source)
+    assert checks.exit == 9
+    assert "linux/s390x is built by no builder that answers: lab" in checks.of("target", "app linux/s390x", "fail")
+    assert [name for group, name in checks if group == "target"] == ["app linux/s390x"]
+
+
+@pytest.mark.parametrize("kind", ["scanner", "workflow", "deployer"])
+def test_other_blocks_are_opened(doctor, buildkit, kind):
+    checks = doctor(builder(buildkit.address) + f'{kind} "odd" {{ type = "no-such-plugin" }}\n')
+    assert checks.exit == 7 and "no-such-plugin" in checks.of(kind, "odd", "fail")
+
+
 def test_a_plugin_that_is_not_installed(doctor, buildkit):
     checks = doctor(builder(buildkit.address) + 'builder "odd" { type = "no-such-plugin" }\n')
     assert checks.exit == 9 and checks.failed() == [("builder", "odd")]
@@ -406,6 +422,17 @@ def test_a_notifier_sends_when_it_is_asked_to(doctor, buildkit, ntfy):
     assert message["title"] == "strake doctor"
 
 
+def test_a_notifier_over_tls(doctor, buildkit, servers, certificates):
+    served = Registry(servers / "tls-notifier", 3, tls=(certificates / "server.pem", certificates / "server.key"))
+    try:  # what answers is no ntfy, which its ping says
+        checks = doctor(builder(buildkit.address) + f'notifier "phone" {{ type = "ntfy", url = "https://{served.host}/x", '
+                        f'ca = "{certificates / "ca.pem"}" }}\n')
+        assert "CN=server signed by CN=tests" in checks.of("notifier", "phone tls", "warn")
+        checks.of("notifier", "phone", "fail")
+    finally:
+        served.stop()
+
+
 def test_a_notifier_with_a_wrong_password(doctor, buildkit, closed_ntfy):
     checks = doctor(builder(buildkit.address) +
                     f'notifier "phone" {{ type = "ntfy", url = "{closed_ntfy.url}/x", username = "dev", '
@@ -495,3 +522,4 @@ def test_lines_for_people(strake, project, buildkit):
     failed = next(i for i, line in enumerate(lines) if line.startswith("fail  builder      gone  "))
     assert lines[failed].index("no builder answers") == column
     assert lines[failed + 1].startswith(" " * column) and "is buildkitd running" in lines[failed + 1]
+    assert re.fullmatch(r"\d+ failed, \d+ to look at, \d+ fine", lines[-1])

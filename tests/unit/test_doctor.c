@@ -76,8 +76,8 @@ static int teardown(void **state)
 static int list_all(const struct strake_doctor *doctor, struct doctor_probes *probes)
 {
     if (doctor_add_builders(doctor, probes) < 0 || doctor_add_registries(doctor, probes) < 0 ||
-        doctor_add_notifiers(doctor, probes) < 0 || doctor_add_files(doctor, probes) < 0 ||
-        doctor_add_tools(doctor, probes) < 0)
+        doctor_add_notifiers(doctor, probes) < 0 || doctor_add_others(doctor, probes) < 0 ||
+        doctor_add_files(doctor, probes) < 0 || doctor_add_tools(doctor, probes) < 0)
         return STRAKE_ENOMEM;
     return 0;
 }
