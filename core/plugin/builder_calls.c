@@ -8,8 +8,6 @@
 #include "util/json.h"
 #include "util/mem.h"
 
-#define COMMAND_MAX ((size_t)1024 * 1024)
-
 uint32_t strake_builder_features(const struct strake_instance *builder)
 {
     return builder->as.builder.features;
@@ -51,23 +49,13 @@ int strake_builder_probe(struct strake_instance *builder, struct strake_job *job
     return rc;
 }
 
-/* ---- command and build ---- */
+/* ---- build ---- */
 
 struct build_call {
     struct strake_call call;
     struct strake_build_copy copy;
     struct strake_build_result result;
-    struct strake_buf command;
 };
-
-static int run_command(struct strake_call *call)
-{
-    struct build_call *build = (struct build_call *)call;
-    const struct strake_instance *builder = call->instance;
-
-    return builder->as.builder.command(builder->self, &build->copy.request, &build->command,
-                                       &call->err);
-}
 
 static int run_build(struct strake_call *call)
 {
@@ -83,20 +71,17 @@ static void dispose_build(struct strake_call *call)
     struct build_call *build = (struct build_call *)call;
 
     strake_build_copy_dispose(&build->copy);
-    strake_buf_dispose(&build->command);
 }
 
 /* NULL: out of memory, described. */
-static struct build_call *build_call_new(struct strake_instance *builder, const char *method,
-                                         struct strake_job *job, int (*run)(struct strake_call *),
+static struct build_call *build_call_new(struct strake_instance *builder, struct strake_job *job,
                                          const struct strake_build_request *request,
                                          struct strake_err *err)
 {
     struct build_call *build =
-        strake_call_new(sizeof(*build), builder, method, job, run, dispose_build);
+        strake_call_new(sizeof(*build), builder, "build", job, run_build, dispose_build);
 
     if (build && strake_build_copy_make(&build->copy, &build->call, request) == 0) {
-        build->command.max = COMMAND_MAX;
         build->result.size = sizeof(build->result);
         return build;
     }
@@ -104,52 +89,6 @@ static struct build_call *build_call_new(struct strake_instance *builder, const 
         strake_call_unref(&build->call);
     strake_fail_nomem(err);
     return NULL;
-}
-
-static bool all_strings(const json_t *list)
-{
-    const json_t *item;
-    size_t i;
-
-    json_array_foreach(list, i, item) {
-        if (!json_is_string(item))
-            return false;
-    }
-    return json_array_size(list) > 0;
-}
-
-static int read_command(const struct build_call *made, json_t **command, struct strake_err *err)
-{
-    json_t *doc = strake_json_parse(strake_buf_text(&made->command), made->command.len,
-                                    "the builder's command", STRAKE_EINTERNAL, err);
-
-    if (!doc)
-        return err->code;
-    if (!all_strings(doc)) {
-        json_decref(doc);
-        return strake_fail(err, STRAKE_EINTERNAL,
-                           "the plugin %s: command() gave no list of strings",
-                           strake_instance_type(made->call.instance));
-    }
-    *command = doc;
-    return 0;
-}
-
-int strake_builder_command(struct strake_instance *builder,
-                           const struct strake_build_request *request, json_t **command,
-                           struct strake_err *err)
-{
-    struct build_call *made = build_call_new(builder, "command", NULL, run_command, request, err);
-    int rc;
-
-    *command = NULL;
-    if (!made)
-        return STRAKE_ENOMEM;
-    rc = strake_call_make(&made->call, STRAKE_CALL_LIMIT_MS, err);
-    if (rc == 0)
-        rc = read_command(made, command, err);
-    strake_call_unref(&made->call);
-    return rc;
 }
 
 static int check_result(const struct strake_instance *builder, struct strake_build_result *result,
@@ -168,7 +107,7 @@ int strake_builder_build(struct strake_instance *builder,
                          const struct strake_build_request *request, struct strake_job *job,
                          struct strake_build_result *result, struct strake_err *err)
 {
-    struct build_call *build = build_call_new(builder, "build", job, run_build, request, err);
+    struct build_call *build = build_call_new(builder, job, request, err);
     int rc;
 
     *result = (struct strake_build_result){ .size = sizeof(*result) };

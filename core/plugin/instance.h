@@ -31,10 +31,17 @@ const char *strake_instance_type(const struct strake_instance *instance);
 uint32_t strake_builder_features(const struct strake_instance *builder);
 int strake_builder_probe(struct strake_instance *builder, struct strake_job *job,
                          struct strake_builder_info *info, struct strake_err *err);
-/** A JSON array of strings, a new reference. */
-int strake_builder_command(struct strake_instance *builder,
-                           const struct strake_build_request *request, json_t **command,
-                           struct strake_err *err);
+/** What one command() gave. */
+struct strake_command {
+    int rc;
+    json_t *command;       /**< an array of strings, a new reference; NULL unless `rc` is 0 */
+    struct strake_err err; /**< of `rc` */
+};
+/** Commands of many requests, into as many zeroed `out`.
+ *  @return 0 when each was asked; else none of `out` is to be looked at: STRAKE_ENOMEM, … */
+int strake_builder_commands(struct strake_instance *builder,
+                            const struct strake_build_request *const *requests, size_t count,
+                            struct strake_command *out, struct strake_err *err);
 /** result->digest is "" or valid. */
 int strake_builder_build(struct strake_instance *builder,
                          const struct strake_build_request *request, struct strake_job *job,

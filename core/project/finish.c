@@ -1,13 +1,10 @@
-/* The end of a plan: what policies may change of it, the command of each builder, the seal. */
+/* The end of a plan: what policies may change of it, and builders for one that was read from a file. */
 #include <string.h>
 
-#include "build/request.h"
 #include "image/platform.h"
 #include "image/reference.h"
-#include "plugin/instance.h"
 #include "project/make.h"
 #include "util/json.h"
-#include "util/log.h"
 
 /* ---- what a policy sees and may change ---- */
 
@@ -188,113 +185,6 @@ int strake_plan_apply(struct strake_plan_target *target, const json_t *view, str
         return bad_field(target, "cache", rc, err);
     rc = take_options(json_object_get(view, "options"), target, err);
     return rc < 0 ? rc : check_applied(target, err);
-}
-
-/* ---- commands ---- */
-
-/* Instances are opened once a builder, not once a target. */
-struct opened {
-    struct strake_instance *instance;
-};
-
-struct finishing {
-    const struct strake_stores *stores;
-    struct opened *opened;
-    size_t count;
-    struct strake_err *err;
-};
-
-static struct strake_instance *open_builder(struct finishing *finishing,
-                                            const struct strake_plan_build *build)
-{
-    struct opened *opened;
-
-    for (size_t i = 0; i < finishing->count; i++) {
-        if (strcmp(strake_instance_name(finishing->opened[i].instance), build->builder) == 0)
-            return finishing->opened[i].instance;
-    }
-    opened = strake_reallocarray(finishing->opened, finishing->count + 1, sizeof(*opened));
-    if (!opened) {
-        strake_fail_nomem(finishing->err);
-        return NULL;
-    }
-    finishing->opened = opened;
-    opened = &opened[finishing->count];
-    *opened = (struct opened){ 0 };
-    if (strake_instance_open(build->plugin, build->builder, "builder/1", build->options,
-                             &opened->instance, finishing->err) < 0)
-        return NULL;
-    finishing->count++;
-    return opened->instance;
-}
-
-/* BuildKit would say so too, but only when the step comes. */
-static int check_network(const struct strake_plan_target *target, struct strake_err *err)
-{
-    const char *network = target->extras.network;
-
-    if (!network || strcmp(network, "host") != 0 ||
-        strake_strings_has(&target->extras.entitlements, "network.host"))
-        return 0;
-    strake_fail(err, STRAKE_ECONFIG,
-                "target %s: network \"host\" needs the entitlement network.host", target->name);
-    strake_err_hint(err, "add entitlements = { \"network.host\" }, or --allow network.host");
-    strake_err_place(err, target->file, target->line);
-    return STRAKE_ECONFIG;
-}
-
-/* Another builder of the target can do what this one cannot. */
-static void drop_build(struct strake_plan_target *target, size_t at)
-{
-    strake_plan_build_dispose(&target->builds[at]);
-    target->build_count--;
-    memmove(&target->builds[at], &target->builds[at + 1],
-            (target->build_count - at) * sizeof(target->builds[0]));
-}
-
-static int target_commands(struct finishing *finishing, struct strake_plan_target *target,
-                           bool stage)
-{
-    struct strake_request made;
-    int rc = strake_request_make(&made, target, &target->contexts,
-                                 stage && target->images.count ? STRAKE_OUTPUT_STAGE
-                                                               : STRAKE_OUTPUT_NONE,
-                                 finishing->stores, finishing->err);
-
-    if (rc < 0)
-        return rc;
-    rc = check_network(target, finishing->err);
-    for (size_t i = 0; rc == 0 && i < target->build_count; i++) {
-        struct strake_instance *builder = open_builder(finishing, &target->builds[i]);
-        json_decref(target->builds[i].command);
-        target->builds[i].command = NULL;
-        rc = builder ? strake_builder_command(builder, &made.request, &target->builds[i].command,
-                                              finishing->err)
-                     : finishing->err->code;
-        if (rc == STRAKE_EUNSUPPORTED && target->build_count > 1) {
-            strake_log(STRAKE_LOG_INFO, "target %s passes builder %s over: %s", target->name,
-                       target->builds[i].builder, strake_err_message(finishing->err));
-            strake_err_dispose(finishing->err);
-            drop_build(target, i--);
-            rc = 0;
-        }
-    }
-    strake_request_dispose(&made);
-    return rc;
-}
-
-int strake_plan_finish(struct strake_plan *plan, const struct strake_stores *stores, bool stage,
-                       struct strake_err *err)
-{
-    struct finishing finishing = { .stores = stores, .err = err };
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < plan->count; i++)
-        rc = target_commands(&finishing, &plan->targets[i], stage);
-    for (size_t i = 0; i < finishing.count; i++)
-        strake_instance_unref(finishing.opened[i].instance);
-    strake_free(finishing.opened);
-    return rc;
 }
 
 /* ---- a plan from a file ---- */
