@@ -222,13 +222,30 @@ local function members(document, name, list, seen)
   return list
 end
 
+-- Where an HCL file says it: the attribute within the target's block, or that block. What is inherited, made
+-- by a matrix or written in JSON has no place of its own.
+local function find_place(request, problem)
+  if #request.files > 1 then return nil end
+  local file, number, start = request.files[1], 0, nil
+  for line in (fs.read(file) .. "\n"):gmatch("([^\n]*)\n") do
+    number = number + 1
+    local block, name = line:match("^%s*(%a+)%s+\"([^\"]+)\"%s*{")
+    if block then
+      if start then break end
+      start = block == "target" and name == problem.target and number or nil
+    end
+    if start and line:match("([%w-]+)%s*=") == problem.attribute then return file, number end
+  end
+  return file, start
+end
+
 -- All that cannot be honoured is told at once.
 local function refuse_problems(request, problems)
   if #problems == 0 then return end
-  local others = {}
+  local others, file, line = {}, find_place(request, problems[1])
   for i = 2, #problems do others[#others + 1] = problems[i].text end
   core.raise {
-    kind = "config", file = #request.files == 1 and request.files[1] or nil,
+    kind = "config", file = file, line = line,
     message = problems[1].text .. (#others > 0 and (" (and %d more)"):format(#others) or ""),
     hint = problems[1].hint, detail = #others > 0 and table.concat(others, "\n") or nil,
   }

@@ -67,9 +67,14 @@ function take.dockerfile(target, value)
   target.fields.dockerfile = path and absolute(path) or value
 end
 
-take["dockerfile-inline"] = function(target)
-  target:say("dockerfile-inline", "a Dockerfile is a file",
-             "write it into a file and name that: dockerfile = \"…\"")
+-- After `dockerfile`, which it replaces.
+take["dockerfile-inline"] = function(target, value)
+  if (target.fields.context or ""):find("://", 1, true) then
+    target:say("dockerfile-inline", "the context is not on this machine, and so its Dockerfile is not either",
+               "write it into a file of that context")
+    return
+  end
+  target.fields.dockerfile = core.bake_dockerfile(unescape(value))
 end
 
 -- null: the file names it without a value, which is none.
@@ -205,8 +210,7 @@ function take.call(target, value)
 end
 
 function take.resources(target)
-  target:say("resources", "Strake does not limit a build's memory and processors",
-             ("leave it out: set = { [\"%s.resources\"] = … }, or take it out of the file"):format(target.name))
+  target:say("resources", "Strake does not limit a build's memory and processors", "take it out of the file")
 end
 
 function take.policy(target, value)
@@ -283,6 +287,7 @@ local shapes = {
   ["cache-to"] = "table", secret = "table", ssh = "table", ulimits = "table", attest = "table", output = "table",
   policy = "table", ["extra-hosts"] = "table", entitlements = "table", platforms = "table", tags = "table",
   ["no-cache-filter"] = "table", ["no-cache"] = "boolean", pull = "boolean", context = "string",
+  ["dockerfile-inline"] = "string",
   dockerfile = "string", target = "string", network = "string", ["shm-size"] = "string", description = "string",
 }
 
@@ -292,6 +297,7 @@ methods.__index = methods
 function methods:say(attribute, why, hint)
   self.problems[#self.problems + 1] = {
     text = ("target \"%s\": %s cannot be kept: %s"):format(self.name, attribute, why), hint = hint,
+    target = self.name, attribute = attribute:match("^%S+"),
   }
 end
 
@@ -302,6 +308,21 @@ local function take_attribute(made, attribute, value)
     made:say(attribute, ("it is a %s, and not as buildx 0.38 prints it"):format(type(value)))
   else
     take[attribute](made, value)
+  end
+end
+
+-- Whoever has the image reads these; a variable of the file may have taken a secret out of the environment.
+local function refuse_secrets(made)
+  for _, key in ipairs { "args", "labels", "annotations" } do
+    local map = made.fields[key] or {}
+    for _, name in ipairs(sorted_keys(map)) do
+      local reveals = core.bake_reveals(map[name])
+      if reveals then
+        made:say(key .. " " .. name,
+                 ("it holds the secret %s, and everybody could read it in the image"):format(reveals),
+                 "give it as a secret, and read that in the Dockerfile: RUN --mount=type=secret,id=…")
+      end
+    end
   end
 end
 
@@ -318,6 +339,7 @@ function bake_target.fields(name, entry, problems)
       end
     end
   end
+  refuse_secrets(made)
   return made.fields
 end
 

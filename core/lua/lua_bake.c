@@ -2,10 +2,14 @@
  * Only while strake.lua is read: the call does not wait, as git's facts do not. */
 #include <string.h>
 
+#include <unistd.h>
+
+#include "image/digest.h"
 #include "lua/engine_impl.h"
 #include "util/fs.h"
 #include "util/json.h"
 #include "util/process.h"
+#include "util/secret.h"
 
 #define BAKE_TIMEOUT_MS 60000
 #define BAKE_OUTPUT_MAX ((size_t)16 * 1024 * 1024)
@@ -147,6 +151,17 @@ static int check_plugin(struct strake_engine *engine, const struct bake *bake,
     return rc;
 }
 
+/* What it says of a file may quote the file's bytes; errors are texts. */
+static void mend_utf8(char *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        const size_t sequence = strake_json_utf8_length(text + i, len - i);
+        if (sequence == 0)
+            text[i] = '?';
+        i += sequence ? sequence : 1;
+    }
+}
+
 /* ---- in Lua ---- */
 
 /* The texts of the list at `index`, behind what is in `list`. Raises nothing. */
@@ -209,6 +224,7 @@ static int core_bake(lua_State *L)
         strake_lua_push_json(L, bake->value);
         return 1;
     }
+    mend_utf8(bake->errors.data, bake->errors.len);
     lua_pushnil(L);
     lua_pushlstring(L, strake_buf_text(&bake->errors), bake->errors.len);
     return 2;
@@ -237,6 +253,73 @@ static int core_bake_group(lua_State *L)
     return 0;
 }
 
+/* A builder reads Dockerfiles from folders: a text gets one below the state's, named by what it says,
+ * so that the same text is the same file in each plan. */
+static int keep_dockerfile(const char *text, size_t len, char **path, struct strake_err *err)
+{
+    char digest[STRAKE_DIGEST_TEXT];
+    char *state = strake_fs_state_dir(), *folder = NULL;
+    int rc = strake_digest_of(text, len, digest, err);
+
+    *path = NULL;
+    if (rc == 0 && !state) {
+        rc = strake_fail(err, STRAKE_ECONFIG, "there is no home to keep an inline Dockerfile in");
+        strake_err_hint(err, "set HOME or XDG_STATE_HOME");
+    }
+    if (rc == 0)
+        folder = strake_asprintf("%s/dockerfiles/%.32s", state, strchr(digest, ':') + 1);
+    if (folder)
+        *path = strake_asprintf("%s/Dockerfile", folder);
+    if (rc == 0 && !*path)
+        rc = strake_fail_nomem(err);
+    if (rc == 0 && !strake_fs_is_file(*path))
+        rc = strake_fs_mkdirs(folder, 0700, err);
+    if (rc == 0 && !strake_fs_is_file(*path))
+        rc = strake_fs_write(*path, text, len, 0600, false, err);
+    if (rc < 0) {
+        strake_free(*path);
+        *path = NULL;
+    }
+    strake_free(state);
+    strake_free(folder);
+    return rc;
+}
+
+/* bake_dockerfile(text) -> the path of a file that holds it */
+static int core_bake_dockerfile(lua_State *L)
+{
+    struct strake_err err = { 0 };
+    struct bake *bake;
+    size_t len;
+
+    check_caller(L);
+    luaL_checklstring(L, 1, &len);
+    bake = push_bake(L);
+    if (keep_dockerfile(lua_tostring(L, 1), len, &bake->program, &err) < 0)
+        strake_lua_raise(L, &err);
+    lua_pushstring(L, bake->program);
+    return 1;
+}
+
+/* bake_reveals(text) -> the name of the secret whose value is in it, or false. Bake reads variables of
+ * the environment whatever strake.lua calls them. */
+static int core_bake_reveals(lua_State *L)
+{
+    const char *text = luaL_checkstring(L, 1);
+
+    for (char **entry = environ; *entry; entry++) {
+        const char *value = strchr(*entry, '=');
+        if (!value || strlen(value + 1) < 4 || !strstr(text, value + 1))
+            continue;
+        lua_pushlstring(L, *entry, (size_t)(value - *entry));
+        if (strake_secret_is_env(lua_tostring(L, -1)))
+            return 1;
+        lua_pop(L, 1);
+    }
+    lua_pushboolean(L, 0);
+    return 1;
+}
+
 /* bake_folder() -> where buildx runs, absolute: relative paths that it prints begin there. */
 static int core_bake_folder(lua_State *L)
 {
@@ -257,6 +340,8 @@ void strake_lua_open_bake(lua_State *L)
     static const luaL_Reg functions[] = {
         { "bake", core_bake },
         { "bake_group", core_bake_group },
+        { "bake_dockerfile", core_bake_dockerfile },
+        { "bake_reveals", core_bake_reveals },
         { "bake_folder", core_bake_folder },
         { "script", core_script },
         { NULL, NULL },

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -249,6 +250,36 @@ def test_secrets_and_ssh(baked):
     assert "value-of" not in done.out + done.err
 
 
+def test_an_inline_dockerfile_is_a_file_of_its_own(baked):
+    text = 'FROM scratch\\nARG A=$${x}\\n'
+    house = baked(one(f'dockerfile-inline = "{text}"') + f'target "other" {{\n dockerfile-inline = "{text}"\n}}\n'
+                  'target "third" {\n dockerfile-inline = "FROM scratch"\n}\n')
+    targets = house.plan("--all")
+    file = Path(targets["app"]["dockerfile"])
+    assert file.read_text() == "FROM scratch\nARG A=${x}\n" and house.strake.home in file.parents
+    assert targets["other"]["dockerfile"] == str(file) != targets["third"]["dockerfile"]
+    assert targets == house.plan("--all")
+
+
+def test_a_secret_that_a_variable_took_is_not_put_into_the_image(baked):
+    house = baked('variable "TOKEN" {}\n' + one('args = { GIVEN = "a-${TOKEN}" }\nlabels = { plain = "x" }\n'
+                                                'secret = ["id=token,env=TOKEN"]'))
+    done = house.run("plan", "--json", "app", exit=3, env={"TOKEN": "very-secret-text"})
+    assert "args GIVEN cannot be kept: it holds the secret TOKEN" in done.json()["error"]["message"]
+    assert "very-secret" not in done.out + done.err
+
+
+def test_the_place_is_that_of_the_target_where_the_attribute_is_inherited(baked):
+    error = baked('target "_base" {\n  pull = true\n}\ntarget "app" {\n  inherits = ["_base"]\n}\n').error()
+    assert (error["file"], error["line"]) == ("docker-bake.hcl", 4)
+
+
+def test_words_of_buildx_that_are_not_utf_8(baked, tmp_path):
+    path = programs(tmp_path / "bin", buildx="printf 'ERROR: docker-bake.hcl:1,2-3: bad \\377\\033[31m byte\\n' >&2; exit 1")
+    error = baked(one("")).error(env={"PATH": path})
+    assert error["line"] == 1 and "byte" in error["message"] and "\x1b" not in error["message"]
+
+
 # ---- what cannot be kept -------------------------------------------------------------------------------------------
 
 
@@ -257,7 +288,7 @@ REFUSED = [
     ('call = "check"', "call"),
     ('resources = { memory = "1g" }', "resources"),
     ('policy = [{ filename = "p.rego" }]', "policy"),
-    ('dockerfile-inline = "FROM scratch"', "dockerfile-inline"),
+    ('context = "https://github.com/o/r.git"\ndockerfile-inline = "FROM scratch"', "dockerfile-inline"),
     ('output = ["type=local,dest=out"]', "output type=local"),
     ('output = ["type=tar,dest=out.tar"]', "output type=tar"),
     ('output = ["type=oci,dest=out.tar"]', "output type=oci"),
@@ -274,7 +305,9 @@ REFUSED = [
 @pytest.mark.parametrize("text, attribute", REFUSED, ids=[re.sub("[^a-z]+", "-", row[0])[:40] for row in REFUSED])
 def test_an_attribute_is_refused(baked, text, attribute):
     error = baked(one(text)).error()
-    assert error["kind"] == "config" and error["file"] == "docker-bake.hcl"
+    lines = one(text).splitlines()
+    said = [number for number, line in enumerate(lines, 1) if line.startswith(attribute.split()[0] + " =")]
+    assert error["kind"] == "config" and (error["file"], error["line"]) == ("docker-bake.hcl", said[0])
     assert error["message"].startswith(f'target "app": {attribute} cannot be kept: ')
 
 
