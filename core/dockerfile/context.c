@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -345,12 +346,16 @@ int strake_context_digest(struct strake_job *job, const char *context, const cha
 int strake_context_hash(struct strake_job *job, const struct strake_context_walk *options,
                         char *out, struct strake_err *err)
 {
+    /* Beside a build two threads look at the same files: the second finds them remembered. */
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     struct strake_memory *memory;
+    pthread_mutex_lock(&one_at_a_time);
     int rc = strake_memory_open(NULL, options->context, &memory, err);
-    if (rc < 0)
-        return rc;
-    rc = walk_with(job, options, memory, out, err);
-    strake_memory_save(memory, rc == 0 && options->wanted == NULL);
-    strake_memory_free(memory);
+    if (rc == 0) {
+        rc = walk_with(job, options, memory, out, err);
+        strake_memory_save(memory, rc == 0 && options->wanted == NULL);
+        strake_memory_free(memory);
+    }
+    pthread_mutex_unlock(&one_at_a_time);
     return rc;
 }
