@@ -4,6 +4,7 @@
 
 #include "build/pool_impl.h"
 #include "image/platform.h"
+#include "util/log.h"
 #include "util/time.h"
 
 const char *strake_pool_name(const struct strake_pool_member *member)
@@ -169,6 +170,10 @@ static void *ask_thread(void *ctx)
     struct strake_strings platforms = { 0 };
     struct strake_err err = { 0 };
     int rc = ask(member, &platforms, &err);
+
+    if (rc < 0 && rc != STRAKE_ECANCELLED)
+        strake_log(STRAKE_LOG_WARN, "builder %s is left out: %s", strake_pool_name(member),
+                   strake_err_message(&err));
 
     pthread_mutex_lock(&pool->lock);
     strake_err_dispose(&member->why);

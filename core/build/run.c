@@ -293,7 +293,7 @@ static int prepare(const struct strake_plan *plan, struct strake_run_result *out
 
 /* What no builder can do is told before any of them works. With --keep-going it is the failure of
  * its target. */
-static int check_targets(struct graph *graph, struct strake_err *err)
+static int check_targets(struct graph *graph, size_t *at, struct strake_err *err)
 {
     int rc = 0;
 
@@ -301,6 +301,7 @@ static int check_targets(struct graph *graph, struct strake_err *err)
         const struct strake_plan_target *target = &graph->plan->targets[i];
         struct strake_route route = { 0 };
         bool together = graph->options->output == STRAKE_OUTPUT_FILE;
+        *at = i;
         if (!strake_pool_must_ask(target) || (target->past && target->past->unchanged))
             continue;
         rc = strake_pool_route(graph->run.pool, target, &target->platforms, together, NULL,
@@ -312,11 +313,16 @@ static int check_targets(struct graph *graph, struct strake_err *err)
     return rc;
 }
 
-/* Nothing has run: every target is told as not built, and the one at fault is in `err`. */
-static void mark_all(struct graph *graph, const struct strake_err *err)
+/* Nothing has run: the target at fault has failed, and no other was begun. */
+static void mark_all(struct graph *graph, size_t at, const struct strake_err *err)
 {
     for (size_t i = 0; i < graph->plan->count; i++) {
         struct strake_target_result *result = &graph->out->targets[i];
+        if (i == at && err->code != STRAKE_ECANCELLED) {
+            result->status = "failed";
+            strake_err_copy(&result->err, err);
+            continue;
+        }
         result->status = err->code == STRAKE_ECANCELLED ? "cancelled" : "skipped";
         strake_fail(&result->err, STRAKE_ECANCELLED, "target %s was not built",
                     graph->plan->targets[i].name);
@@ -344,9 +350,10 @@ int strake_run_plan(const struct strake_plan *plan, const struct strake_run_opti
     }
     rc = strake_pool_new(plan, graph.job, &graph.run.pool, err);
     if (rc == 0) {
-        rc = check_targets(&graph, err);
+        size_t at = 0;
+        rc = check_targets(&graph, &at, err);
         if (rc < 0)
-            mark_all(&graph, err);
+            mark_all(&graph, at, err);
     }
     if (rc < 0)
         goto out;

@@ -146,6 +146,7 @@ def test_a_platform_that_no_builder_has_is_refused_with_each_ones_reason(strake,
     assert "amd: it builds for linux/amd64" in done.err and "arm: it builds for linux/arm64" in done.err
     assert "far: " in done.err and "refused" in done.err
     assert "strake.lua:4" in done.err
+    assert done.json()["targets"][0]["status"] == "failed"
     assert not [event for event in events_of(tmp_path / "events") if event["type"].startswith("step.")]
 
 
@@ -181,6 +182,7 @@ def test_a_builder_that_is_not_there_is_replaced_and_named(strake, project, base
     done = strake("build", "--json", cwd=folder)
     assert done.exit == 0, done.err
     assert done.json()["targets"][0]["builder"] == "lab"
+    assert done.err.count("builder far is left out") == 1, done.err
 
 
 def test_a_pinned_builder_is_not_replaced(strake, project, base, buildkit, dead):
