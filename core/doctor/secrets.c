@@ -11,6 +11,7 @@
 #include "util/fs.h"
 #include "util/json.h"
 #include "util/mem.h"
+#include "util/process.h"
 #include "util/secret.h"
 
 #define EXIT_NOTRUN 7
@@ -44,6 +45,36 @@ static bool holds_credentials(const json_t *config)
     return false;
 }
 
+/* The first program that keeps credentials and is not installed: then there are none, silently. The
+ * caller frees; NULL: none, or *rc is STRAKE_ENOMEM. */
+static char *missing_helper(const json_t *config, int *rc)
+{
+    const char *store = strake_json_str(config, "credsStore"), *host;
+    const json_t *value;
+    struct strake_strings names = { 0 };
+    char *missing = NULL;
+
+    if (store && *store)
+        *rc = strake_strings_add(&names, store);
+    json_object_foreach((json_t *)json_object_get(config, "credHelpers"), host, value) {
+        const char *name = json_string_value(value);
+        if (*rc == 0 && name && *name)
+            *rc = strake_strings_add(&names, name);
+    }
+    for (size_t i = 0; *rc == 0 && !missing && i < names.count; i++) {
+        char *program = strake_asprintf("docker-credential-%s", names.items[i]);
+        char *path = program ? strake_process_which(program) : NULL;
+        *rc = program ? 0 : STRAKE_ENOMEM;
+        if (path)
+            strake_free(program);
+        else
+            missing = program;
+        strake_free(path);
+    }
+    strake_strings_dispose(&names);
+    return missing;
+}
+
 static int tell_config(struct doctor_probe *probe, const char *path, const struct strake_buf *text,
                        unsigned mode)
 {
@@ -51,9 +82,10 @@ static int tell_config(struct doctor_probe *probe, const char *path, const struc
     json_t *config =
         strake_json_parse(strake_buf_text(text), text->len, path, STRAKE_ECONFIG, &err);
     char *hint = strake_asprintf("chmod 600 %s", path);
-    int rc;
+    int rc = 0;
+    char *missing = config ? missing_helper(config, &rc) : NULL;
 
-    if (!hint || err.code == STRAKE_ENOMEM)
+    if (!hint || rc < 0 || err.code == STRAKE_ENOMEM)
         rc = STRAKE_ENOMEM;
     else if (!config)
         rc = doctor_tell(probe, NULL, DOCTOR_WARN, "correct it: its credentials are passed over",
@@ -61,8 +93,13 @@ static int tell_config(struct doctor_probe *probe, const char *path, const struc
     else if ((mode & 0077) && holds_credentials(config))
         rc = doctor_tell(probe, NULL, DOCTOR_WARN, hint,
                          "%s holds credentials and is open to others (mode %04o)", path, mode);
+    else if (missing)
+        rc = doctor_tell(probe, NULL, DOCTOR_WARN, "install it, or take it out of that file",
+                         "%s leaves credentials to the program %s, which is not installed", path,
+                         missing);
     else
         rc = doctor_tell(probe, NULL, DOCTOR_OK, NULL, "%s", path);
+    strake_free(missing);
     strake_free(hint);
     strake_err_dispose(&err);
     json_decref(config);

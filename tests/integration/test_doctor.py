@@ -503,6 +503,9 @@ def test_a_config_of_docker_that_cannot_be_read(doctor, strake, buildkit):
     config.rmdir()
     config.write_text("{ no json")
     doctor(builder(buildkit.address)).of("credentials", "docker config", "warn")
+    config.write_text('{"credHelpers": {"a.example": "of-nobody"}}')
+    text = doctor(builder(buildkit.address)).of("credentials", "docker config", "warn")
+    assert "docker-credential-of-nobody, which is not installed" in text
 
 
 def test_a_lua_file_with_an_error_is_one_more_finding(doctor):
