@@ -99,3 +99,36 @@ int strake_plan_cache(const struct strake_plan_target *target,
     }
     return rc;
 }
+
+/* The next field of a record without its quotes; *at moves behind it. False: there is none left. */
+static bool next_field(const char **at, struct strake_buf *field)
+{
+    const bool quoted = **at == '"';
+
+    strake_buf_clear(field);
+    if (!**at)
+        return false;
+    for (*at += quoted; **at && (quoted || **at != ','); ++*at) {
+        if (quoted && **at == '"' && *++*at != '"')
+            break; /* the one that ends it */
+        if (strake_buf_putc(field, **at) < 0)
+            return false;
+    }
+    *at += **at == ',';
+    return true;
+}
+
+char *strake_plan_cache_field(const char *record, const char *key)
+{
+    const size_t len = strlen(key);
+    struct strake_buf field = { 0 };
+    char *value = NULL;
+
+    while (!value && next_field(&record, &field)) {
+        const char *text = strake_buf_text(&field);
+        if (strncmp(text, key, len) == 0 && text[len] == '=')
+            value = strake_strdup(text + len + 1);
+    }
+    strake_buf_dispose(&field);
+    return value;
+}

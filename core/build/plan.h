@@ -124,6 +124,9 @@ int strake_plan_cache(const struct strake_plan_target *target,
 /** "linux-amd64_linux-arm64", or when that is long their number and some of its digest: what stands
  *  in names for platforms. The caller's; NULL: no memory. */
 char *strake_plan_cache_key(const struct strake_strings *platforms);
+/** The field `key` of a CSV record such as "type=registry,ref=…", a copy of the caller's. NULL: it
+ *  has none, or there is no memory. */
+char *strake_plan_cache_field(const char *record, const char *key);
 /** Add the record with the key of the platforms for STRAKE_CACHE_PLATFORM, once. */
 int strake_plan_cache_expand(const char *record, const struct strake_strings *platforms,
                              struct strake_strings *list);

@@ -1,8 +1,7 @@
 /* strake cache: what builders and caches hold, and letting go of it. */
 #include <string.h>
 
-#include "cli/cli.h"
-#include "project/caches.h"
+#include "cli/cache.h"
 #include "project/make.h"
 #include "util/json.h"
 #include "util/suggest.h"
@@ -10,6 +9,9 @@
 
 static const struct cli_option options[] = {
     { "builder", 0, CLI_TEXT, "NAME", "only what this builder keeps" },
+    { "older", 0, CLI_DURATION, "TIME", "prune: what was not used for so long, such as 7d" },
+    { "keep", 0, CLI_TEXT, "SIZE", "prune: the oldest until so much is left, such as 10g" },
+    { "dry-run", 0, CLI_FLAG, NULL, "prune: only say what would go" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
 };
 
@@ -39,13 +41,6 @@ static int make_plan(struct cli *cli, struct strake_plan **plan)
     return rc;
 }
 
-struct asking {
-    struct cli *cli;
-    struct strake_plan *plan;
-    struct strake_caches_wish wish;
-    json_t *doc;
-};
-
 /* Is there a builder of that name in the plan? */
 static int check_builder(struct cli *cli, const struct strake_plan *plan, const char *name)
 {
@@ -60,16 +55,16 @@ static int check_builder(struct cli *cli, const struct strake_plan *plan, const 
     return STRAKE_EUSAGE;
 }
 
-static int prepare(struct asking *asking)
+int cli_caches_prepare(struct cli_caches *caches)
 {
-    struct cli *cli = asking->cli;
-    int rc = make_plan(cli, &asking->plan);
+    struct cli *cli = caches->cli;
+    int rc = make_plan(cli, &caches->plan);
 
-    asking->wish.builder = cli_text(&cli->args, "builder");
-    asking->wish.builders = asking->wish.builder || cli->args.rest.count < 2;
-    asking->wish.targets = !asking->wish.builder;
-    if (rc == 0 && asking->wish.builder)
-        rc = check_builder(cli, asking->plan, asking->wish.builder);
+    caches->wish.builder = cli_text(&cli->args, "builder");
+    caches->wish.builders = caches->wish.builder || cli->args.rest.count < 2;
+    caches->wish.targets = !caches->wish.builder;
+    if (rc == 0 && caches->wish.builder)
+        rc = check_builder(cli, caches->plan, caches->wish.builder);
     return rc;
 }
 
@@ -77,10 +72,10 @@ static int prepare(struct asking *asking)
 
 static int show_run(void *ctx, struct strake_job *job, struct strake_err *err)
 {
-    struct asking *asking = ctx;
+    struct cli_caches *caches = ctx;
 
-    return strake_caches_show(asking->plan, asking->cli->session.stores, &asking->wish, job,
-                              &asking->doc, err);
+    return strake_caches_show(caches->plan, caches->cli->session.stores, &caches->wish, job,
+                              &caches->doc, err);
 }
 
 /* "3 days ago": one unit is enough here. */
@@ -103,7 +98,7 @@ static void print_age(const char *label, const char *time)
     cli_printf(", %s %s", label, text);
 }
 
-static void print_size(const json_t *entry, const char *key)
+void cli_print_bytes(const json_t *entry, const char *key)
 {
     char text[32];
 
@@ -111,7 +106,7 @@ static void print_size(const json_t *entry, const char *key)
     cli_printf("%s", text);
 }
 
-static void print_failure(const json_t *entry)
+void cli_print_cache_failure(const json_t *entry)
 {
     const json_t *error = json_object_get(entry, "error");
     const char *message = strake_json_str(error, "message"), *hint = strake_json_str(error, "hint");
@@ -129,39 +124,67 @@ static void print_builder(const json_t *entry)
     cli_printf("builder %s (%s): ", strake_json_str(entry, "builder"),
                strake_json_str(entry, "plugin"));
     if (strcmp(strake_json_str(entry, "status"), "ok") != 0) {
-        print_failure(entry);
+        cli_print_cache_failure(entry);
         putchar('\n');
         return;
     }
-    print_size(entry, "size_bytes");
+    cli_print_bytes(entry, "size_bytes");
     cli_printf(" in %lld records", (long long)strake_json_int(entry, "records", 0));
     print_age("the oldest from", strake_json_str(entry, "oldest"));
     print_age("last used", strake_json_str(entry, "last_used"));
     putchar('\n');
     json_object_foreach(types, type, of_type) {
         cli_printf("  %-18s ", type);
-        print_size(of_type, "size_bytes");
+        cli_print_bytes(of_type, "size_bytes");
         cli_printf(" in %lld\n", (long long)strake_json_int(of_type, "records", 0));
     }
 }
 
+/* "app: ghcr.io/o/app:buildcache-app-linux-amd64: 12 MB, from 3 h ago (export, import)" */
+static void print_cache(const json_t *entry)
+{
+    const json_t *uses = json_object_get(entry, "uses"), *use;
+    const char *status = strake_json_str(entry, "status");
+    size_t i;
+
+    cli_printf("cache of %s: %s %s: ", strake_json_str(entry, "target"),
+               strake_json_str(entry, "type"), strake_json_str(entry, "place"));
+    if (strcmp(status, "ok") == 0) {
+        cli_print_bytes(entry, "size_bytes");
+        print_age("made", strake_json_str(entry, "created"));
+    } else if (strcmp(status, "image") == 0) {
+        cli_printf("an image");
+    } else if (strcmp(status, "unknown") == 0) {
+        cli_printf("only BuildKit can look there");
+    } else if (strcmp(status, "absent") == 0) {
+        cli_printf("not there");
+    } else {
+        cli_print_cache_failure(entry);
+    }
+    json_array_foreach(uses, i, use)
+        cli_printf("%s%s", i ? ", " : " (", json_string_value(use));
+    cli_printf("%s\n", json_array_size(uses) ? ")" : "");
+}
+
 static int show(struct cli *cli)
 {
-    struct asking asking = { .cli = cli };
+    struct cli_caches caches = { .cli = cli };
     const json_t *entry;
     size_t i;
-    int rc = prepare(&asking);
+    int rc = cli_caches_prepare(&caches);
 
     if (rc == 0)
-        rc = cli_await(cli, show_run, &asking);
-    strake_plan_free(asking.plan);
+        rc = cli_await(cli, show_run, &caches);
+    strake_plan_free(caches.plan);
     if (rc < 0)
         return rc;
     if (cli->json)
-        return cli_print_json(cli, asking.doc);
-    json_array_foreach(json_object_get(asking.doc, "builders"), i, entry)
+        return cli_print_json(cli, caches.doc);
+    json_array_foreach(json_object_get(caches.doc, "builders"), i, entry)
         print_builder(entry);
-    json_decref(asking.doc);
+    json_array_foreach(json_object_get(caches.doc, "caches"), i, entry)
+        print_cache(entry);
+    json_decref(caches.doc);
     return cli_finish_stdout(cli);
 }
 
@@ -174,6 +197,7 @@ static const struct verb {
 } verbs[] = {
     { "show", CLI_NEED_PROJECT, show },
     { "explain", CLI_NEED_PROJECT | CLI_NEED_RECORD, cli_cache_explain },
+    { "prune", CLI_NEED_PROJECT, cli_cache_prune },
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -209,9 +233,10 @@ static int run(struct cli *cli)
 const struct cli_command cli_cache = {
     .name = "cache",
     .summary = "what builders and caches hold, and letting go of it",
-    .usage = "[show [TARGET…] | explain [TARGET]]",
+    .usage = "[show | explain | prune] [OPTIONS] [TARGET…]",
     .help = "show tells the sizes and ages of what the builders keep and of the caches that the\n"
-            "targets write. With TARGETs it is about their caches alone.\n"
+            "targets read and write; prune lets go of it. With TARGETs both are about their\n"
+            "caches alone, with --builder about what that one keeps.\n"
             "explain tells which steps of the last build of TARGET were not cached, and why.",
     .options = options,
     .run = run,

@@ -23,14 +23,30 @@ int strake_caches_show(const struct strake_plan *plan, struct strake_stores *sto
                        const struct strake_caches_wish *wish, struct strake_job *job, json_t **doc,
                        struct strake_err *err);
 
+/** Remove what the wish says, and tell it as `strake.cache-prune/1`. Blocks; on a worker thread.
+ *  @return 0; the code of the first failure, told in its entry and in `err`, the rest done; *doc is
+ *          there in both cases, but not after STRAKE_ENOMEM or STRAKE_ECANCELLED. */
+int strake_caches_prune(const struct strake_plan *plan, struct strake_stores *stores,
+                        const struct strake_caches_wish *wish, struct strake_job *job, json_t **doc,
+                        struct strake_err *err);
+
 /* ---- within the room ---- */
 
 /** Say in an entry that it could not be asked: "status" and "error". Disposes of `failure`.
  *  @return 0 or STRAKE_ENOMEM */
 int strake_caches_set_failure(json_t *shown, struct strake_err *failure);
-/** Add {"builder","plugin","status",…} for each builder of the plan to `list`. */
-int strake_caches_show_builders(const struct strake_plan *plan,
-                                const struct strake_caches_wish *wish, struct strake_job *job,
-                                json_t *list, struct strake_err *err);
+/** Add {"builder","plugin","status",…} for each builder of the plan to `list`: what it keeps, or
+ *  with `prune` what it let go of. */
+int strake_caches_add_builders(const struct strake_plan *plan,
+                               const struct strake_caches_wish *wish, bool prune,
+                               struct strake_job *job, json_t *list, struct strake_err *err);
+
+/** caches_places.c: add {"target","type","place","uses":["import","export"]} for each cache of the
+ *  plan's targets, and those of other branches beside them, to `list`. */
+int strake_caches_add_places(const struct strake_plan *plan, struct strake_stores *stores,
+                             struct strake_job *job, json_t *list, struct strake_err *err);
+/** caches_look.c: say in an entry what is there: "status", "size_bytes", "created". "ok" is a cache
+ *  of BuildKit's, "image" something else. @return 0 or STRAKE_ENOMEM */
+int strake_caches_look(json_t *entry, struct strake_stores *stores, struct strake_job *job);
 
 #endif

@@ -1,9 +1,11 @@
 /* What the builders of a plan keep of earlier builds. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugin/instance.h"
 #include "project/caches.h"
 #include "util/json.h"
+#include "util/time.h"
 
 /* ---- which builders ---- */
 
@@ -99,7 +101,103 @@ int strake_caches_set_failure(json_t *shown, struct strake_err *failure)
     return rc;
 }
 
-static int show_builder(const struct strake_plan_build *build, struct strake_job *job,
+/* ---- what would go ---- */
+
+struct candidate {
+    const char *used; /* when it was last */
+    int64_t size_bytes;
+    json_t *entry;
+};
+
+static int compare_used(const void *a, const void *b)
+{
+    const struct candidate *left = a, *right = b;
+
+    return strcmp(left->used, right->used);
+}
+
+static const char *last_use(const json_t *entry)
+{
+    const char *used = strake_json_str(entry, "last_used");
+    const char *created = strake_json_str(entry, "created");
+
+    return used ? used : created ? created : "";
+}
+
+static bool old_enough(const char *used, int64_t older_ms)
+{
+    int64_t us;
+
+    return older_ms <= 0 || strake_time_parse(used, &us) < 0 ||
+           us < strake_time_now_us() - older_ms * 1000;
+}
+
+/* Without removing anything nobody can know exactly: what is a record's parent goes only with it.
+ * The oldest of what is not in use, until so much is left. */
+static int would_go(const json_t *entries, const struct strake_caches_wish *wish, json_t **gone)
+{
+    struct candidate *candidates = strake_calloc(json_array_size(entries) + 1, sizeof(*candidates));
+    int64_t left = 0;
+    size_t count = 0, i;
+    json_t *entry;
+    int rc = candidates && (*gone = json_array()) ? 0 : STRAKE_ENOMEM;
+
+    json_array_foreach(entries, i, entry) {
+        const char *used = last_use(entry);
+        left += strake_json_int(entry, "size_bytes", 0);
+        if (rc == 0 && !strake_json_bool(entry, "in_use", false) &&
+            old_enough(used, wish->older_ms))
+            candidates[count++] = (struct candidate){
+                .used = used, .size_bytes = strake_json_int(entry, "size_bytes", 0), .entry = entry
+            };
+    }
+    if (count)
+        qsort(candidates, count, sizeof(*candidates), compare_used);
+    for (i = 0; rc == 0 && i < count && left > wish->keep_bytes; i++) {
+        left -= candidates[i].size_bytes;
+        rc = json_array_append(*gone, candidates[i].entry) < 0 ? STRAKE_ENOMEM : 0;
+    }
+    strake_free(candidates);
+    return rc;
+}
+
+/* ---- asking ---- */
+
+static int ask_builder(struct strake_instance *builder, const struct strake_caches_wish *wish,
+                       bool prune, struct strake_job *job, json_t **entries,
+                       struct strake_err *failure)
+{
+    json_t *all = NULL;
+    int rc;
+
+    if (!prune)
+        return strake_builder_usage(builder, job, entries, failure);
+    if (!wish->dry_run)
+        return strake_builder_prune(builder, job, wish->older_ms, wish->keep_bytes, entries,
+                                    failure);
+    rc = strake_builder_usage(builder, job, &all, failure);
+    if (rc == 0 && would_go(all, wish, entries) < 0)
+        rc = strake_fail_nomem(failure);
+    json_decref(all);
+    return rc;
+}
+
+static int set_removed(json_t *shown, const json_t *entries, bool dry_run)
+{
+    const json_t *entry;
+    int64_t size = 0;
+    size_t i;
+
+    json_array_foreach(entries, i, entry)
+        size += strake_json_int(entry, "size_bytes", 0);
+    if (strake_json_set_str(shown, "status", dry_run ? "would-remove" : "removed") < 0 ||
+        strake_json_set_int(shown, "records", (int64_t)json_array_size(entries)) < 0)
+        return STRAKE_ENOMEM;
+    return strake_json_set_int(shown, "size_bytes", size);
+}
+
+static int show_builder(const struct strake_plan_build *build,
+                        const struct strake_caches_wish *wish, bool prune, struct strake_job *job,
                         json_t *shown)
 {
     struct strake_instance *builder = NULL;
@@ -109,9 +207,11 @@ static int show_builder(const struct strake_plan_build *build, struct strake_job
                                   &builder, &failure);
 
     if (rc == 0)
-        rc = strake_builder_usage(builder, job, &entries, &failure);
+        rc = ask_builder(builder, wish, prune, job, &entries, &failure);
     if (rc < 0)
         rc = strake_caches_set_failure(shown, &failure);
+    else if (prune)
+        rc = set_removed(shown, entries, wish->dry_run);
     else
         rc = strake_json_set_str(shown, "status", "ok") < 0 ? STRAKE_ENOMEM
                                                             : set_sums(shown, entries);
@@ -120,26 +220,26 @@ static int show_builder(const struct strake_plan_build *build, struct strake_job
     return rc;
 }
 
-static int add_builder(const struct strake_plan_build *build, struct strake_job *job, json_t *list,
-                       struct strake_err *err)
+static int add_builder(const struct strake_plan_build *build, const struct strake_caches_wish *wish,
+                       bool prune, struct strake_job *job, json_t *list, struct strake_err *err)
 {
     json_t *shown = json_object();
     int rc = STRAKE_ENOMEM;
 
     if (shown && strake_json_set_str(shown, "builder", build->builder) == 0 &&
         strake_json_set_str(shown, "plugin", build->plugin) == 0)
-        rc = show_builder(build, job, shown);
+        rc = show_builder(build, wish, prune, job, shown);
     if (rc == 0)
         rc = json_array_append(list, shown) < 0 ? STRAKE_ENOMEM : 0;
     json_decref(shown);
     if (rc == 0)
-        return strake_job_check(job, err);
+        return strake_job_cancelled(job) ? strake_job_check(job, err) : 0;
     return strake_fail_nomem(err);
 }
 
-int strake_caches_show_builders(const struct strake_plan *plan,
-                                const struct strake_caches_wish *wish, struct strake_job *job,
-                                json_t *list, struct strake_err *err)
+int strake_caches_add_builders(const struct strake_plan *plan,
+                               const struct strake_caches_wish *wish, bool prune,
+                               struct strake_job *job, json_t *list, struct strake_err *err)
 {
     int rc = 0;
 
@@ -149,7 +249,7 @@ int strake_caches_show_builders(const struct strake_plan *plan,
             if (wish->builder && strcmp(wish->builder, build->builder) != 0)
                 continue;
             if (!listed(list, build->builder))
-                rc = add_builder(build, job, list, err);
+                rc = add_builder(build, wish, prune, job, list, err);
         }
     }
     return rc;

@@ -1,11 +1,12 @@
 """Build caches: where they go, what comes back from them, and what `strake cache` says of them."""
 
 import json
+import os
 import subprocess
 
 import pytest
 from harness.program import run_git
-from harness.servers import S3, BuildKit
+from harness.servers import S3, BuildKit, Registry
 
 
 def prune(buildkit) -> None:
@@ -90,7 +91,138 @@ def test_show_tells_a_builder_that_is_gone_and_goes_on(strake, project, buildkit
     assert [entry["builder"] for entry in only.json()["builders"]] == ["lab"]
 
 
+def test_show_tells_what_lies_in_registries_and_folders(strake, cached, registry):
+    folder, repository = cached('{ "registry", { type = "local", dest = "layers" }, "inline" }')
+    assert strake("build", "--push", cwd=folder).exit == 0
+    shown = strake("cache", "show", "--json", "app", cwd=folder)
+    assert shown.exit == 0, shown.err
+    document = shown.json()
+    assert document["builders"] == []
+    found = {entry["place"]: entry for entry in document["caches"]}
+    name = f"{registry.host}/{repository}"
+    own, layers = found[f"{name}:buildcache-app"], found[str(folder / "layers")]
+    for entry, kind in ((own, "registry"), (layers, "local")):
+        assert (entry["target"], entry["type"], entry["status"], entry["uses"]) == ("app", kind, "ok", ["export", "import"])
+        assert entry["size_bytes"] > 1000 and entry["created"].startswith("20") and entry["created"].endswith("Z")
+    assert found[f"{name}:buildcache"]["status"] == "absent"
+    assert found[f"{name}:t"]["status"] == "image"
+    text = strake("cache", "show", "app", cwd=folder).out
+    assert f"cache of app: registry {name}:buildcache-app: " in text and "made just now (export, import)" in text
+    assert f"{name}:buildcache: not there (import)" in text
+
+
+def test_show_knows_caches_of_both_shapes(strake, cached, registry):
+    """BuildKit writes a manifest, or an index in the older form."""
+    folder, repository = cached('{ type = "registry", image_manifest = false }')
+    assert strake("build", cwd=folder).exit == 0
+    (entry,) = [entry for entry in strake("cache", "show", "app", "--json", cwd=folder).json()["caches"] if "export" in entry["uses"]]
+    assert (entry["status"], entry["size_bytes"] > 1000) == ("ok", True), entry
+    assert registry.tags(repository) == ["buildcache-app"]
+
+
+def test_show_finds_caches_of_other_branches_and_no_other_targets(strake, cached, registry):
+    folder, repository = cached('"auto"')
+    assert strake("build", cwd=folder).exit == 0
+    for tag in ("buildcache-app.gone", "buildcache-app-linux-arm64", "buildcache-app-server", "buildcache-apps.x"):
+        registry.put(repository, tag, "buildcache-app")
+    shown = strake("cache", "show", "app", "--json", cwd=folder).json()["caches"]
+    assert sorted(entry["place"].rsplit(":", 1)[1] for entry in shown) == [
+        "buildcache", "buildcache-app", "buildcache-app-linux-arm64", "buildcache-app.gone"]
+    assert [entry["uses"] for entry in shown if entry["place"].endswith(".gone")] == [[]]
+
+
+# ---- prune --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lone(tmp_path, registry):
+    """A daemon of the test's own: what others have built is not to be pruned."""
+    daemon = BuildKit(tmp_path / "lone", [registry])
+    yield daemon
+    daemon.stop()
+
+
+def test_prune_empties_a_builder(strake, project, base, lone):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo one\n",
+                      "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{lone.address}" }}\ntarget "app" {{}}\n'})
+    assert strake("build", cwd=folder).exit == 0
+
+    def size() -> int:
+        return strake("cache", "show", "--json", cwd=folder).json()["builders"][0]["size_bytes"]
+    before = size()
+    dry = strake("cache", "prune", "--keep", "0", "--dry-run", "--json", cwd=folder)
+    assert dry.exit == 0, dry.err
+    assert dry.json()["schema"] == "strake.cache-prune/1" and dry.json()["dry_run"]
+    assert dry.json()["builders"][0]["status"] == "would-remove" and 0 < dry.json()["freed_bytes"] <= before
+    assert size() == before
+    for bound in (("--older", "1h"), ("--keep", "100g")):
+        kept = strake("cache", "prune", *bound, "--json", cwd=folder)
+        assert kept.exit == 0 and kept.json()["freed_bytes"] == 0, kept.err
+    done = strake("cache", "prune", "--keep", "0", "--builder", "lab", "--json", cwd=folder)
+    assert done.exit == 0, done.err
+    (lab,) = done.json()["builders"]
+    assert lab["status"] == "removed" and lab["records"] > 0 and done.json()["freed_bytes"] == lab["size_bytes"] > 0
+    assert size() < before
+
+
+@pytest.mark.parametrize("version", ["registry", "registry3"])
+def test_prune_removes_old_caches_and_never_an_image(strake, cached, request, version, base):
+    registry = request.getfixturevalue(version)
+    repository = f"prune/{version}"
+    folder, _ = cached('{ "registry", { type = "local", dest = "layers" }, "inline" }', image=f"{registry.host}/{repository}")
+    assert strake("build", "--push", cwd=folder).exit == 0
+    (folder / "layers/mine").write_text("not the cache's")
+    registry.put(repository, "buildcache-app.gone", "buildcache-app")
+    registry.put(repository, "kept-by-hand", "buildcache-app")
+    none = strake("cache", "prune", "--older", "1h", "--json", "app", cwd=folder)
+    assert none.exit == 0 and none.json()["caches"] == [], none.err
+    dry = strake("cache", "prune", "--keep", "0", "--dry-run", "app", cwd=folder)
+    assert dry.exit == 0 and "would remove" in dry.out and "In all it would free " in dry.out
+    assert (folder / "layers/index.json").exists() and "buildcache-app" in registry.tags(repository)
+    done = strake("cache", "prune", "--keep", "0", "--json", "app", cwd=folder)
+    assert done.exit == 0, done.err
+    assert sorted((entry["type"], entry["status"]) for entry in done.json()["caches"]) == [
+        ("local", "removed"), ("registry", "removed"), ("registry", "removed")]
+    assert done.json()["builders"] == []
+    assert registry.tags(repository) == ["kept-by-hand", "t"]
+    assert [path.name for path in (folder / "layers").iterdir()] == ["mine"]
+
+
+def test_what_may_not_be_removed_is_told_and_left(strake, cached, tmp_path):
+    fixed = Registry(tmp_path / "fixed", 2, delete=False)
+    try:
+        folder, _ = cached("{}")
+        lua = (folder / "strake.lua").read_text()
+        (folder / "strake.lua").write_text(lua.replace("cache = {}", f'cache = {{ type = "registry", ref = "{fixed.host}/c:x" }}'))
+        assert strake("build", cwd=folder).exit == 0
+        digest = fixed.digest("c", "x")
+        done = strake("cache", "prune", "--keep", "0", "app", "--json", cwd=folder)
+        assert done.exit == 8, done.err
+        assert [entry["status"] for entry in done.json()["caches"]] == ["failed"] and done.json()["error"]["kind"] == "registry"
+        assert fixed.digest("c", "x") == digest
+    finally:
+        fixed.stop()
+
+
+def test_keep_lets_the_oldest_go_first(strake, project, base, buildkit, tmp_path):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo {tmp_path}\n",
+                      "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}\n'
+                                    'target "old" { cache = { type = "local", dest = "old" } }\n'
+                                    'target "new" { cache = { type = "local", dest = "new" } }\n'})
+    for name in ("old", "new"):
+        assert strake("build", name, cwd=folder).exit == 0
+    os.utime(folder / "old/index.json", (1600000000, 1600000000))
+    size = max(entry["size_bytes"] for entry in strake("cache", "show", "old", "new", "--json", cwd=folder).json()["caches"])
+    done = strake("cache", "prune", "--keep", str(size), "old", "new", "--json", cwd=folder)
+    assert done.exit == 0, done.err
+    assert [entry["target"] for entry in done.json()["caches"]] == ["old"]
+    assert not (folder / "old").exists() and (folder / "new/index.json").exists()
+
+
 @pytest.mark.parametrize("words, said", [
+    (["prune"], "cache prune has to know what may go"),
+    (["prune", "--keep", "much"], "--keep much is no size"),
+    (["prune", "--older", "long"], "long"),
     (["shwo"], "did you mean `strake cache show`?"),
     (["show", "nothing"], "no target nothing"),
     (["show", "--builder", "lba"], "there is no builder lba"),

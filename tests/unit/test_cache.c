@@ -311,6 +311,31 @@ static void a_long_list_of_platforms_has_a_short_key(void **state)
     strake_strings_dispose(&many);
 }
 
+static void a_field_of_a_record_is_read_with_its_quotes(void **state)
+{
+    static const struct {
+        const char *record, *key, *want;
+    } cases[] = {
+        { "type=registry,ref=r.example/c:x,mode=max", "ref", "r.example/c:x" },
+        { "type=registry,ref=r.example/c:x", "re", NULL },
+        { "type=registry,ref=", "ref", "" },
+        { "", "ref", NULL },
+        { "type=s3,\"name=a,b \"\"c\"\"\",bucket=b", "name", "a,b \"c\"" },
+        { "type=s3,\"name=a,b \"\"c\"\"\",bucket=b", "bucket", "b" },
+        { "\"ref=open", "ref", "open" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *value = strake_plan_cache_field(cases[i].record, cases[i].key);
+        if (cases[i].want)
+            assert_string_equal(value, cases[i].want);
+        else
+            assert_null(value);
+        strake_free(value);
+    }
+}
+
 /* ---- what is refused ---- */
 
 static void cache_that_cannot_be_used_is_refused_with_its_place(void **state)
@@ -443,6 +468,7 @@ int main(void)
         TEST(gha_is_there_inside_actions_only),
         TEST(builders_side_by_side_never_write_the_same_cache),
         TEST(a_long_list_of_platforms_has_a_short_key),
+        TEST(a_field_of_a_record_is_read_with_its_quotes),
         TEST(cache_that_cannot_be_used_is_refused_with_its_place),
         TEST(a_registry_cache_without_a_registry_is_refused),
         TEST(cache_has_a_bound),
