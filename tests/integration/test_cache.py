@@ -14,6 +14,12 @@ def prune(buildkit) -> None:
     subprocess.run([str(buildkit.buildctl), "--addr", buildkit.address, "prune", "--all"], check=True, capture_output=True)
 
 
+def built(strake, *words, **more):
+    done = strake(*words, **more)
+    assert done.exit == 0, done.err
+    return done
+
+
 def steps(path, word: str = " RUN ") -> dict:
     """Did the last state of each such step come from the cache?"""
     events = [json.loads(line) for line in path.read_text().splitlines()]
@@ -93,7 +99,7 @@ def test_show_tells_a_builder_that_is_gone_and_goes_on(strake, project, buildkit
 
 def test_show_tells_what_lies_in_registries_and_folders(strake, cached, registry):
     folder, repository = cached('{ "registry", { type = "local", dest = "layers" }, "inline" }')
-    assert strake("build", "--push", cwd=folder).exit == 0
+    built(strake, "build", "--push", cwd=folder)
     shown = strake("cache", "show", "--json", "app", cwd=folder)
     assert shown.exit == 0, shown.err
     document = shown.json()
@@ -114,7 +120,7 @@ def test_show_tells_what_lies_in_registries_and_folders(strake, cached, registry
 def test_show_knows_caches_of_both_shapes(strake, cached, registry):
     """BuildKit writes a manifest, or an index in the older form."""
     folder, repository = cached('{ type = "registry", image_manifest = false }')
-    assert strake("build", cwd=folder).exit == 0
+    built(strake, "build", cwd=folder)
     (entry,) = [entry for entry in strake("cache", "show", "app", "--json", cwd=folder).json()["caches"] if "export" in entry["uses"]]
     assert (entry["status"], entry["size_bytes"] > 1000) == ("ok", True), entry
     assert registry.tags(repository) == ["buildcache-app"]
@@ -122,7 +128,7 @@ def test_show_knows_caches_of_both_shapes(strake, cached, registry):
 
 def test_show_finds_caches_of_other_branches_and_no_other_targets(strake, cached, registry):
     folder, repository = cached('"auto"')
-    assert strake("build", cwd=folder).exit == 0
+    built(strake, "build", cwd=folder)
     for tag in ("buildcache-app.gone", "buildcache-app-linux-arm64", "buildcache-app-server", "buildcache-apps.x"):
         registry.put(repository, tag, "buildcache-app")
     shown = strake("cache", "show", "app", "--json", cwd=folder).json()["caches"]
@@ -145,7 +151,7 @@ def lone(tmp_path, registry):
 def test_prune_empties_a_builder(strake, project, base, lone):
     folder = project({"Dockerfile": f"FROM {base}\nRUN echo one\n",
                       "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{lone.address}" }}\ntarget "app" {{}}\n'})
-    assert strake("build", cwd=folder).exit == 0
+    built(strake, "build", cwd=folder)
 
     def size() -> int:
         return strake("cache", "show", "--json", cwd=folder).json()["builders"][0]["size_bytes"]
@@ -170,7 +176,7 @@ def test_prune_removes_old_caches_and_never_an_image(strake, cached, request, ve
     registry = request.getfixturevalue(version)
     repository = f"prune/{version}"
     folder, _ = cached('{ "registry", { type = "local", dest = "layers" }, "inline" }', image=f"{registry.host}/{repository}")
-    assert strake("build", "--push", cwd=folder).exit == 0
+    built(strake, "build", "--push", cwd=folder)
     (folder / "layers/mine").write_text("not the cache's")
     registry.put(repository, "buildcache-app.gone", "buildcache-app")
     registry.put(repository, "kept-by-hand", "buildcache-app")
@@ -194,7 +200,7 @@ def test_what_may_not_be_removed_is_told_and_left(strake, cached, tmp_path):
         folder, _ = cached("{}")
         lua = (folder / "strake.lua").read_text()
         (folder / "strake.lua").write_text(lua.replace("cache = {}", f'cache = {{ type = "registry", ref = "{fixed.host}/c:x" }}'))
-        assert strake("build", cwd=folder).exit == 0
+        built(strake, "build", cwd=folder)
         digest = fixed.digest("c", "x")
         done = strake("cache", "prune", "--keep", "0", "app", "--json", cwd=folder)
         assert done.exit == 8, done.err
@@ -207,10 +213,10 @@ def test_what_may_not_be_removed_is_told_and_left(strake, cached, tmp_path):
 def test_keep_lets_the_oldest_go_first(strake, project, base, buildkit, tmp_path):
     folder = project({"Dockerfile": f"FROM {base}\nRUN echo {tmp_path}\n",
                       "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}\n'
-                                    'target "old" { cache = { type = "local", dest = "old" } }\n'
-                                    'target "new" { cache = { type = "local", dest = "new" } }\n'})
+                                    'target "old" { cache = { type = "local", dest = "old", required = true } }\n'
+                                    'target "new" { cache = { type = "local", dest = "new", required = true } }\n'})
     for name in ("old", "new"):
-        assert strake("build", name, cwd=folder).exit == 0
+        built(strake, "build", name, cwd=folder)
     os.utime(folder / "old/index.json", (1600000000, 1600000000))
     size = max(entry["size_bytes"] for entry in strake("cache", "show", "old", "new", "--json", cwd=folder).json()["caches"])
     done = strake("cache", "prune", "--keep", str(size), "old", "new", "--json", cwd=folder)
@@ -275,7 +281,7 @@ def test_an_inline_cache_lies_in_the_image(strake, cached, buildkit, tmp_path):
 def test_a_plain_buildcache_of_somebodys_script_is_read(strake, cached, buildkit, registry, tmp_path):
     folder, repository = cached("{}")
     script = f"type=registry,ref={registry.host}/{repository}:buildcache,mode=max"
-    assert strake("build", "--cache-to", script, cwd=folder).exit == 0
+    built(strake, "build", "--cache-to", script, cwd=folder)
     assert registry.tags(repository) == ["buildcache"]
     prune(buildkit)
     folder, _ = cached('"registry"')
@@ -285,7 +291,7 @@ def test_a_plain_buildcache_of_somebodys_script_is_read(strake, cached, buildkit
 
 def test_a_branch_falls_back_to_the_main_one(strake, cached, buildkit, registry, tmp_path):
     folder, repository = cached('"auto"')
-    assert strake("build", cwd=folder).exit == 0
+    built(strake, "build", cwd=folder)
     run_git(folder, "checkout", "-q", "-b", "feature/x")
     prune(buildkit)
     done = strake("build", "--events", tmp_path / "events", cwd=folder)
@@ -374,7 +380,7 @@ def test_a_bucket(strake, project, base, s3, s3_buildkit, tmp_path):
         "strake.lua": f'builder "lab" {{ type = "buildctl", address = "{s3_buildkit.address}" }}\n'
                       f'target "app" {{ cache = {{ type = "s3", bucket = "cache", region = "eu-1", endpoint_url = "{s3.url}",\n'
                       '  use_path_style = true, required = true } }\n'})
-    assert strake("build", cwd=folder).exit == 0
+    built(strake, "build", cwd=folder)
     assert s3.has("manifests/app")
     prune(s3_buildkit)
     done = strake("build", "--events", tmp_path / "events", cwd=folder)
