@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "build/stdin_context.h"
 #include "cli/options.h"
 #include "lua/engine.h"
 #include "project/session.h"
@@ -51,6 +52,7 @@ struct cli {
     bool handles_open;
     struct cli_view *view;
     FILE *events;
+    struct strake_stdin_context stdin_context; /* removed when the command ends */
     int64_t started_ms;
 };
 
@@ -117,6 +119,15 @@ int cli_view_open(struct cli *cli);
 void cli_view_close(struct cli *cli);
 /** Put what has ended into its final form: results are printed below it. */
 void cli_view_settle(struct cli *cli);
+
+/* ---- stdin.c ---- */
+
+/** May standard input be what the words ask of it? @return 0 or STRAKE_EUSAGE. */
+int cli_stdin_check(struct cli *cli);
+/** Read it where a name or -f is `-`, once the command is open: the wish is of what was read. */
+int cli_stdin_read(struct cli *cli);
+/** The names given, `-` as the folder that was read. @return 0 or STRAKE_ENOMEM. */
+int cli_stdin_names(const struct cli *cli, struct strake_strings *names);
 
 /* ---- wish.c ---- */
 

@@ -307,10 +307,14 @@ static int run(struct cli *cli)
     int rc = check_plan_alone(cli);
 
     if (rc == 0)
+        rc = cli_stdin_check(cli);
+    if (rc == 0)
         rc = choose_output(cli, &output);
     if (rc == 0)
         rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN |
                                (strcmp(output.kind, "push") == 0 ? CLI_NEED_SETTLE : 0));
+    if (rc == 0)
+        rc = cli_stdin_read(cli);
     wish = rc == 0 ? cli_wish(cli) : NULL;
     if (rc == 0 && !wish)
         rc = cli->err.code;
@@ -327,10 +331,13 @@ const struct cli_command cli_build = {
     .name = "build",
     .summary = "build targets or a context",
     .usage = "[OPTIONS] [TARGET… | CONTEXT]",
-    .help = "Names that strake.lua gives are targets; anything else is a folder or a URL. Without "
-            "a name:\n"
-            "the default target, the only one, or the folder you are in.\n\n"
-            "  strake build -t registry.example.org/app:1.2 --push .",
+    .help = "Names that strake.lua gives are targets; anything else is a folder, a URL, or `-`: a "
+            "tar or a\n"
+            "Dockerfile on standard input. Without a name: the default target, the only one, or "
+            "the folder\n"
+            "you are in.\n\n"
+            "  strake build -t registry.example.org/app:1.2 --push .\n"
+            "  git archive HEAD | strake build --load -",
     .options = options,
     .run = run,
 };

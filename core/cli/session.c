@@ -477,6 +477,7 @@ void cli_close(struct cli *cli, int rc)
         pthread_join(cli->warming, NULL);
     end_run(cli, rc);
     cli_view_close(cli);
+    strake_stdin_context_dispose(&cli->stdin_context);
     if (cli->handles_open) {
         cli_signals_close();
         uv_close((uv_handle_t *)&cli->wake, NULL);

@@ -134,9 +134,9 @@ static int set_dockerfile(struct cli *cli, json_t *wish)
     char *path;
     int rc;
 
-    if (!file)
+    if (!file && !cli->stdin_context.dockerfile)
         return 0;
-    path = strake_fs_absolute(file);
+    path = strake_fs_absolute(cli->stdin_context.dockerfile ? cli->stdin_context.dockerfile : file);
     if (!path)
         return strake_fail(&cli->err, STRAKE_EUSAGE, "there is no Dockerfile %s", file);
     rc = strake_json_set_str(wish, "dockerfile", path);
@@ -147,16 +147,17 @@ static int set_dockerfile(struct cli *cli, json_t *wish)
 static int set_plain(struct cli *cli, json_t *wish)
 {
     char *cwd = getcwd(NULL, 0);
+    struct strake_strings names = { 0 };
     int rc = 0;
 
-    if (!cwd || strake_json_set_str(wish, "cwd", cwd) < 0 ||
+    if (!cwd || cli_stdin_names(cli, &names) < 0 || strake_json_set_str(wish, "cwd", cwd) < 0 ||
         strake_json_set_str(wish, "stage", cli_text(&cli->args, "target")) < 0 ||
         strake_json_set_str(wish, "builder", cli_text(&cli->args, "builder")) < 0 ||
         strake_json_set_bool(wish, "no_cache", cli_flag(&cli->args, "no-cache")) < 0 ||
         strake_json_set_bool(wish, "all", cli_flag(&cli->args, "all")) < 0 ||
-        strake_json_set(wish, "names", strake_json_strings(strake_strings_view(&cli->args.rest))) <
-            0)
+        strake_json_set(wish, "names", strake_json_strings(strake_strings_view(&names))) < 0)
         rc = strake_fail_nomem(&cli->err);
+    strake_strings_dispose(&names);
     free(cwd);
     return rc;
 }

@@ -46,13 +46,15 @@ class Strake:
             "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:suppressions=" + str(ROOT / "tests/tsan.supp"),
         })
 
-    def popen(self, *args, cwd: Path | None = None, env: dict | None = None, **more) -> subprocess.Popen:
+    def popen(self, *args, cwd: Path | None = None, env: dict | None = None, stdin=subprocess.DEVNULL,
+              **more) -> subprocess.Popen:
         return subprocess.Popen([str(self.program), *map(str, args)], cwd=cwd, env={**self.env, **(env or {})},
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 errors="replace", **more)
 
-    def __call__(self, *args, cwd: Path | None = None, env: dict | None = None, timeout: float = 120) -> Result:
-        child = self.popen(*args, cwd=cwd, env=env)
+    def __call__(self, *args, cwd: Path | None = None, env: dict | None = None, timeout: float = 120,
+                 stdin=subprocess.DEVNULL) -> Result:
+        child = self.popen(*args, cwd=cwd, env=env, stdin=stdin)
         try:
             out, err = child.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
