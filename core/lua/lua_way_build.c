@@ -8,6 +8,7 @@
 #include "build/materials.h"
 #include "build/reuse.h"
 #include "lua/lua_way.h"
+#include "project/contexts.h"
 #include "project/make.h"
 #include "util/fs.h"
 #include "util/json.h"
@@ -28,7 +29,7 @@ static int finish_run(void *ctx, struct strake_job *job, struct strake_err *err)
     const char *inputs = strake_json_str(call->args, "inputs");
     enum strake_bases bases = bases_of(strake_json_str(call->args, "resolve"));
     bool context = inputs && strcmp(inputs, "context") == 0;
-    int rc = 0;
+    int rc = strake_contexts_resolve(call->plan, call->session->stores, job, err);
 
     for (size_t i = 0; rc == 0 && (context || bases) && i < call->plan->count; i++)
         rc = strake_inputs_compute(call->plan, &call->plan->targets[i], call->session->stores,

@@ -6,6 +6,7 @@
 #include "image/platform.h"
 #include "image/reference.h"
 #include "project/cache.h"
+#include "project/contexts.h"
 #include "util/fs.h"
 #include "util/json.h"
 
@@ -22,11 +23,6 @@ struct making {
     size_t cap;
     struct strake_err *err;
 };
-
-static bool is_url(const char *context)
-{
-    return strstr(context, "://") != NULL || strncmp(context, "git@", 4) == 0;
-}
 
 static struct strake_plan_target *add_target(struct making *making)
 {
@@ -187,7 +183,7 @@ static int check_paths(struct making *making, struct strake_plan_target *target,
 {
     int rc = 0;
 
-    if (is_url(target->context))
+    if (strake_context_is_url(target->context))
         return 0;
     if (!strake_fs_is_dir(target->context)) {
         rc =
@@ -212,7 +208,7 @@ static int set_paths(struct making *making, struct strake_plan_target *target, c
     const char *name = dockerfile && *dockerfile ? dockerfile : "Dockerfile";
     char *joined;
 
-    if (is_url(context)) {
+    if (strake_context_is_url(context)) {
         target->context = strake_strdup(context);
         target->dockerfile = strake_strdup(name);
     } else {
@@ -309,26 +305,6 @@ static int copy_declared(struct making *making, struct strake_plan_target *targe
                      declared->context ? declared->context : ".", declared->dockerfile);
 }
 
-/* A named context that is a target is needed first; a folder is relative to the project. */
-static int resolve_contexts(struct making *making, struct strake_plan_target *target)
-{
-    for (size_t i = 0; i < target->contexts.count; i++) {
-        struct strake_pair *pair = target->contexts.items[i];
-        int rc = 0;
-        if (strncmp(pair->value, "target:", 7) == 0) {
-            if (!strake_strings_has(&target->after, pair->value + 7))
-                rc = strake_strings_add(&target->after, pair->value + 7);
-        } else if (!is_url(pair->value)) {
-            char *path = strake_fs_join(making->project->dir, pair->value);
-            rc = path ? strake_pairs_set(&target->contexts, pair->name, path) : STRAKE_ENOMEM;
-            strake_free(path);
-        }
-        if (rc < 0)
-            return strake_fail_nomem(making->err);
-    }
-    return 0;
-}
-
 /* ---- choosing ---- */
 
 static int visit(struct making *making, const struct strake_target *declared, bool chosen);
@@ -413,7 +389,8 @@ static int visit(struct making *making, const struct strake_target *declared, bo
     if (rc == 0)
         rc = apply_wish(making, &target, chosen);
     if (rc == 0)
-        rc = resolve_contexts(making, &target);
+        rc = strake_contexts_place(&target, making->project->dir, chosen ? making->wish : NULL,
+                                   making->err);
     if (rc == 0)
         rc = finish_target(making, &target, declared);
     if (rc == 0)
@@ -447,7 +424,7 @@ static int visit_context(struct making *making, const char *context)
     if (rc == 0)
         rc = apply_wish(making, target, true);
     if (rc == 0)
-        rc = resolve_contexts(making, target);
+        rc = strake_contexts_place(target, cwd, making->wish, making->err);
     return rc < 0 ? rc : finish_target(making, target, NULL);
 }
 
@@ -514,10 +491,10 @@ static int choose_name(struct making *making, const char *name)
         strake_err_hint(making->err, "unpack it into a folder and name that");
         return STRAKE_EUSAGE;
     }
-    path = is_url(name) ? NULL : strake_fs_join(cwd, name);
+    path = strake_context_is_url(name) ? NULL : strake_fs_join(cwd, name);
     folder = path && strake_fs_is_dir(path);
     strake_free(path);
-    if (is_url(name) || folder)
+    if (strake_context_is_url(name) || folder)
         return visit_context(making, name);
     if (making->project->target_count == 0) {
         strake_fail(making->err, STRAKE_EUSAGE, "%s is neither a folder nor a URL", name);

@@ -207,6 +207,60 @@ static bool of_dockerfile(struct look *look)
     return false;
 }
 
+/* ---- git ------------------------------------------------------------------------------------- */
+
+static const char *without(const char *text, const char *prefix)
+{
+    return begins(text, prefix) ? text + strlen(prefix) : text;
+}
+
+/* "fatal: WHY" of git's own words, without what stands around it. */
+static void git_reason(const char *text, char *reason, size_t size)
+{
+    static const char fatal[] = "fatal: ";
+    const char *at = strstr(text, fatal);
+    const char *from = at != NULL ? at + strlen(fatal) : text;
+    const char *end = strstr(from, ": exit status ");
+    size_t len = end != NULL ? (size_t)(end - from) : strlen(from);
+    while (len > 0 && (from[len - 1] == ' ' || from[len - 1] == '\n'))
+        len--;
+    plug_shorten(reason, size, from, len);
+}
+
+/* A context that is a repository; the builder fetches it. */
+static bool of_git(struct look *look)
+{
+    static const char ref[] = "repository does not contain ref ";
+    static const char folder[] = "invalid subdir ";
+    static const char *const remotes[] = { "error fetching default branch for repository ",
+                                           "failed to fetch remote " };
+    const char *text = without(look->text, "failed to read dockerfile: ");
+    char name[512], reason[512];
+    text = without(text, "failed to load cache key: ");
+    if (begins(text, ref) && before(text + strlen(ref), ", output", name, sizeof(name)))
+        return plug_failure_tell(look->out, STRAKE_EBUILD,
+                                 "URL#BRANCH names one; is it pushed there?",
+                                 "the repository has no branch, tag or commit %s", name);
+    if (begins(text, folder) && before(text + strlen(folder), ": ", name, sizeof(name)))
+        return plug_failure_tell(look->out, STRAKE_EBUILD, "URL#BRANCH:FOLDER names one",
+                                 "the repository has no folder %s on that branch", name);
+    for (size_t i = 0; i < sizeof(remotes) / sizeof(remotes[0]); i++) {
+        if (begins(text, remotes[i]) &&
+            before(text + strlen(remotes[i]), ": ", name, sizeof(name))) {
+            git_reason(text, reason, sizeof(reason));
+            return plug_failure_tell(
+                look->out, STRAKE_EBUILD,
+                "the builder fetches it, not this machine: can it reach it, and may it read it?",
+                "the repository %s cannot be read: %s", name, reason);
+        }
+    }
+    if (begins(text, "exec: \"git\": ") || has(text, ": exec: \"git\": executable file not found"))
+        return plug_failure_tell(look->out, STRAKE_EBUILDER,
+                                 "install git on the PATH of buildkitd, or give a folder",
+                                 "the builder has no git, and the context is a repository");
+    return false;
+}
+
 /* ---- registries ------------------------------------------------------------------------------ */
 
 static bool is_denial(const char *text)
@@ -479,8 +533,8 @@ void buildkit_classify(const char *output, size_t len, const char *step,
                        const struct buildkit_client *client, struct plug_failure *out)
 {
     static bool (*const rules[])(struct look * look) = {
-        of_run,   of_dockerfile, of_push,  of_token,   of_base,
-        of_files, of_secret,     of_local, of_builder, of_cache,
+        of_run,   of_git,    of_dockerfile, of_push,    of_token, of_base,
+        of_files, of_secret, of_local,      of_builder, of_cache,
     };
     *out = (struct plug_failure){ .detail = output };
     struct look look = { .step = step, .out = out };

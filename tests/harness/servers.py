@@ -120,6 +120,22 @@ class BuildKit:
         subprocess.run(["rm", "-rf", str(self.root)], check=False)
 
 
+class Git:
+    """`git daemon` for the bare repositories beneath a folder."""
+
+    def __init__(self, folder: Path):
+        self.port = free_port()
+        self.url = f"git://127.0.0.1:{self.port}"
+        self.base = folder / "repositories"
+        self.base.mkdir(parents=True, exist_ok=True)
+        self.server = Server("git daemon", [tool("git"), "daemon", f"--base-path={self.base}", "--export-all", "--reuseaddr",
+                                            "--listen=127.0.0.1", f"--port={self.port}", self.base], folder / "log")
+        self.server.wait_until(lambda: accepts(self.port))
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
 class S3:
     """gofakes3, which keeps a bucket `cache` in memory and asks for no credentials."""
 

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import os
 import pty
@@ -13,6 +14,9 @@ import tempfile
 import time
 
 import pytest
+
+from harness.program import make_project, run_git
+from harness.servers import Git
 
 DOCKERFILE = "FROM scratch\nCOPY . /all\n"
 
@@ -220,3 +224,147 @@ def test_who_writes_behind_the_archives_end_finds_a_reader(strake, env, tmp_path
     child.stdin = None
     said = child.communicate(timeout=60)
     assert child.returncode == 0, said
+
+
+# ---- git ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A repository whose branch `work` has a Dockerfile in `sub`, and whose branch `main` has another one."""
+    folder = tmp_path_factory.mktemp("git")
+    server = Git(folder)
+    work = make_project(folder / "work", {"Dockerfile": "FROM scratch\nCOPY file /main\n", "file": "of main\n"})
+    run_git(work, "checkout", "-q", "-b", "work")
+    make_project(work / "sub", {"Dockerfile": "FROM scratch\nCOPY file /sub\n", "Other": "FROM scratch\nCOPY file /other\n",
+                                "file": "of work\n"}, git=False)
+    run_git(work, "add", "-A")
+    run_git(work, "commit", "-q", "-m", "work")
+    run_git(folder, "clone", "-q", "--bare", str(work), str(server.base / "repo.git"))
+    run_git(server.base / "repo.git", "symbolic-ref", "HEAD", "refs/heads/main")
+    yield server.url + "/repo.git"
+    server.stop()
+
+
+def test_a_git_url_is_a_context(strake, env, out, repository, tmp_path):
+    words, folder = out
+    done = strake("build", *words, repository, cwd=tmp_path, env=env)
+    assert done.exit == 0, done.err
+    assert (folder / "main").read_text() == "of main\n"
+
+
+def test_a_branch_a_folder_and_a_dockerfile_of_a_git_url(strake, env, out, repository, project):
+    words, folder = out
+    home = project({"strake.lua": f'target "sub" {{ context = "{repository}#work:sub" }}\n'
+                                  f'target "other" {{ context = "{repository}#work:sub", dockerfile = "Other" }}\n'})
+    for name in ("sub", "other"):
+        done = strake("build", *words, name, cwd=home, env=env)
+        assert done.exit == 0, done.err
+        assert (folder / name).read_text() == "of work\n"
+
+
+@pytest.mark.parametrize("fragment, says", [
+    ("#nowhere", "nowhere"),
+    ("#work:missing", "missing"),
+])
+def test_a_branch_or_folder_that_is_not_there_is_told(strake, env, repository, tmp_path, fragment, says):
+    done = strake("build", "--json", repository + fragment, cwd=tmp_path, env=env)
+    error = done.json()["error"]
+    assert done.exit == 5 and says in error["message"] and error["hint"]
+
+
+def test_a_repository_that_is_not_there_is_told(strake, env, repository, tmp_path):
+    done = strake("build", "--json", repository.replace("repo.git", "none.git"), cwd=tmp_path, env=env)
+    error = done.json()["error"]
+    assert done.exit == 5 and "none.git" in error["message"] and error["hint"]
+
+
+# ---- named contexts -------------------------------------------------------------------------------
+
+NAMED = "FROM scratch\nCOPY --from=other {what} /got\n"
+
+
+@pytest.fixture
+def layout(strake, base, tmp_path) -> str:
+    """The folder of an OCI layout that holds the base image under `v1`."""
+    folder = tmp_path / "layout"
+    done = strake("image", "copy", base, f"oci:{folder}:v1", cwd=tmp_path)
+    assert done.exit == 0, done.err
+    return folder
+
+
+def digest_of(layout) -> str:
+    return json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
+
+
+def named(project, value: str, what: str, more: str = "") -> object:
+    return project({"Dockerfile": NAMED.format(what=what), "data/file": "of a folder\n",
+                    "strake.lua": f'target "app" {{ contexts = {{ other = {value} }} }}\n{more}'})
+
+
+def test_a_named_context_is_an_image(strake, env, out, project, base):
+    words, folder = out
+    home = named(project, f'"docker-image://{base}"', "/etc/passwd")
+    done = strake("build", *words, "app", cwd=home, env=env)
+    assert done.exit == 0, done.err
+    assert "dev:x:1000" in (folder / "got").read_text()
+
+
+def test_a_named_context_is_a_folder(strake, env, out, project):
+    words, folder = out
+    home = named(project, '"data"', "file")
+    done = strake("build", *words, "app", cwd=home, env=env)
+    assert done.exit == 0, done.err
+    assert (folder / "got").read_text() == "of a folder\n"
+    done = strake("build", *words, "--build-context", "other=.", "..", cwd=home / "data", env=env)
+    assert done.exit == 0, done.err  # the command line's are relative to where it is
+    assert (folder / "got").read_text() == "of a folder\n"
+
+
+def test_a_named_context_is_a_repository(strake, env, out, project, repository):
+    words, folder = out
+    home = named(project, f'"{repository}#work:sub"', "file")
+    done = strake("build", *words, "app", cwd=home, env=env)
+    assert done.exit == 0, done.err
+    assert (folder / "got").read_text() == "of work\n"
+
+
+def test_a_named_context_is_another_target(strake, env, out, project, registry, base):
+    words, folder = out
+    home = named(project, 'target "below"', "/made",
+                 f'target "below" {{ dockerfile = "Below", image = "{registry.host}/contexts-below" }}\n')
+    (home / "Below").write_text(f"FROM {base}\nRUN echo of a target > /made\n")
+    done = strake("build", *words, "app", cwd=home, env=env)
+    assert done.exit == 0, done.err
+    assert (folder / "got").read_text() == "of a target\n"
+
+
+@pytest.mark.parametrize("form", ["oci-layout://{dir}@{digest}", "oci-layout://{dir}:v1", "oci-layout://../layout:v1",
+                                  "oci-layout://{dir}:v1@{digest}"])
+def test_a_named_context_is_a_layout(strake, env, out, project, layout, form):
+    words, folder = out
+    value = form.format(dir=layout, digest=digest_of(layout))
+    home = named(project, f'"{value}"', "/etc/passwd")
+    done = strake("build", *words, "app", cwd=home, env=env)
+    assert done.exit == 0, done.err
+    assert "dev:x:1000" in (folder / "got").read_text()
+    plan = strake("plan", "--json", "app", cwd=home, env=env).json()
+    assert plan["targets"][0]["contexts"] == {"other": f"oci-layout://{layout}@{digest_of(layout)}"}
+
+
+@pytest.mark.parametrize("value, says", [
+    ("missing", "the context other is not a folder: "),
+    ("data/file", "the context other is not a folder: "),
+    ("oci-layout://missing:v1", "the context other is not a folder: "),
+    ("oci-layout://data:v1", "data is not an OCI layout"),
+    ("oci-layout://../layout:v2", "v2"),
+    ("oci-layout://../layout@sha256:" + "0" * 64, "0000"),
+])
+def test_a_named_context_that_is_not_there_is_refused_with_its_place(strake, env, project, layout, value, says):
+    home = named(project, f'"{value}"', "file")
+    done = strake("build", "--json", "app", cwd=home, env=env)
+    error = done.json()["error"]
+    assert done.exit == 3, error
+    assert says in error["message"] and (error["file"], error["line"]) == ("strake.lua", 1), error
+    done = strake("build", "--json", "--build-context", f"other={value}", ".", cwd=home, env=env)
+    assert done.exit == 2 and says in done.json()["error"]["message"], done.out

@@ -155,9 +155,15 @@ static void make_follows_contexts_that_are_targets(void **state)
     struct strake_target *app = declare(fixture, "app", 1);
     struct strake_plan *plan;
 
+    char *more = strake_fs_join(fixture->dir, "more");
+    struct strake_err err = { 0 };
+
     declare(fixture, "base", 2);
     assert_int_equal(strake_pairs_set(&app->contexts, "base", "target:base"), 0);
     assert_int_equal(strake_pairs_set(&app->contexts, "files", "more"), 0);
+    refused(fixture, "{\"names\":[\"app\"]}", STRAKE_ECONFIG, "context files is not a folder", 1);
+    assert_int_equal(strake_fs_mkdirs(more, 0755, &err), 0);
+    strake_free(more);
     plan = make(fixture, "{\"names\":[\"app\"]}");
     expect_order(plan, "base app ");
     assert_string_equal(strake_pairs_get(&plan->targets[1].contexts, "base"), "target:base");
