@@ -12,7 +12,6 @@
 
 #define TARGET_PREFIX "target:"
 #define IMAGE_PREFIX "docker-image://"
-#define LAYOUT_PREFIX "oci-layout://" /* with a digest, once it is planned */
 
 static bool is_local(const struct strake_plan_target *target)
 {
@@ -225,7 +224,6 @@ static int collect_contexts(struct strake_plan_target *target, struct strake_sto
         if (strncmp(pair->value, IMAGE_PREFIX, prefix) == 0)
             rc = add_base(target, pair->value + prefix, stores, bases, job, err);
         else if (strncmp(pair->value, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0 &&
-                 strncmp(pair->value, LAYOUT_PREFIX, strlen(LAYOUT_PREFIX)) != 0 &&
                  !strake_fs_is_dir(pair->value) && !is_pinned(pair->value))
             rc = doubt(
                 target,

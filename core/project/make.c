@@ -487,8 +487,10 @@ static int choose_name(struct making *making, const char *name)
     if (group)
         return choose_group(making, group);
     if (strcmp(name, "-") == 0) {
-        strake_fail(making->err, STRAKE_EUSAGE, "a context on standard input cannot be built");
-        strake_err_hint(making->err, "unpack it into a folder and name that");
+        strake_fail(making->err, STRAKE_EUSAGE,
+                    "only `strake build` takes a context from standard input");
+        strake_err_hint(making->err, "it can be read once, and no plan carries it: unpack it into "
+                                     "a folder and name that");
         return STRAKE_EUSAGE;
     }
     path = strake_context_is_url(name) ? NULL : strake_fs_join(cwd, name);
