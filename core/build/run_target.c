@@ -4,6 +4,8 @@
 
 #include "build/reuse.h"
 #include "build/run_impl.h"
+#include "image/reference.h"
+#include "util/fs.h"
 #include "util/json.h"
 
 static void building_dispose(struct strake_building *b)
@@ -23,6 +25,27 @@ static void building_dispose(struct strake_building *b)
     pthread_mutex_destroy(&b->lock);
 }
 
+/* What a builder takes for a staged image: a registry's by reference, a layout's by its folder. NULL: no
+ * memory, or no such folder. */
+static char *staged_context(const struct strake_target_result *other)
+{
+    struct strake_reference ref = { 0 };
+    struct strake_err err = { 0 };
+    char *text = NULL, *folder = NULL;
+
+    if (strake_reference_parse(other->image, &ref, &err) == 0 && ref.store == STRAKE_STORE_LAYOUT) {
+        folder = strake_fs_absolute(ref.repository);
+        if (folder)
+            text = strake_asprintf("oci-layout://%s@%s", folder, other->digest);
+    } else {
+        text = strake_asprintf("docker-image://%s@%s", other->image, other->digest);
+    }
+    strake_free(folder);
+    strake_reference_dispose(&ref);
+    strake_err_dispose(&err);
+    return text;
+}
+
 /* "target:base" becomes the image that base was staged as. */
 static int resolve_contexts(struct strake_building *b, struct strake_err *err)
 {
@@ -38,7 +61,7 @@ static int resolve_contexts(struct strake_building *b, struct strake_err *err)
             for (size_t k = 0; k < others->count; k++) {
                 const struct strake_target_result *other = &others->targets[k];
                 if (strcmp(other->name, value + 7) == 0 && other->digest[0])
-                    text = strake_asprintf("docker-image://%s@%s", other->image, other->digest);
+                    text = staged_context(other);
             }
             if (!text) {
                 strake_fail(err, STRAKE_ECONFIG,

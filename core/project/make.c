@@ -337,7 +337,7 @@ static int visit_needs(struct making *making, const struct strake_plan_target *t
         const struct strake_target *other =
             strake_project_target(making->project, target->after.items[i]);
         if (!other) {
-            rc = strake_project_no_target(making->project, target->after.items[i], making->err);
+            strake_project_no_target(making->project, target->after.items[i], making->err);
             strake_err_prefix(making->err, "target %s: ", target->name);
             strake_err_place(making->err, target->file, target->line);
             return strake_err_recode(making->err, STRAKE_ECONFIG);

@@ -113,6 +113,16 @@ target "app"  { dockerfile = "App", contexts = { base = target "base" } }
     assert (error["file"], error["line"]) == ("strake.lua", 4)
 
 
+def test_a_base_may_be_staged_in_a_layout(house):
+    house.dockerfile("Base", RUN, seconds=0, word="from-the-base")
+    house.dockerfile("App", "FROM base\nRUN grep -q from-the-base /word\n")
+    house.write("""
+target "base" { dockerfile = "Base", image = "oci:layout" }
+target "app"  { dockerfile = "App", contexts = { base = target "base" }, default = true }
+""")
+    assert statuses(house.build()) == {"base": "done", "app": "done"}
+
+
 def test_a_folder_can_be_a_context(house):
     (house.folder / "more").mkdir()
     (house.folder / "more/file").write_text("found")
