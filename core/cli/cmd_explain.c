@@ -71,15 +71,39 @@ static void name_better(struct cli *cli, const char *target)
 
 /* ---- for people ---- */
 
-/* The first line of a text, cut where it gets long. */
-static void print_text(const char *label, const char *text)
+/* One line of a text from `from` on, cut where it gets long. */
+static void print_text(const char *label, const char *text, size_t from)
 {
-    const size_t line = strcspn(text, "\n");
-    size_t len = line < TEXT_MAX ? line : TEXT_MAX;
+    size_t line, len;
+    bool more;
 
-    while (len < line && len > 0 && (text[len] & 0xc0) == 0x80)
-        len--; /* not within a character */
-    cli_printf("           %s %.*s%s\n", label, (int)len, text, text[len] != '\0' ? " …" : "");
+    while (from > 0 && (text[from] & 0xc0) == 0x80)
+        from--; /* not within a character */
+    line = strcspn(text + from, "\n");
+    len = line < TEXT_MAX ? line : TEXT_MAX;
+    while (len < line && len > 0 && (text[from + len] & 0xc0) == 0x80)
+        len--;
+    more = text[from + len] != '\0' && strcmp(text + from + len, "\n") != 0;
+    cli_printf("           %s %s%.*s%s\n", label, from > 0 ? "… " : "", (int)len, text + from,
+               more ? " …" : "");
+}
+
+/* Of long texts that begin alike: where they differ. */
+static void print_texts(const char *was, const char *now)
+{
+    size_t same = 0, from = 0;
+
+    while (was && now && was[same] != '\0' && was[same] == now[same]) {
+        same++;
+        if (was[same - 1] == '\n')
+            from = same;
+    }
+    if (same > from + TEXT_MAX / 2)
+        from = same - TEXT_MAX / 4;
+    if (was)
+        print_text("was", was, from);
+    if (now)
+        print_text("now", now, from);
 }
 
 static void print_files(const json_t *cause)
@@ -110,10 +134,7 @@ static void print_cause(const json_t *cause, int64_t step_line)
     if (strcmp(kind, "instruction") == 0 && line)
         cli_printf(" (line %lld)", (long long)line);
     putchar('\n');
-    if (was)
-        print_text("was", was);
-    if (now)
-        print_text("now", now);
+    print_texts(was, now);
     print_files(cause);
 }
 
@@ -123,20 +144,16 @@ static void print_step(const json_t *step, bool first)
     const char *error = strake_json_str(step, "error");
     char took[32];
 
-    cli_printf("  %-8s %-*s",
-               !cause  ? "cached"
-               : first ? "MISSED"
-                       : "missed",
-               WIDTH, strake_json_str(step, "name"));
     if (cause) {
         strake_duration_format(strake_json_int(step, "duration_ms", 0), took, sizeof(took));
-        cli_printf("  %s", took);
-    }
-    putchar('\n');
-    if (cause)
+        cli_printf("  %-8s %-*s  %s\n", first ? "MISSED" : "missed", WIDTH,
+                   strake_json_str(step, "name"), took);
         print_cause(cause, strake_json_int(step, "line", 0));
+    } else {
+        cli_printf("  cached   %s\n", strake_json_str(step, "name"));
+    }
     if (error)
-        print_text("failed:", error);
+        print_text("failed:", error, 0);
 }
 
 static void print_totals(const json_t *doc)
@@ -168,6 +185,8 @@ static void print_document(const json_t *doc)
     if (before)
         cli_printf(", compared with run %s", before);
     putchar('\n');
+    if (json_array_size(json_object_get(doc, "steps")) == 0)
+        puts("  no step of the Dockerfile was come to");
     json_array_foreach(json_object_get(doc, "steps"), i, step)
         print_step(step, first && strcmp(first, strake_json_str(step, "name")) == 0);
     print_totals(doc);

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 import subprocess
+import uuid
 
 import pytest
 
@@ -235,7 +236,7 @@ def test_another_builder_is_told_and_a_pruned_one_is_not_invented(project, regis
         other.stop()
 
 
-def test_stages_mounts_and_named_contexts_are_followed(project, base, build, explain, tmp_path):
+def test_stages_mounts_and_named_contexts_are_followed(project, base, build, explain, strake, tmp_path):
     assets = tmp_path / "assets"
     assets.mkdir()
     (assets / "logo").write_text("1")
@@ -267,6 +268,8 @@ def test_stages_mounts_and_named_contexts_are_followed(project, base, build, exp
     build(folder, *context)
     _, causes = explain(folder)
     assert list(causes) == ["COPY <<EOF /here"] and causes["COPY <<EOF /here"]["now"] == "COPY <<EOF /here\nbye\n"
+    shown = strake("cache", "explain", cwd=folder).out.splitlines()
+    assert [line.strip() for line in shown if "hello" in line or "bye" in line] == ["was … hello", "now … bye"]
 
 
 def test_platforms_are_explained_each(project, base, build, explain):
@@ -306,3 +309,16 @@ def test_without_a_name_it_is_the_target_built_last(strake, project, base, env, 
     assert strake("build", "b", cwd=folder, env=env).exit == 0
     assert explain(folder)[0]["target"] == "b"
     assert strake("cache", "explain", "a", "b", cwd=folder).exit == 2
+
+
+def test_steps_of_buildah_are_explained_as_well(strake, project, base, explain):
+    once = uuid.uuid4().hex  # its cache is the machine's
+    folder = project({"Dockerfile": f"FROM {base} AS low\nENV A={once}\nRUN echo low\nCOPY a /a\nFROM low\nRUN echo high\n",
+                      "a": "1"})
+    for text in ("1", "2"):
+        (folder / "a").write_text(text + once)
+        done = strake("build", ".", cwd=folder, timeout=300)
+        assert done.exit == 0, done.err
+    document, causes = explain(folder)
+    assert (causes["COPY a /a"]["kind"], causes["COPY a /a"]["files"]) == ("files", [{"path": "a", "change": "changed"}])
+    assert (causes["RUN echo high"]["kind"], document["cached"]) == ("parent", 2)
