@@ -122,41 +122,6 @@ static void add_platforms(struct plug_list *argv, const char *const *platforms)
 
 /* ---- what comes out of it -------------------------------------------------------------------- */
 
-/* Pushed by digest, or written to a folder as an OCI layout. */
-static void stage_record(const struct strake_build_request *request, struct plug_text *record)
-{
-    if (request->image[0] == '\0') {
-        const char *dir = request->layout_dir;
-        plug_csv_add(record, "type", "oci");
-        plug_csv_add(record, "dest", dir[0] != '\0' ? dir : BUILDCTL_LAYOUT);
-        plug_csv_add(record, "tar", "false");
-        return;
-    }
-    plug_csv_add(record, "type", "image");
-    plug_csv_add(record, "name", request->image);
-    plug_csv_add(record, "push", "true");
-    plug_csv_add(record, "push-by-digest", "true");
-    plug_csv_add(record, "oci-mediatypes", "true");
-    if (request->plain_http)
-        plug_csv_add(record, "registry.insecure", "true");
-}
-
-static int file_record(const struct buildctl *self, const struct strake_build_request *request,
-                       struct plug_text *record, struct strake_err *err)
-{
-    const char *type = request->output_type;
-    bool archive = strcmp(type, "oci") == 0 || strcmp(type, "docker") == 0;
-    if (!archive && strcmp(type, "local") != 0 && strcmp(type, "tar") != 0)
-        return self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl cannot write type=%s", type);
-    if (request->output_dest[0] == '\0')
-        return self->host->fail(err, STRAKE_EUSAGE, "type=%s needs a dest", type);
-    plug_csv_add(record, "type", type);
-    plug_csv_add(record, "dest", request->output_dest);
-    if (archive && request->image[0] != '\0')
-        plug_csv_add(record, "name", request->image);
-    return 0;
-}
-
 static int add_output(const struct buildctl *self, const struct strake_build_request *request,
                       struct plug_list *argv, struct strake_err *err)
 {
@@ -166,19 +131,16 @@ static int add_output(const struct buildctl *self, const struct strake_build_req
     case STRAKE_OUTPUT_NONE:
         return 0;
     case STRAKE_OUTPUT_STAGE:
-        stage_record(request, &record);
+        buildkit_output_stage(request, &record);
         break;
     case STRAKE_OUTPUT_FILE:
-        rc = file_record(self, request, &record, err);
+        rc = buildkit_output_file(self->host, "buildctl", request, &record, err);
         break;
     default:
         rc = self->host->fail(err, STRAKE_EUNSUPPORTED, "buildctl does not know output %d",
                               (int)request->output);
     }
-    bool image = request->output == STRAKE_OUTPUT_STAGE ||
-                 strcmp(request->output_type, "oci") == 0 ||
-                 strcmp(request->output_type, "docker") == 0;
-    if (rc == 0 && image)
+    if (rc == 0 && buildkit_output_is_image(request))
         rc = buildctl_output_more(self, request, &record, err);
     if (rc < 0) {
         plug_text_dispose(&record);

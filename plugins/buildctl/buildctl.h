@@ -10,6 +10,7 @@
 
 #include "common/buildkit_build.h"
 #include "common/buildkit_env.h"
+#include "common/buildkit_output.h"
 #include "common/buildkit_reach.h"
 #include "common/command.h"
 #include "common/stream.h"
@@ -36,9 +37,6 @@ static inline struct buildkit_peer buildctl_peer(const struct buildctl *self)
 }
 
 /* ---- argv.c ---------------------------------------------------------------------------------- */
-
-/** Stands in a command line for the folder that a build is given later. */
-#define BUILDCTL_LAYOUT "LAYOUT"
 
 /** Append program, address and TLS options: how every call of buildctl begins. */
 void buildctl_argv_begin(const struct buildctl *self, struct plug_list *argv);
