@@ -68,12 +68,15 @@ out:
 /* Where the image goes first: a folder of ours for a builder that cannot push, or for a layout. */
 static int choose_place(struct share *share, struct strake_build_request *request)
 {
+    const uint32_t features = strake_builder_features(share->builder);
+    const bool pushes =
+        share->b->image.store == STRAKE_STORE_REGISTRY && (features & STRAKE_BUILDER_PUSH);
     int rc;
 
-    if (share->b->image.store == STRAKE_STORE_REGISTRY &&
-        (strake_builder_features(share->builder) & STRAKE_BUILDER_PUSH))
+    if (pushes && !(features & STRAKE_BUILDER_EITHER))
         return 0;
-    request->image = "";
+    if (!pushes)
+        request->image = "";
     rc = strake_fs_tempdir(&share->layout_dir, &share->err);
     request->layout_dir = share->layout_dir;
     return rc;

@@ -300,7 +300,8 @@ enum strake_builder_feature {
     STRAKE_BUILDER_HEREDOC = 1 << 1,       /**< here-documents */
     STRAKE_BUILDER_COPY_LINK = 1 << 2,     /**< COPY --link */
     STRAKE_BUILDER_SOURCE_POLICY = 1 << 3, /**< obeys a source policy */
-    STRAKE_BUILDER_CACHE_EXPORT = 1 << 4   /**< imports and exports build caches */
+    STRAKE_BUILDER_CACHE_EXPORT = 1 << 4,  /**< imports and exports build caches */
+    STRAKE_BUILDER_EITHER = 1 << 5         /**< with PUSH: not always, so it gets layout_dir, too */
 };
 
 /** A file or variable that the build may read as a secret. */
@@ -328,7 +329,7 @@ struct strake_build_request {
     enum strake_output output;
     const char *image; /**< STAGE: repository, or "" for layout_dir; FILE: the name in it, or "" */
     bool plain_http;   /**< that repository's registry speaks http */
-    const char *layout_dir;  /**< empty folder for a builder without PUSH */
+    const char *layout_dir;  /**< empty folder for a builder without PUSH, or with EITHER; or "" */
     const char *output_type; /**< "oci", "docker", "local", "tar" */
     const char *output_dest; /**< a path; "-" never reaches a plugin */
     const char *auth_json;   /**< a docker config.json text; holds secrets */
