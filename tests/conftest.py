@@ -155,3 +155,22 @@ def project(tmp_path):
         return make_project(tmp_path / f"project{len(made)}", files, **more)
 
     return make
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """programs(NAME…, more=(PATH…)): a PATH with this machine's programs but those, and with those given as paths."""
+    folder = tmp_path / "programs"
+
+    def make(*without: str, more: tuple = ()) -> str:
+        folder.mkdir()
+        for place in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
+            for program in Path(place).iterdir() if Path(place).is_dir() else ():
+                if program.name not in without and not (folder / program.name).is_symlink():
+                    (folder / program.name).symlink_to(program)
+        for program in more:
+            (folder / program.name).unlink(missing_ok=True)
+            (folder / program.name).symlink_to(program)
+        return str(folder)
+
+    return make

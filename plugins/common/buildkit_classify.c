@@ -455,6 +455,7 @@ static const char *unreached_hint(const char *text)
                                               "or say so with the option server_name" },
         /* A daemon that wants a certificate hangs up on who brings none. */
         { "tls: ", "check the builder's options ca, cert, key and server_name" },
+        { "certificate", "check the builder's options ca, cert, key and server_name" },
         { "handshake", "check the builder's options ca, cert, key and server_name" },
         { "preface: EOF", "check the builder's options ca, cert, key and server_name" },
         { "broken pipe", "check the builder's options ca, cert, key and server_name" },
@@ -541,6 +542,8 @@ void buildkit_classify(const char *output, size_t len, const char *step,
     const char *error = find_error(output, out);
     out->detail_len = len - (size_t)(out->detail - output);
     if (error == NULL) {
+        if (client->rule != NULL && client->rule(output, step, out))
+            return;
         plug_failure_tell(out, STRAKE_EBUILDER, "", "%s failed and did not say why", client->name);
         return;
     }
