@@ -5,6 +5,7 @@ import tarfile
 
 import pytest
 
+from harness.docker import CLIENTS
 from harness.program import make_project
 
 
@@ -28,9 +29,10 @@ def test_without_any_file_it_just_works(strake, app, env, registry):
     assert registry.digest("plain/app", "1.0") in done.out
 
 
-def test_without_buildkit_it_is_buildah_and_says_so(strake, app, registry):
+def test_without_buildkit_it_is_buildah_and_says_so(strake, app, registry, programs):
     name = f"{registry.host}/plain/buildah"
-    done = strake("build", "-t", f"{name}:1.0", "--push", "--json", ".", cwd=app, timeout=300)
+    done = strake("build", "-t", f"{name}:1.0", "--push", "--json", ".", cwd=app, timeout=300,
+                  env={"PATH": programs(*CLIENTS)})
     assert done.exit == 0, done.err
     assert "buildah: BUILDKIT_HOST is not set and no BuildKit socket exists" in done.err
     target = done.json()["targets"][0]
@@ -38,9 +40,9 @@ def test_without_buildkit_it_is_buildah_and_says_so(strake, app, registry):
     assert list(target["platforms"]) == ["linux/amd64"]
 
 
-def test_what_buildah_lacks_is_refused_beforehand(strake, project, base):
+def test_what_buildah_lacks_is_refused_beforehand(strake, project, base, programs):
     folder = project({"Dockerfile": f"FROM {base}\nRUN true\nRUN <<EOF\necho hi\nEOF\n"})
-    done = strake("build", "--json", ".", cwd=folder)
+    done = strake("build", "--json", ".", cwd=folder, env={"PATH": programs(*CLIENTS)})
     assert done.exit == 9
     assert (done.json()["error"]["line"], done.json()["error"]["kind"]) == (3, "builder")
     assert "here-documents" in done.err and "STEP" not in done.err
