@@ -10,7 +10,6 @@
 #include "util/json.h"
 #include "util/log.h"
 
-#define TARGET_PREFIX "target:"
 #define IMAGE_PREFIX "docker-image://"
 
 static bool is_local(const struct strake_plan_target *target)
@@ -64,6 +63,45 @@ static int hash_folder(struct strake_plan_target *target, const char *folder,
 
     strake_free(except);
     return rc;
+}
+
+/* Has the Dockerfile an ignore file of its own? */
+static bool ignores_by_itself(const struct strake_plan_target *target)
+{
+    char *file = strake_asprintf("%s.dockerignore", target->dockerfile);
+    const bool own = !file || strake_fs_is_file(file);
+
+    strake_free(file);
+    return own;
+}
+
+/* A target of the plan that comes before this one and is sent the same files, hashed already; or
+ * NULL. */
+static const struct strake_plan_target *same_files(const struct strake_plan *plan,
+                                                   const struct strake_plan_target *target)
+{
+    for (const struct strake_plan_target *other = plan->targets; other < target; other++) {
+        if (other->inputs.context[0] && strcmp(other->context, target->context) == 0 &&
+            (strcmp(other->dockerfile, target->dockerfile) == 0 ||
+             (!ignores_by_itself(other) && !ignores_by_itself(target))))
+            return other;
+    }
+    return NULL;
+}
+
+static int hash_context(const struct strake_plan *plan, struct strake_plan_target *target,
+                        const char *plan_file, struct strake_job *job, struct strake_err *err)
+{
+    struct strake_plan_inputs *inputs = &target->inputs;
+    const struct strake_plan_target *other = same_files(plan, target);
+
+    if (!other)
+        return hash_folder(target, target->context, target->dockerfile, plan_file, job,
+                           inputs->context, err);
+    memcpy(inputs->context, other->inputs.context, sizeof(inputs->context));
+    if (other->inputs.changed_us > inputs->changed_us)
+        inputs->changed_us = other->inputs.changed_us;
+    return 0;
 }
 
 static int hash_json(json_t *doc, char *out, struct strake_err *err)
@@ -165,30 +203,46 @@ static int doubt(struct strake_plan_target *target, char *why, struct strake_err
     return 0;
 }
 
-/* The digest of one base image; "" when it cannot be had and that is only a warning. */
-static int look_up(struct strake_stores *stores, const char *base, enum strake_bases bases,
-                   struct strake_job *job, char *digest, struct strake_err *err)
+/* How bases are looked up. */
+struct asking {
+    const struct strake_plan *plan;
+    struct strake_stores *stores;
+    enum strake_bases bases;
+    struct strake_job *job;
+    struct strake_err *err;
+};
+
+static int resolve(const struct asking *asking, const char *base, char *digest)
 {
     struct strake_descriptor found = { .size = sizeof(found) };
     struct strake_reference ref = { 0 };
     struct strake_place_in_store place = { 0 };
-    int rc;
+    int rc = strake_stores_open(asking->stores, base, &ref, &place, asking->err);
 
-    digest[0] = '\0';
-    if (bases == STRAKE_BASES_NONE)
-        return 0;
-    rc = strake_stores_open(stores, base, &ref, &place, err);
     if (rc == 0 && ref.digest[0])
         memcpy(digest, ref.digest, strlen(ref.digest) + 1);
     else if (rc == 0)
-        rc = strake_registry_resolve(place.instance, job, place.repository,
-                                     strake_reference_object(&ref), &found, err);
+        rc = strake_registry_resolve(place.instance, asking->job, place.repository,
+                                     strake_reference_object(&ref), &found, asking->err);
     if (rc == 0 && !digest[0])
         memcpy(digest, found.digest, STRAKE_DIGEST_TEXT - 1);
     digest[STRAKE_DIGEST_TEXT - 1] = '\0';
     strake_place_in_store_dispose(&place);
     strake_reference_dispose(&ref);
-    if (rc < 0 && bases == STRAKE_BASES_TRY && rc != STRAKE_ECANCELLED) {
+    return rc;
+}
+
+/* The digest of one base image; "" when it cannot be had and that is only a warning. */
+static int look_up(const struct asking *asking, const char *base, char *digest)
+{
+    struct strake_err *err = asking->err;
+    int rc;
+
+    memset(digest, 0, STRAKE_DIGEST_TEXT);
+    if (asking->bases == STRAKE_BASES_NONE)
+        return 0;
+    rc = resolve(asking, base, digest);
+    if (rc < 0 && asking->bases == STRAKE_BASES_TRY && rc != STRAKE_ECANCELLED) {
         strake_log(STRAKE_LOG_WARN, "the base image %s cannot be looked up: %s", base,
                    strake_err_message(err));
         strake_err_dispose(err);
@@ -199,22 +253,34 @@ static int look_up(struct strake_stores *stores, const char *base, enum strake_b
     return rc;
 }
 
-static int add_base(struct strake_plan_target *target, const char *name,
-                    struct strake_stores *stores, enum strake_bases bases, struct strake_job *job,
-                    struct strake_err *err)
+/* A registry is asked once for a base that several targets of the plan have; also when it could
+ * not say. */
+static const char *asked_before(const struct asking *asking,
+                                const struct strake_plan_target *target, const char *name)
 {
-    char digest[STRAKE_DIGEST_TEXT];
-    int rc = look_up(stores, name, bases, job, digest, err);
+    for (const struct strake_plan_target *other = asking->plan->targets; other < target; other++) {
+        const char *digest = strake_pairs_get(&other->inputs.bases, name);
+        if (digest && (*digest || asking->bases == STRAKE_BASES_TRY))
+            return digest;
+    }
+    return NULL;
+}
 
-    if (rc == 0 && strake_pairs_set(&target->inputs.bases, name, digest) < 0)
-        rc = strake_fail_nomem(err);
+static int add_base(const struct asking *asking, struct strake_plan_target *target,
+                    const char *name)
+{
+    char looked_up[STRAKE_DIGEST_TEXT];
+    const char *digest = asked_before(asking, target, name);
+    int rc = digest ? 0 : look_up(asking, name, looked_up);
+
+    if (rc == 0 && strake_pairs_set(&target->inputs.bases, name, digest ? digest : looked_up) < 0)
+        rc = strake_fail_nomem(asking->err);
     return rc;
 }
 
 /* Named contexts that are images may move as bases do; of what comes from elsewhere nothing is
  * known. */
-static int collect_contexts(struct strake_plan_target *target, struct strake_stores *stores,
-                            enum strake_bases bases, struct strake_job *job, struct strake_err *err)
+static int collect_contexts(const struct asking *asking, struct strake_plan_target *target)
 {
     const size_t prefix = strlen(IMAGE_PREFIX);
     int rc = 0;
@@ -222,20 +288,19 @@ static int collect_contexts(struct strake_plan_target *target, struct strake_sto
     for (size_t i = 0; rc == 0 && i < target->contexts.count; i++) {
         const struct strake_pair *pair = target->contexts.items[i];
         if (strncmp(pair->value, IMAGE_PREFIX, prefix) == 0)
-            rc = add_base(target, pair->value + prefix, stores, bases, job, err);
-        else if (strncmp(pair->value, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0 &&
+            rc = add_base(asking, target, pair->value + prefix);
+        else if (strncmp(pair->value, STRAKE_TARGET_PREFIX, strlen(STRAKE_TARGET_PREFIX)) != 0 &&
                  !strake_fs_is_dir(pair->value) && !is_pinned(pair->value))
             rc = doubt(
                 target,
                 strake_asprintf("what its context %s holds is not known beforehand", pair->name),
-                err);
+                asking->err);
     }
     return rc;
 }
 
-static int collect_bases(struct strake_plan_target *target,
-                         const struct strake_dockerfile *dockerfile, struct strake_stores *stores,
-                         enum strake_bases bases, struct strake_job *job, struct strake_err *err)
+static int collect_bases(const struct asking *asking, struct strake_plan_target *target,
+                         const struct strake_dockerfile *dockerfile)
 {
     struct strake_strings names = { 0 };
     struct strake_floating floating = { 0 };
@@ -244,31 +309,31 @@ static int collect_bases(struct strake_plan_target *target,
     int rc = 0;
 
     if (stage < 0) {
-        rc = strake_fail(err, STRAKE_ECONFIG, "target %s: %s has no stage named %s", target->name,
-                         target->dockerfile, target->stage);
-        strake_err_place(err, target->file, target->line);
+        rc = strake_fail(asking->err, STRAKE_ECONFIG, "target %s: %s has no stage named %s",
+                         target->name, target->dockerfile, target->stage);
+        strake_err_place(asking->err, target->file, target->line);
         return rc;
     }
-    rc = strake_dockerfile_bases(dockerfile, stage, &target->args, &names, &floating, err);
+    rc = strake_dockerfile_bases(dockerfile, stage, &target->args, &names, &floating, asking->err);
     for (size_t i = 0; rc == 0 && i < names.count; i++) {
         if (strake_pairs_get(&target->contexts, names.items[i]) != NULL)
             continue; /* the name stands for that context, not for an image */
-        rc = add_base(target, names.items[i], stores, bases, job, err);
+        rc = add_base(asking, target, names.items[i]);
     }
     if (rc == 0 && floating.line)
         rc = doubt(target,
                    strake_asprintf("%s:%d: %s", slash ? slash + 1 : target->dockerfile,
                                    floating.line, floating.what),
-                   err);
+                   asking->err);
     strake_strings_dispose(&names);
     return rc;
 }
 
-static int read_dockerfile(struct strake_plan_target *target, struct strake_stores *stores,
-                           enum strake_bases bases, struct strake_job *job, struct strake_err *err)
+static int read_dockerfile(const struct asking *asking, struct strake_plan_target *target)
 {
     struct strake_buf text = STRAKE_BUF(STRAKE_DOCKERFILE_MAX);
     struct strake_dockerfile dockerfile = { 0 };
+    struct strake_err *err = asking->err;
     int rc = strake_fs_read(target->dockerfile, STRAKE_DOCKERFILE_MAX, &text, err);
 
     if (rc == 0)
@@ -277,7 +342,7 @@ static int read_dockerfile(struct strake_plan_target *target, struct strake_stor
         rc = strake_dockerfile_parse(strake_buf_text(&text), text.len, target->dockerfile,
                                      &dockerfile, err);
     if (rc == 0)
-        rc = collect_bases(target, &dockerfile, stores, bases, job, err);
+        rc = collect_bases(asking, target, &dockerfile);
     strake_dockerfile_dispose(&dockerfile);
     strake_buf_dispose(&text);
     return rc;
@@ -308,9 +373,9 @@ static int link_targets(const struct strake_plan *plan, struct strake_plan_targe
         const char *value = target->contexts.items[i]->value;
         const struct strake_plan_target *other;
         bool known;
-        if (strncmp(value, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0)
+        if (strncmp(value, STRAKE_TARGET_PREFIX, strlen(STRAKE_TARGET_PREFIX)) != 0)
             continue;
-        other = strake_plan_find(plan, value + strlen(TARGET_PREFIX));
+        other = strake_plan_find(plan, value + strlen(STRAKE_TARGET_PREFIX));
         known = other && !other->inputs.doubt && !has_unknown_base(&other->inputs);
         if (strake_pairs_set(&target->inputs.bases, value, known ? other->inputs.digest : "") < 0)
             return strake_fail_nomem(err);
@@ -330,6 +395,9 @@ int strake_inputs_compute(const struct strake_plan *plan, struct strake_plan_tar
                           struct strake_stores *stores, enum strake_bases bases, bool context,
                           const char *plan_file, struct strake_job *job, struct strake_err *err)
 {
+    const struct asking asking = {
+        .plan = plan, .stores = stores, .bases = bases, .job = job, .err = err
+    };
     int rc;
 
     strake_plan_inputs_dispose(&target->inputs);
@@ -342,12 +410,11 @@ int strake_inputs_compute(const struct strake_plan *plan, struct strake_plan_tar
     if (rc == 0 && !is_local(target) && !is_pinned(target->context))
         rc = doubt(target, strake_strdup("its context is a URL that names no commit"), err);
     if (rc == 0)
-        rc = collect_contexts(target, stores, bases, job, err);
+        rc = collect_contexts(&asking, target);
     if (rc == 0 && is_local(target))
-        rc = read_dockerfile(target, stores, bases, job, err);
+        rc = read_dockerfile(&asking, target);
     if (rc == 0 && is_local(target) && context)
-        rc = hash_folder(target, target->context, target->dockerfile, plan_file, job,
-                         target->inputs.context, err);
+        rc = hash_context(plan, target, plan_file, job, err);
     return rc < 0 ? rc : strake_inputs_seal(plan, target, err);
 }
 
@@ -355,100 +422,16 @@ int strake_inputs_look_up(const struct strake_plan *plan, struct strake_plan_tar
                           const struct strake_pairs *known, struct strake_stores *stores,
                           enum strake_bases bases, struct strake_job *job, struct strake_err *err)
 {
+    const struct asking asking = {
+        .plan = plan, .stores = stores, .bases = bases, .job = job, .err = err
+    };
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && target->inputs.remote && i < known->count; i++) {
         const char *name = known->items[i]->name;
-        if (strncmp(name, TARGET_PREFIX, strlen(TARGET_PREFIX)) != 0 &&
+        if (strncmp(name, STRAKE_TARGET_PREFIX, strlen(STRAKE_TARGET_PREFIX)) != 0 &&
             !strake_pairs_get(&target->inputs.bases, name))
-            rc = add_base(target, name, stores, bases, job, err);
+            rc = add_base(&asking, target, name);
     }
     return rc < 0 ? rc : strake_inputs_seal(plan, target, err);
-}
-
-int strake_inputs_doubt(const struct strake_plan_inputs *inputs, char **why)
-{
-    *why = NULL;
-    if (inputs->doubt) {
-        *why = strake_strdup(inputs->doubt);
-        return *why ? 0 : STRAKE_ENOMEM;
-    }
-    for (size_t i = 0; i < inputs->bases.count; i++) {
-        const char *name = inputs->bases.items[i]->name;
-        if (inputs->bases.items[i]->value[0])
-            continue;
-        if (strncmp(name, TARGET_PREFIX, strlen(TARGET_PREFIX)) == 0)
-            *why = strake_asprintf("target %s, which it is built on, is never unchanged",
-                                   name + strlen(TARGET_PREFIX));
-        else
-            *why = strake_asprintf("the digest of the base image %s is not known", name);
-        return *why ? 0 : STRAKE_ENOMEM;
-    }
-    return 0;
-}
-
-json_t *strake_inputs_json(const struct strake_plan_inputs *inputs)
-{
-    json_t *parts = json_object();
-
-    if (!parts || strake_json_set_str(parts, "dockerfile", inputs->dockerfile) < 0 ||
-        strake_json_set_str(parts, "context", inputs->context) < 0 ||
-        strake_json_set_str(parts, "options", inputs->options) < 0 ||
-        strake_json_set(parts, "bases", strake_json_pairs(strake_pairs_view(&inputs->bases))) < 0) {
-        json_decref(parts);
-        return NULL;
-    }
-    return parts;
-}
-
-/* ---- comparing ---- */
-
-static int add_change(struct strake_buf *list, const char *text, const char *name)
-{
-    return strake_buf_printf(list, "%s%s%s", list->len ? ", " : "", text, name);
-}
-
-static int add_base_change(struct strake_buf *list, const char *name)
-{
-    const bool target = strncmp(name, TARGET_PREFIX, strlen(TARGET_PREFIX)) == 0;
-
-    return target ? add_change(list, "the target ", name + strlen(TARGET_PREFIX))
-                  : add_change(list, "the base image ", name);
-}
-
-int strake_inputs_differences(const struct strake_plan_inputs *saved,
-                              const struct strake_plan_inputs *now, struct strake_buf *out)
-{
-    int rc = 0;
-
-    if (strcmp(saved->dockerfile, now->dockerfile) != 0)
-        rc = add_change(out, "the Dockerfile", "");
-    if (rc == 0 && strcmp(saved->context, now->context) != 0)
-        rc = add_change(out, "files of the context", "");
-    if (rc == 0 && strcmp(saved->options, now->options) != 0)
-        rc = add_change(out, "its options", "");
-    for (size_t i = 0; rc == 0 && i < saved->bases.count; i++) {
-        const char *name = saved->bases.items[i]->name;
-        const char *digest = strake_pairs_get(&now->bases, name);
-        if (!digest || strcmp(digest, saved->bases.items[i]->value) != 0)
-            rc = add_base_change(out, name);
-    }
-    return rc;
-}
-
-int strake_inputs_compare(const struct strake_plan_target *target,
-                          const struct strake_plan_inputs *saved,
-                          const struct strake_plan_inputs *now, struct strake_err *err)
-{
-    struct strake_buf list = STRAKE_BUF(4096);
-    int rc = 0;
-
-    if (strcmp(saved->digest, now->digest) == 0)
-        return 0;
-    strake_inputs_differences(saved, now, &list); /* what has no room is not named */
-    rc = strake_fail(err, STRAKE_ESTALE, "the plan no longer fits: of target %s changed %s",
-                     target->name, list.len ? strake_buf_text(&list) : "the base images");
-    strake_err_hint(err, "make a new plan with `strake plan --save`");
-    strake_buf_dispose(&list);
-    return rc;
 }

@@ -5,6 +5,9 @@
 #include "build/plan.h"
 #include "build/store.h"
 
+/** How a named context, and a base among the inputs, says that it is a target of the plan. */
+#define STRAKE_TARGET_PREFIX "target:"
+
 /** Which base images to look up. */
 enum strake_bases {
     STRAKE_BASES_NONE,   /**< offline: names only */
@@ -30,6 +33,8 @@ int strake_inputs_seal(const struct strake_plan *plan, struct strake_plan_target
 int strake_inputs_look_up(const struct strake_plan *plan, struct strake_plan_target *target,
                           const struct strake_pairs *known, struct strake_stores *stores,
                           enum strake_bases bases, struct strake_job *job, struct strake_err *err);
+
+/* ---- inputs_compare.c ---- */
 
 /** Why the same inputs may make another image: a text of the caller's, or *why NULL when they
  *  cannot. @return 0 or STRAKE_ENOMEM */

@@ -368,6 +368,19 @@ def test_doubt_below_reaches_what_is_built_on_it(pair):
     assert pair.checked()["app"]["why"] == "target base, which it is built on, is never unchanged"
 
 
+def test_targets_of_one_folder_may_be_sent_different_files(place):
+    """What one Dockerfile's own ignore file leaves out counts for the other."""
+    place.write("Other", f"FROM {place.base}\nCOPY content /\n")
+    place.write("Other.dockerignore", HEAD + "more\n")
+    place.write("more", "one\n")
+    place.lua("".join(f"""target '{name}' {{ dockerfile = '{file}', image = '{place.image}-{name}', tags = {{ 't' }} }}\n"""
+                      for name, file in (("one", "Dockerfile"), ("two", "Dockerfile"), ("other", "Other"))))
+    place.build("--push", "--all")
+    place.write("more", "two\n")
+    assert {name: target["status"] for name, target in place.checked("--all").items()} == \
+           {"one": "planned", "two": "planned", "other": "unchanged"}
+
+
 def test_an_image_as_a_context_counts_by_its_digest(place):
     place.write("Dockerfile", "FROM other\nCOPY content /\n")
     place.edit("strake.lua", "tags =", f"contexts = {{ other = 'docker-image://{place.base}' }}, tags =")
@@ -435,3 +448,11 @@ def test_without_a_history_everything_is_built(place, strake, tmp_path):
     assert place.strake("plan", "--check-cache", "--json", cwd=place.folder,
                         env={"XDG_STATE_HOME": str(tmp_path / "elsewhere")}).json()["targets"][0]["why"] == \
         "it was never published from here"
+
+
+def test_nothing_to_build_needs_no_builder(place):
+    first = place.target("--push")
+    place.edit("strake.lua", place.buildkit.address, f"tcp://127.0.0.1:{free_port()}")
+    again = place.target("--push", "--changed")
+    assert (again["status"], again["digest"]) == ("unchanged", first["digest"])
+    place.build("--push", "--changed", "--build-arg", "WHO=me", exit=9)
