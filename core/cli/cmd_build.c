@@ -17,7 +17,7 @@ static const struct cli_option options[] = {
     { "load", 0, CLI_FLAG, NULL, "give the image to Docker or Podman" },
     { "output", 'o', CLI_TEXT, "SPEC", "type=oci|docker|local|tar,dest=PATH" },
     { "plan", 0, CLI_TEXT, "FILE", "run exactly this saved plan, or refuse" },
-    { "jobs", 'j', CLI_NUMBER, "N", "targets at once; as many as processors by default" },
+    { "jobs", 'j', CLI_NUMBER, "N", "targets at once; as many as the builders have slots by default" },
     { "keep-going", 'k', CLI_FLAG, NULL, "stage what can be built, publish nothing, exit 10" },
     { "changed", 0, CLI_FLAG, NULL, "take the last published image of what did not change" },
     { "force", 0, CLI_FLAG, NULL, "move a tag even if somebody else moved it meanwhile" },
