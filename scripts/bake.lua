@@ -178,6 +178,9 @@ local function print_targets(request, names)
   for name, group in pairs(document.group) do
     if type(group) ~= "table" or type(group.targets) ~= "table" then odd(request, "the group " .. name) end
   end
+  for name, entry in pairs(document.target) do
+    if type(entry) ~= "table" then odd(request, "the target " .. name) end
+  end
   return document
 end
 
@@ -195,7 +198,9 @@ local function print_all(request)
   if request.names then return print_targets(request, request.names) end
   local names, own = {}, nil
   local list = ask(request, { "--list=type=targets,format=json" })
+  if type(list) ~= "table" then odd(request, "the list of targets") end
   for i, entry in ipairs(list) do
+    if type(entry) ~= "table" or type(entry.name) ~= "string" then odd(request, "the list of targets") end
     names[i] = entry.name
     if entry.name == "default" then own = print_targets(request, { "default" }) end
   end

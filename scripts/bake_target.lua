@@ -15,6 +15,14 @@ local function sorted_keys(map)
   return keys
 end
 
+-- The tables of a list. Anything else is a string error, which take_attribute() turns into a problem.
+local function entries(list)
+  for _, entry in ipairs(list) do
+    if type(entry) ~= "table" then error("a table is wanted") end
+  end
+  return list
+end
+
 -- Relative paths begin where buildx ran.
 local function absolute(path)
   return path:sub(1, 1) == "/" and path or core.bake_folder() .. "/" .. path:gsub("^%./", "")
@@ -130,7 +138,7 @@ end
 
 local function cache_records(value)
   local records = {}
-  for i, entry in ipairs(value) do
+  for i, entry in ipairs(entries(value)) do
     if entry.type == "local" then
       entry.src, entry.dest = entry.src and absolute(entry.src), entry.dest and absolute(entry.dest)
     end
@@ -145,7 +153,7 @@ take["cache-to"] = function(target, value) target.fields.cache_to = cache_record
 -- An id alone is a variable of that name, or else a file of that name.
 function take.secret(target, value)
   local secrets = {}
-  for _, entry in ipairs(value) do
+  for _, entry in ipairs(entries(value)) do
     local id = entry.id or entry.env or entry.src
     if entry.env or (not entry.src and env[id]) then
       secrets[id] = secret.env(entry.env or id)
@@ -158,7 +166,7 @@ end
 
 function take.ssh(target, value)
   local list = {}
-  for i, entry in ipairs(value) do
+  for i, entry in ipairs(entries(value)) do
     local paths = {}
     for k, path in ipairs(entry.paths or {}) do paths[k] = absolute(path) end
     list[i] = entry.id .. (#paths > 0 and "=" .. table.concat(paths, ",") or "")
@@ -177,7 +185,7 @@ end
 
 function take.attest(target, value)
   local made = {}
-  for _, entry in ipairs(value) do
+  for _, entry in ipairs(entries(value)) do
     local options = {}
     for _, key in ipairs(sorted_keys(entry)) do
       if key ~= "type" and key ~= "disabled" then options[#options + 1] = csv_field(key, entry[key]) end
@@ -214,7 +222,7 @@ function take.resources(target)
 end
 
 function take.policy(target, value)
-  for _, entry in ipairs(value) do
+  for _, entry in ipairs(entries(value)) do
     if not entry.Disabled then
       target:say("policy", "Strake does not run Rego",
                  "write it as a policy of strake.lua: policy \"NAME\" { at = \"source\", … }")
@@ -261,7 +269,7 @@ end
 
 function take.output(target, value)
   local pushes = false
-  for _, entry in ipairs(value) do
+  for _, entry in ipairs(entries(value)) do
     local kind = entry.type
     if kind == "registry" or (kind == "image" and entry.push == "true") then
       pushes = true
@@ -307,7 +315,9 @@ local function take_attribute(made, attribute, value)
   elseif shapes[attribute] and type(value) ~= shapes[attribute] then
     made:say(attribute, ("it is a %s, and not as buildx 0.38 prints it"):format(type(value)))
   else
-    take[attribute](made, value)
+    local kept, failure = pcall(take[attribute], made, value)
+    if not kept and type(failure) ~= "string" then error(failure, 0) end
+    if not kept then made:say(attribute, "it is not as buildx 0.38 prints it") end -- another shape deeper within
   end
 end
 

@@ -122,7 +122,7 @@ static int run(struct strake_engine *engine, struct bake *bake,
     if (rc == STRAKE_ETOOBIG && !err->code)
         rc = strake_fail(err, STRAKE_ECONFIG, "buildx bake wrote more than %zu MiB",
                          BAKE_OUTPUT_MAX >> 20);
-    else if (rc == STRAKE_ENOTFOUND)
+    else if (rc == STRAKE_ENOTFOUND || rc == STRAKE_ETIMEOUT)
         rc = strake_err_recode(err, STRAKE_ENOTRUN);
     else if (rc < 0 && !err->code)
         rc = strake_fail(err, rc, "%s could not be run", bake->argv.items[0]);

@@ -327,16 +327,34 @@ def test_a_hint_of_a_refusal_works(baked):
     assert "app" in baked(one("pull = true"), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()
 
 
-def test_an_attribute_of_a_newer_buildx_is_named(baked):
-    house = baked(one(""))
-    fake = house.folder / "fake"
-    fake.mkdir()
-    (fake / "buildx").write_text("#!/bin/sh\ncase \"$*\" in *--list*) echo '[{\"name\":\"app\"}]';;\n"
-                                 "*) echo '{\"target\":{\"app\":{\"context\":\".\",\"novel\":[1],\"args\":\"x\"}}}';; esac\n")
-    (fake / "buildx").chmod(0o755)
-    error = house.error(env={"PATH": f"{fake}:{house.path}"})
-    assert error["message"].startswith('target "app": args cannot be kept: it is a string')
-    assert error["detail"].startswith('target "app": novel cannot be kept')
+def printing(folder, document, names=("app",)) -> str:
+    """A PATH with a buildx that prints this."""
+    names = json.dumps([{"name": name} for name in names])
+    text = document if isinstance(document, str) else json.dumps(document)
+    return programs(folder, buildx=f"case \"$*\" in *--list*) echo '{names}' ;; *) echo '{text}' ;; esac")
+
+
+def test_an_attribute_of_a_newer_buildx_is_named(baked, tmp_path):
+    app = {"context": ".", "novel": [1], "args": "x", "labels": {"a": {"b": "c"}}, "secret": ["id=x"],
+           "attest": [{"type": "sbom", "generator": []}], "ssh": [{"paths": 3}]}
+    error = baked(one("")).error(env={"PATH": printing(tmp_path / "bin", {"target": {"app": app}})})
+    assert error["message"] == 'target "app": args cannot be kept: it is a string, and not as buildx 0.38 prints it (and 5 more)'
+    told = re.findall('target "app": (\\S+) cannot be kept', error["detail"])
+    assert told == ["attest", "labels", "novel", "secret", "ssh"]
+
+
+@pytest.mark.parametrize("document, what", [
+    ('{"target": }', "what buildx bake printed"),
+    ({"target": {"app": {}}, "novel": {}}, "'novel'"),
+    ({"target": ["app"]}, "the target"),
+    ({"target": {"app": "x"}}, "the target app"),
+    ({"target": {"app": {}}, "group": {"g": ["app"]}}, "the group g"),
+    ([], "there is no `target`"),
+    ("7", "there is no `target`"),
+])
+def test_a_document_of_another_shape(baked, tmp_path, document, what):
+    error = baked(one("")).error(env={"PATH": printing(tmp_path / "bin", document)})
+    assert error["kind"] == "config" and what in error["message"]
 
 
 # ---- wrong files ---------------------------------------------------------------------------------------------------
@@ -437,11 +455,6 @@ def test_buildx_sees_nothing_of_the_users_builders_and_leaves_nothing(baked, tmp
     house = baked(one(""))
     assert "app" in house.plan(env={"BUILDX_CONFIG": str(config), "BUILDX_BUILDER": "nobody"})
     assert list(config.iterdir()) == [] and list((house.strake.home / "tmp").iterdir()) == []
-
-
-def test_what_is_not_json_is_told(baked, tmp_path):
-    path = programs(tmp_path / "bin", buildx="echo '{\"target\": }'")
-    assert "what buildx bake printed" in baked(one("")).error(env={"PATH": path})["message"]
 
 
 # ---- for good ------------------------------------------------------------------------------------------------------
