@@ -11,7 +11,7 @@ from harness.images import push_busybox
 from harness.liar import Liar
 from harness.process import Server
 from harness.program import Strake, make_project
-from harness.servers import BuildKit, Ntfy, Registry, register_emulation
+from harness.servers import BuildKit, Ntfy, Registry, Toxiproxy, register_emulation
 
 # A shell starts background jobs with these ignored, and children would inherit that: Ctrl-C is tested here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -108,6 +108,12 @@ def arm_buildkit(servers, registry, registry3):
     """BuildKit that names arm64 first."""
     register_emulation()
     yield from _served(BuildKit(servers / "arm-buildkit", [registry, registry3], platforms=["linux/arm64"]))
+
+
+@pytest.fixture(scope="session")
+def toxiproxy(servers):
+    """Lines that go bad when a test says so."""
+    yield from _served(Toxiproxy(servers / "toxiproxy"))
 
 
 @pytest.fixture(scope="session")

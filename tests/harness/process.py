@@ -1,6 +1,7 @@
 """Servers as child processes: started on a free port, awaited, ended by their own pid."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def stable_port() -> int:
+    """A free port below those that the kernel gives to connections: who ends and starts again finds it free."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(lowest // 2, lowest)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def accepts(port: int) -> bool:

@@ -1,7 +1,8 @@
-"""The real servers: BuildKit, two registries, ntfy."""
+"""The real servers: BuildKit, two registries, ntfy, and a bad line to any of them."""
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -9,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from harness.process import Server, accepts, free_port, tool
+from harness.process import Server, accepts, free_port, stable_port, tool
 
 
 def http(method: str, url: str, body: bytes | None = None, headers: dict | None = None):
@@ -92,7 +93,7 @@ class BuildKit:
 
     def __init__(self, folder: Path, registries: list, tls: dict | None = None, platforms: list | None = None,
                  env: dict | None = None):
-        self.port = free_port()
+        self.port = stable_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.root = Path(tempfile.mkdtemp(prefix="bk-"))  # short: socket paths are
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,16 +109,107 @@ class BuildKit:
         path = folder / "buildkitd.toml"
         path.write_text("\n".join(config) + "\n")
         self.buildctl = tool("buildctl", "buildkit/buildctl")
-        self.server = Server("buildkitd", [tool("buildkitd", "buildkit/buildkitd"), "--config", path],
-                             folder / "log", {
+        self.folder, self.env, self.lives = folder, env or {}, 0
+        self.start()
+
+    def start(self) -> None:
+        """Begin a life; after kill() with the same port and the same state on disk."""
+        log = self.folder / (f"log{self.lives}" if self.lives else "log")
+        self.lives += 1
+        self.server = Server("buildkitd", [tool("buildkitd", "buildkit/buildkitd"), "--config", self.folder / "buildkitd.toml"],
+                             log, {
                                  "PATH": f"{self.buildctl.parent}:/usr/sbin:/usr/bin:/sbin:/bin",
                                  # The daemon clips what a step prints too fast: tests would depend on its pace.
-                                 "BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1", **(env or {})})
+                                 "BUILDKIT_STEP_LOG_MAX_SIZE": "-1", "BUILDKIT_STEP_LOG_MAX_SPEED": "-1", **self.env})
         self.server.wait_until(lambda: accepts(self.port), 30)
+
+    def kill(self) -> None:
+        """As a crash of its machine would: at once, with all that runs in its containers."""
+        self.server.kill()
+        for pid in self._contained():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def _contained(self) -> list:
+        """Pids of what runs on a root file system of this daemon's. Who only begins still sees all mounts of the machine,
+        this daemon's and others': it ends by itself when its parent has."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                mounts = (entry / "mounts").read_text().splitlines() if entry.name.isdigit() else []
+            except OSError:
+                continue  # it has ended
+            if any(line.split()[1] == "/" and f"upperdir={self.root}/" in line for line in mounts):
+                found.append(int(entry.name))
+        return found
+
+    def stop(self) -> None:
+        """A daemon that was killed leaves its mounts: they go, the innermost first."""
+        self.server.stop()
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for mount in sorted((mount for mount in mounts if mount.startswith(f"{self.root}/")), reverse=True):
+            subprocess.run(["umount", "-l", mount], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["rm", "-rf", str(self.root)], check=False)
+
+
+class Toxiproxy:
+    """Shopify's Toxiproxy: lines to other servers that are slow, break or go dark when a test says so."""
+
+    def __init__(self, folder: Path):
+        self.port = free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.server = Server("toxiproxy", [tool("toxiproxy", "toxiproxy/server"), "-host", "127.0.0.1", "-port", str(self.port)],
+                             folder / "log")
+        self.server.wait_until(lambda: accepts(self.port))
+        self.lines = 0
+
+    def ask(self, method: str, path: str, body: dict | None = None) -> dict:
+        status, _, answer = http(method, f"http://127.0.0.1:{self.port}{path}", json.dumps(body or {}).encode(),
+                                 {"Content-Type": "application/json", "User-Agent": "tests"})
+        assert status < 300, answer
+        return json.loads(answer) if answer else {}
+
+    def line(self, port: int) -> "Line":
+        """A new line to this port of ours."""
+        self.lines += 1
+        return Line(self, f"line{self.lines}", port)
 
     def stop(self) -> None:
         self.server.stop()
-        subprocess.run(["rm", "-rf", str(self.root)], check=False)
+
+
+class Line:
+    """One line through Toxiproxy, as good as none was there until it is told otherwise."""
+
+    def __init__(self, proxy: Toxiproxy, name: str, port: int):
+        self.proxy, self.name = proxy, name
+        made = proxy.ask("POST", "/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": f"127.0.0.1:{port}"})
+        self.port = int(made["listen"].rpartition(":")[2])
+        self.address = f"tcp://127.0.0.1:{self.port}"
+
+    def add(self, kind: str, stream: str = "downstream", **attributes) -> None:
+        """Let a toxic work on what runs over the line, and on what will."""
+        self.proxy.ask("POST", f"/proxies/{self.name}/toxics", {
+            "name": f"{kind}-{stream}", "type": kind, "stream": stream, "attributes": attributes})
+
+    def slow(self, least_ms: int, most_ms: int) -> None:
+        """Each byte takes so long in each direction."""
+        for stream in ("downstream", "upstream"):
+            self.add("latency", stream, latency=(least_ms + most_ms) // 4, jitter=(most_ms - least_ms) // 4)
+
+    def go_dark(self) -> None:
+        """Nothing gets through any more, and nobody hangs up."""
+        for stream in ("downstream", "upstream"):
+            self.add("timeout", stream, timeout=0)
+
+    def cut(self) -> None:
+        """All connections are closed, and there are no new ones."""
+        self.proxy.ask("POST", f"/proxies/{self.name}", {"enabled": False})
+
+    def remove(self) -> None:
+        self.proxy.ask("DELETE", f"/proxies/{self.name}")
 
 
 class Git:

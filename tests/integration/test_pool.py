@@ -6,20 +6,16 @@ import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from harness.process import free_port, tool
 from harness.servers import BuildKit
+from harness.watch import clients_of, events_of, wait_for_step
 
 
 def builder(name: str, address: str, more: str = "") -> str:
     return f'builder "{name}" {{ type = "buildctl", address = "{address}"{more} }}\n'
-
-
-def events_of(path: Path) -> list:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def raw(registry, repository: str, reference: str) -> dict:
@@ -55,7 +51,7 @@ def mortal(servers, registry, registry3, tmp_path):
     """A daemon of the test's own, to be killed."""
     daemon = BuildKit(tmp_path / "mortal", [registry, registry3])
     yield daemon
-    daemon.server.kill()
+    daemon.kill()
     daemon.stop()
 
 
@@ -212,21 +208,13 @@ def test_a_builder_that_says_nothing_does_not_hold_up_the_others(strake, project
     assert done.json()["duration_ms"] < 15000
 
 
-def wait_for_step(path: Path, text: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not (path.exists() and any(text in line and "step.started" in line
-                                     for line in path.read_text(errors="replace").splitlines())):
-        assert time.monotonic() < deadline, f"no step with {text}"
-        time.sleep(0.05)
-
-
 def test_a_builder_that_dies_in_mid_build_is_replaced(strake, project, base, mortal, buildkit, registry, tmp_path):
     folder = project({"Dockerfile": f"FROM {base}\nRUN echo dies; sleep 4; echo done > /done\n",
                       "strake.lua": builder("mortal", mortal.address) + builder("lab", buildkit.address) + f"""
         target "app" {{ image = "{registry.host}/pool/dies", tags = {{ "1" }} }}"""})
     child = strake.popen("build", "--push", "--json", "--events", tmp_path / "events", cwd=folder)
     wait_for_step(tmp_path / "events", "echo dies")
-    mortal.server.kill()
+    mortal.kill()
     out, err = child.communicate(timeout=120)
     assert child.returncode == 0, err
     assert json.loads(out)["targets"][0]["builder"] == "lab"
@@ -302,21 +290,6 @@ def test_targets_are_spread_over_free_builders(strake, project, base, buildkit, 
 
 
 # ---- cancelled ---------------------------------------------------------------------------------------------
-
-
-def clients_of(port: int) -> list:
-    """The pids of programs that were told of this port."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if f"tcp://127.0.0.1:{port}".encode() in words:
-            found.append(int(entry.name))
-    return found
 
 
 def test_a_cancelled_run_leaves_no_client(strake, project, base, both, amd_buildkit, arm_buildkit, tmp_path):
