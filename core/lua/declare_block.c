@@ -1,6 +1,7 @@
 /* builder, registry, notifier, scanner, workflow, deployer: what the core takes itself of their
  * tables; the rest goes to the plugin, which refuses what it does not know. And policies and flows.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "lua/schema.h"
@@ -66,18 +67,20 @@ static int take_slots(struct strake_decl *decl, struct strake_block *block)
 }
 
 /* timeout = "2s" is timeout_ms = 2000 for the plugin. */
-static int take_timeout(struct strake_decl *decl, json_t *options)
+static int take_duration(struct strake_decl *decl, json_t *options, const char *key)
 {
-    const json_t *value = json_object_get(options, "timeout");
+    const json_t *value = json_object_get(options, key);
+    char name[32];
     int64_t ms;
 
     if (!value)
         return 0;
     if (!json_is_string(value) || strake_duration_parse(json_string_value(value), &ms) < 0)
-        return strake_decl_fail(decl, "timeout must be a duration: \"300ms\", \"2s\", \"5m\"");
-    if (strake_json_set_int(options, "timeout_ms", ms) < 0)
+        return strake_decl_fail(decl, "%s must be a duration: \"300ms\", \"2s\", \"5m\"", key);
+    snprintf(name, sizeof(name), "%s_ms", key);
+    if (strake_json_set_int(options, name, ms) < 0)
         return strake_fail_nomem(decl->err);
-    json_object_del(options, "timeout");
+    json_object_del(options, key);
     return 0;
 }
 
@@ -137,7 +140,9 @@ int strake_declare_block(struct strake_decl *decl, enum strake_block_kind kind, 
     if (rc == 0 && kind == STRAKE_BLOCK_BUILDER)
         rc = take_slots(decl, block);
     if (rc == 0)
-        rc = take_timeout(decl, block->options);
+        rc = take_duration(decl, block->options, "timeout");
+    if (rc == 0 && kind == STRAKE_BLOCK_BUILDER)
+        rc = take_duration(decl, block->options, "liveness");
     for (size_t i = 0; rc == 0 && i < sizeof(files) / sizeof(files[0]); i++)
         rc = resolve_file(decl, block->options, files[i]);
     return rc;

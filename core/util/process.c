@@ -18,6 +18,7 @@
 
 #define CHUNK ((size_t)64 * 1024) /* what a pipe holds */
 #define DEFAULT_GRACE_MS 2000
+#define DEFAULT_WATCH_MS 1000
 /* What the child's own children may still keep open does not hold us up for longer than this. */
 #define DRAIN_MS 1000
 /* A deadline that another thread brings forward is seen this much later at most. */
@@ -37,6 +38,7 @@ struct run {
     struct strake_child child;
     enum stage stage;
     int64_t timeout_at; /* of the process itself; INT64_MAX: none */
+    int64_t watch_at;   /* when the caller is asked next; INT64_MAX: never */
     int64_t stage_end;  /* when the next stage is due; INT64_MAX: not */
     size_t input_at;
     int rc;    /* why it was ended by us; 0: it was not */
@@ -72,6 +74,25 @@ static void stop(struct run *run, int rc)
     signal_group(run, SIGTERM);
 }
 
+/* The time that the callback takes does not count. */
+static void watch_later(struct run *run)
+{
+    int64_t every = run->process->watch_ms > 0 ? run->process->watch_ms : DEFAULT_WATCH_MS;
+    int64_t now = strake_time_mono_ms();
+    run->watch_at = every < INT64_MAX - now ? now + every : INT64_MAX;
+}
+
+static void ask_caller(struct run *run)
+{
+    int rc = run->process->watch(run->process->watch_ctx);
+    watch_later(run);
+    if (rc == 0)
+        return;
+    if (run->err->code == 0)
+        strake_fail(run->err, rc, "%s: it is not waited for any longer", name_of(run));
+    stop(run, rc);
+}
+
 static void check_deadlines(struct run *run)
 {
     int64_t now = strake_time_mono_ms();
@@ -85,6 +106,8 @@ static void check_deadlines(struct run *run)
             strake_duration_format(run->process->timeout_ms, limit, sizeof(limit));
             stop(run, strake_fail(run->err, STRAKE_ETIMEOUT, "%s: not done within %s", name_of(run),
                                   limit));
+        } else if (now >= run->watch_at) {
+            ask_caller(run);
         }
     }
     if (run->stage == TERMINATED && now >= run->stage_end) {
@@ -183,6 +206,7 @@ static int poll_timeout(const struct run *run)
     int64_t now = strake_time_mono_ms();
     if (run->stage == RUNNING) {
         until = run->timeout_at < until ? run->timeout_at : until;
+        until = run->watch_at < until ? run->watch_at : until;
         int64_t left = run->job != NULL ? strake_job_remaining_ms(run->job) : -1;
         if (left >= 0 && left < until - now)
             until = now + left;
@@ -302,6 +326,9 @@ int strake_process_run(struct strake_job *job, const struct strake_process *give
     run.timeout_at = INT64_MAX;
     if (process.timeout_ms > 0 && process.timeout_ms < INT64_MAX - strake_time_mono_ms())
         run.timeout_at = strake_time_mono_ms() + process.timeout_ms;
+    run.watch_at = INT64_MAX;
+    if (process.watch != NULL)
+        watch_later(&run);
     run.chunk = strake_malloc(CHUNK);
     if (run.chunk == NULL)
         return strake_fail_nomem(err);

@@ -24,7 +24,8 @@ struct buildctl {
     char *cert;
     char *key;
     char *server_name;
-    int64_t timeout_ms; /**< to be answered at all */
+    int64_t timeout_ms;  /**< to be answered at all */
+    int64_t liveness_ms; /**< of silence in a build, before the daemon is listened to; 0: never */
 };
 
 /** Its daemon. */

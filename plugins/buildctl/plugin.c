@@ -13,6 +13,7 @@ static const struct plug_option table[] = {
     PLUG_OPTION(struct buildctl, server_name, .kind = PLUG_STRING),
     PLUG_OPTION(struct buildctl, program, .kind = PLUG_STRING),
     PLUG_OPTION(struct buildctl, timeout_ms, .kind = PLUG_INT, .min = 1, .max = 3600000),
+    PLUG_OPTION(struct buildctl, liveness_ms, .kind = PLUG_INT, .min = 0, .max = 3600000),
     { .key = NULL },
 };
 
@@ -56,6 +57,7 @@ static int open_instance(const struct strake_host *host, const char *options, vo
         return plug_fail_nomem(host, err);
     self->host = host;
     self->timeout_ms = 3000;
+    self->liveness_ms = 10000;
     int rc = plug_options_read(host, "buildctl", table, options, self, err);
     if (rc == 0)
         rc = check_options(self, err);

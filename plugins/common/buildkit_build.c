@@ -9,6 +9,7 @@
 #include "common/buildkit_cache.h"
 #include "common/buildkit_classify.h"
 #include "common/buildkit_events.h"
+#include "common/buildkit_watch.h"
 #include "common/stream.h"
 #include "common/tempdir.h"
 
@@ -30,6 +31,7 @@ struct build {
     struct plug_lines lines;
     struct plug_tail words; /* what else it writes to stderr */
     struct buildkit_failed_exports failed_exports;
+    struct buildkit_watch watch;
 };
 
 /* ---- what it tells --------------------------------------------------------------------------- */
@@ -87,6 +89,7 @@ static int on_line(void *ctx, char *line, size_t len)
 static int on_output(void *ctx, const char *data, size_t len)
 {
     struct build *build = ctx;
+    buildkit_watch_heard(&build->watch);
     return plug_lines_feed(&build->lines, data, len);
 }
 
@@ -260,8 +263,12 @@ static int run(struct build *build)
         .argv = plug_list_view(&build->argv),
         .env = plug_list_view(&build->env),
         .fds = fds,
+        .watch = build->call->liveness_ms > 0 ? buildkit_watch_look : NULL,
+        .watch_ctx = &build->watch,
+        .watch_ms = buildkit_watch_every(&build->watch),
     };
     struct strake_process_result ended = { .size = sizeof(ended) };
+    buildkit_watch_heard(&build->watch);
     int rc = build->host->process_run(build->job, &process, &ended, build->err);
     int last = plug_lines_finish(&build->lines);
     if (build->events.bad_lines + build->lines.dropped > 0)
@@ -286,6 +293,7 @@ int buildkit_build(const struct buildkit_call *call)
         .err = call->err,
         .events = { .sink = &sink, .shown_as = request.dockerfile },
         .lines = { .max = BUILDKIT_EVENT_MAX, .line = on_line },
+        .watch = { .call = call },
     };
     build.events.ctx = &build;
     build.events.dockerfile = dockerfile_name(&request);

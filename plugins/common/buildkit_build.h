@@ -37,6 +37,9 @@ struct buildkit_call {
     const char *program; /**< for messages */
     const char *where;   /**< the builder's address or name, for messages */
     const struct strake_build_request *request;
+    /** After so long without an event the client's `reach` is asked whether the daemon is still there,
+     *  and a daemon that is not is lost. 0: never. */
+    int64_t liveness_ms;
     struct strake_job *job;
     struct strake_build_result *result;
     struct strake_err *err;

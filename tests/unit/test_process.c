@@ -1,6 +1,7 @@
 /* Running programs: their output, input, environment, descriptors, end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -482,6 +483,51 @@ static void kill_all_ends_every_running_child(void **state)
     }
 }
 
+/* Called so many times before it says no. */
+struct patience {
+    int left;
+    int asked;
+};
+
+static int patience_ask(void *ctx)
+{
+    struct patience *patience = ctx;
+    patience->asked++;
+    return patience->left-- > 0 ? 0 : STRAKE_EBUILDER;
+}
+
+static void run_ends_a_program_when_its_watcher_gives_up(void **state)
+{
+    (void)state;
+    struct shell shell;
+    struct patience patience = { .left = 2 };
+    shell_init(&shell, "echo here; exec sleep 60");
+    shell.process.watch = patience_ask;
+    shell.process.watch_ctx = &patience;
+    shell.process.watch_ms = 20;
+    assert_int_equal(shell_run(&shell, NULL), STRAKE_EBUILDER);
+    assert_int_equal(patience.asked, 3);
+    assert_int_equal(shell.err.code, STRAKE_EBUILDER);
+    assert_int_equal(shell.result.signal, SIGTERM);
+    assert_string_equal(strake_buf_text(&shell.out.text), "here\n");
+    shell_free(&shell);
+}
+
+static void run_lets_a_program_end_that_is_watched(void **state)
+{
+    (void)state;
+    struct shell shell;
+    struct patience patience = { .left = INT_MAX };
+    shell_init(&shell, "sleep 0.3; exit 4");
+    shell.process.watch = patience_ask;
+    shell.process.watch_ctx = &patience;
+    shell.process.watch_ms = 10;
+    assert_int_equal(shell_run(&shell, NULL), 0);
+    assert_int_equal(shell.result.exit_code, 4);
+    assert_true(patience.asked > 0);
+    shell_free(&shell);
+}
+
 static void run_reads_only_the_fields_that_a_caller_has(void **state)
 {
     (void)state;
@@ -589,6 +635,8 @@ int main(void)
         cmocka_unit_test(run_is_cancelled_with_its_job),
         cmocka_unit_test(run_ends_at_the_deadline_of_its_job),
         cmocka_unit_test(run_ends_a_program_whose_output_is_refused),
+        cmocka_unit_test(run_ends_a_program_when_its_watcher_gives_up),
+        cmocka_unit_test(run_lets_a_program_end_that_is_watched),
         cmocka_unit_test(kill_all_ends_every_running_child),
         cmocka_unit_test(run_reads_only_the_fields_that_a_caller_has),
         cmocka_unit_test(capture_bounds_what_it_keeps),

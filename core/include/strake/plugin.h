@@ -137,6 +137,12 @@ struct strake_process {
         *fds;           /**< NULL-terminated; an fd without one: /dev/null */
     int64_t timeout_ms; /**< 0: none but the job's */
     int64_t grace_ms;   /**< between SIGTERM and SIGKILL; 0: 2,000 */
+    /** Optional. Called every `watch_ms` while the program runs, on the caller's thread (its output
+     *  waits meanwhile): the place to see that it waits in vain. @return 0, or a negative code,
+     *  described, that ends the child and the call. */
+    int (*watch)(void *ctx);
+    void *watch_ctx;
+    int64_t watch_ms; /**< 0: every second */
 };
 
 struct strake_process_result {
