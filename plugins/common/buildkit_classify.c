@@ -468,6 +468,24 @@ static const char *unreached_hint(const char *text)
     return "is buildkitd running there?";
 }
 
+/* The daemon's store of layers: a crash may leave it halves that stand in the way for a while. */
+static bool of_store(struct look *look)
+{
+    static const char *const stores[] = {
+        "failed to prepare ",
+        "failed to commit ",
+        "failed to create lease",
+    };
+    for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
+        if (begins(look->text, stores[i]) && !has(look->text, "no space left on device"))
+            return plug_failure_tell(look->out, STRAKE_EBUILDER,
+                                     "did buildkitd end in the middle of something? `buildctl "
+                                     "prune` there clears what is left",
+                                     "the builder's own store failed: %s", look->text);
+    }
+    return false;
+}
+
 static bool of_builder(struct look *look)
 {
     static const char *const lost[] = {
@@ -523,7 +541,8 @@ static bool of_builder(struct look *look)
 /* Nothing that is known: the tool's own words, as they are. */
 static void of_anything(struct look *look)
 {
-    if (has(look->text, "no space left on device") && look->out->line == 0)
+    bool theirs = look->out->line == 0 || begins(look->text, "failed to prepare ");
+    if (has(look->text, "no space left on device") && theirs)
         plug_failure_tell(look->out, STRAKE_EBUILDER, "free some there: `buildctl prune`",
                           "the builder has no space left: %s", look->text);
     else
@@ -534,8 +553,8 @@ void buildkit_classify(const char *output, size_t len, const char *step,
                        const struct buildkit_client *client, struct plug_failure *out)
 {
     static bool (*const rules[])(struct look * look) = {
-        of_run,   of_git,    of_dockerfile, of_push,    of_token, of_base,
-        of_files, of_secret, of_local,      of_builder, of_cache,
+        of_run,   of_git,    of_dockerfile, of_push,  of_token,   of_base,
+        of_files, of_secret, of_local,      of_store, of_builder, of_cache,
     };
     *out = (struct plug_failure){ .detail = output };
     struct look look = { .step = step, .out = out };

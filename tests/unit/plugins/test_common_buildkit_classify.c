@@ -78,6 +78,7 @@ static const struct expected recordings[] = {
     { "lost", "", STRAKE_EBUILDER, 0,
       "the builder was lost during the build: error reading from server: EOF" },
     { "cancelled", "", STRAKE_EBUILDER, 0, "the builder cancelled the build" },
+    { "store", "[2/4] RUN echo 13-0 > /x", STRAKE_EBUILDER, 2, NULL },
 };
 
 static void classify_knows_what_buildctl_says(void **state)
@@ -154,6 +155,33 @@ static void classify_is_not_fooled_by_what_a_dockerfile_holds(void **state)
     }
 }
 
+/* What a daemon says when it dies, or has died in the middle of something. */
+static void classify_knows_a_daemon_that_was_killed(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "error: failed to receive status: rpc error: code = Unavailable desc = error reading from "
+        "server: connection reset by peer\n",
+        "error: failed to solve: Unavailable: error reading from server: EOF\n",
+        "error: failed to solve: Unavailable: closing transport due to: connection error: desc = "
+        "\"error reading from server: EOF\", received prior goaway: code: NO_ERROR\n",
+        "error: listing workers for Build: failed to list workers: Unavailable: connection error: "
+        "desc = \"transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection "
+        "refused\"\n",
+        "error: failed to solve: Canceled: context canceled\n",
+        "error: failed to solve: failed to prepare sha256:77 as mb9: parent snapshot sha256:77 "
+        "does "
+        "not exist: not found\n",
+        "error: failed to solve: failed to prepare a as b: mkdir /x: no space left on device\n",
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct plug_failure failure;
+        buildkit_classify(cases[i], strlen(cases[i]), "", &client, &failure);
+        if (failure.code != STRAKE_EBUILDER || failure.hint[0] == '\0')
+            fail_msg("%s: %d, %s", cases[i], failure.code, failure.message);
+    }
+}
+
 static void classify_copes_with_no_and_with_endless_words(void **state)
 {
     (void)state;
@@ -205,6 +233,7 @@ int main(void)
         cmocka_unit_test(classify_knows_what_buildctl_says),
         cmocka_unit_test(classify_keeps_the_excerpt),
         cmocka_unit_test(classify_is_not_fooled_by_what_a_dockerfile_holds),
+        cmocka_unit_test(classify_knows_a_daemon_that_was_killed),
         cmocka_unit_test(classify_copes_with_no_and_with_endless_words),
         cmocka_unit_test(exit_codes_have_a_hint_each),
     };
