@@ -96,7 +96,8 @@ int strake_explain_list_parse(char *text, struct strake_explain_list *out)
     size_t lines = 0, contexts = 1;
     int rc;
 
-    *out = (struct strake_explain_list){ .text = text };
+    *out = (struct strake_explain_list){ 0 };
+    out->text = text;
     for (const char *at = text; *at != '\0'; lines++) {
         const char *end = strchr(at, '\n');
         contexts += *at == '@';

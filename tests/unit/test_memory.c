@@ -339,6 +339,33 @@ static void memory_survives_failing_allocations(void **state)
     torture(use_memory, *state);
 }
 
+static int hash_context(void *ctx)
+{
+    struct strake_context_walk walk = { .context = ctx, .dockerfile = "" };
+    char digest[STRAKE_DIGEST_TEXT];
+    struct strake_err err = { 0 };
+    int rc = strake_context_hash(NULL, &walk, digest, &err);
+
+    if (rc == 0)
+        assert_true(strake_digest_valid(digest));
+    else
+        assert_int_equal(err.code, rc);
+    strake_err_dispose(&err);
+    return rc;
+}
+
+static void context_hash_survives_failing_allocations(void **state)
+{
+    char *context = strake_asprintf("%s/context", (char *)*state);
+
+    setenv("XDG_STATE_HOME", *state, 1);
+    put_file(context, "sub/a", "1");
+    put_file(context, ".dockerignore", "no\n!sub/a\n");
+    torture(hash_context, context);
+    unsetenv("XDG_STATE_HOME");
+    strake_free(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +382,8 @@ int main(void)
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(context_hash_tells_the_last_change_of_what_counts,
                                         make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(context_hash_survives_failing_allocations, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(memory_survives_failing_allocations, make_folder,
                                         remove_folder),
     };
