@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "build/secrets.h"
 #include "dockerfile/context.h"
 #include "dockerfile/dockerfile.h"
 #include "util/fs.h"
@@ -149,14 +150,10 @@ static int find_files(struct strake_materials_work *work, const struct strake_pl
  * One that cannot be read fails the build, which says so. */
 static void know_secrets(const struct strake_plan_target *target)
 {
-    for (size_t i = 0; i < target->secret_count; i++) {
-        struct strake_buf value = { .secret = true };
-        struct strake_err ignored = { 0 };
-        if (target->secrets[i].name)
-            strake_secret_get(target->secrets[i].name, &value, &ignored);
-        strake_err_dispose(&ignored);
-        strake_buf_dispose(&value);
-    }
+    struct strake_err ignored = { 0 };
+
+    strake_secrets_check(target, &ignored);
+    strake_err_dispose(&ignored);
 }
 
 static json_t *describe(const struct strake_plan_target *target)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "build/secrets.h"
 #include "util/json.h"
 #include "util/time.h"
 
@@ -291,7 +292,7 @@ static int prepare(const struct strake_plan *plan, struct strake_run_result *out
     return 0;
 }
 
-/* What no builder can do is told before any of them works. With --keep-going it is the failure of
+/* What no builder can do, and a secret that is not there, is told before any of them works. With --keep-going it is the failure of
  * its target. */
 static int check_targets(struct graph *graph, size_t *at, struct strake_err *err)
 {
@@ -302,7 +303,10 @@ static int check_targets(struct graph *graph, size_t *at, struct strake_err *err
         struct strake_route route = { 0 };
         bool together = graph->options->output == STRAKE_OUTPUT_FILE;
         *at = i;
-        if (!strake_pool_must_ask(target) || (target->past && target->past->unchanged))
+        if (target->past && target->past->unchanged)
+            continue;
+        rc = strake_secrets_check(target, err);
+        if (rc < 0 || !strake_pool_must_ask(target))
             continue;
         rc = strake_pool_route(graph->run.pool, target, &target->platforms, together, NULL,
                                graph->job, &route, err);
