@@ -130,20 +130,6 @@ int buildctl_output_more(const struct buildctl *self, const struct strake_build_
         if (rc < 0)
             return rc;
     }
-    if (request->compression[0] != '\0')
-        plug_csv_add(record, "compression", request->compression);
-    if (request->compression_level > 0) {
-        struct plug_text level = { 0 };
-        plug_text_addf(&level, "%d", request->compression_level);
-        if (level.failed)
-            record->failed = true;
-        else
-            plug_csv_add(record, "compression-level", plug_text_view(&level));
-        plug_text_dispose(&level);
-    }
-    if (request->force_compression)
-        plug_csv_add(record, "force-compression", "true");
-    if (request->rewrite_timestamp)
-        plug_csv_add(record, "rewrite-timestamp", "true");
+    buildkit_output_layers(request, record);
     return 0;
 }

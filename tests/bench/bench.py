@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from harness.docker import buildx  # noqa: E402
 from harness.images import push_busybox  # noqa: E402
 from harness.process import tool  # noqa: E402
 from harness.program import ROOT, make_project  # noqa: E402
@@ -92,6 +93,14 @@ def rows(folder: Path, registry: Registry, buildkit: BuildKit, base: str) -> lis
     plain = [buildkit.buildctl, "--addr", buildkit.address, "build", "--progress=quiet", "--frontend", "dockerfile.v0",
              "--local", "context=.", "--local", "dockerfile=.", "--output",
              f"type=image,name={registry.host}/app:peer,push=true,registry.insecure=true,oci-mediatypes=true"]
+    through = make_project(folder / "through", {
+        "Dockerfile": (app / "Dockerfile").read_text(),
+        "strake.lua": f'builder "lab" {{ type = "buildx", program = "{buildx()}", address = "{buildkit.address}" }}\n'
+                      f'target "app" {{ image = "{registry.host}/through", tags = {{ "ours" }} }}\n',
+    })
+    plain_buildx = [buildx(), "build", "--builder", "plain", "--progress=quiet", "--provenance=false", "--output",
+                    f"type=image,name={registry.host}/through:peer,push=true,registry.insecure=true,oci-mediatypes=true",
+                    "."]
     image = f"{registry.host}/app:ours"
     regctl, crane, oras = (tool(name, f"peers/{name}") for name in ("regctl", "crane", "oras"))
     return [
@@ -99,6 +108,7 @@ def rows(folder: Path, registry: Registry, buildkit: BuildKit, base: str) -> lis
             "0.33 × buildctl", app),
         Row("cached push build", [STRAKE, "build", "--push"], {"buildctl": plain},
             "1.05 × buildctl or 5 ms more; 16 MiB of our own", app),
+        Row("the same through buildx", [STRAKE, "build", "--push"], {"buildx": plain_buildx}, "1.05 × buildx", through),
         Row("a manifest", [STRAKE, "image", "show", image],
             {"crane": [crane, "manifest", "--insecure", image], "oras": [oras, "manifest", "fetch", "--plain-http", image],
              "regctl": [regctl, "manifest", "get", "--host", f"reg={registry.host},tls=disabled", image],
@@ -137,6 +147,9 @@ def main() -> None:
             buildkit = BuildKit(folder / "buildkit", [registry])
             try:
                 env["PATH"] = f"{buildkit.buildctl.parent}:{env['PATH']}"
+                env["BUILDX_CONFIG"] = str(home / "buildx")
+                subprocess.run([buildx(), "create", "--name", "plain", "--driver", "remote", buildkit.address], env=env,
+                               check=True, capture_output=True)
                 base = push_busybox(registry)
                 (home / "regctl.json").write_text(json.dumps({"hosts": {registry.host: {"tls": "disabled"}}}))
                 for row in rows(folder, registry, buildkit, base):

@@ -484,6 +484,49 @@ def test_an_engine_on_containerd_is_staged_through_a_layout(strake, project, con
     assert sorted(target["platforms"]) == ["linux/amd64", "linux/arm64"]
 
 
+def test_annotations_keep_their_capitals(strake, project, registry, buildkit, base):
+    folder = project({"Dockerfile": f"FROM {base}\n",
+                      "strake.lua": strake_lua(f"{registry.host}/buildx-annotated", remote(buildkit),
+                                               "annotations = { ['org.example.Title'] = 'a, b=c' }")})
+    done = strake("build", "--stage", "--json", cwd=folder)
+    assert done.exit == 0, done.err
+    found = manifest(registry, "buildx-annotated", done.json()["targets"][0]["digest"])
+    assert found["annotations"] == {"org.example.Title": "a, b=c"}
+
+
+# ---- beside other builders ------------------------------------------------------------------------
+
+
+def test_it_takes_over_from_a_buildctl_that_is_not_reached(strake, project, registry, buildkit, base):
+    folder = project({"Dockerfile": f"FROM {base}\n", "strake.lua": f"""
+        builder "lab" {{ type = "buildctl", address = "tcp://127.0.0.1:{free_port()}" }}
+        builder "laptop" {{ {remote(buildkit)} }}
+        target "app" {{ image = "{registry.host}/taken-over" }}"""})
+    done = strake("build", "--stage", "--json", cwd=folder)
+    assert done.exit == 0, done.err
+    assert done.json()["targets"][0]["builder"] == "laptop"
+
+
+def test_its_part_of_an_image_is_joined_with_that_of_buildctl(strake, project, registry, base, amd_buildkit, arm_buildkit):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN uname -m > /machine\n", "strake.lua": f"""
+        builder "amd" {{ type = "buildctl", address = "{amd_buildkit.address}" }}
+        builder "arm" {{ {remote(arm_buildkit)} }}
+        target "app" {{ image = "{registry.host}/both-clients", platforms = {{ "linux/amd64", "linux/arm64" }},
+                        attestations = {{ provenance = "mode=min" }},
+                        annotations = {{ ["index:org.x.title"] = "joined", ["manifest:org.x.part"] = "yes" }} }}"""})
+    done = strake("build", "--stage", "--json", cwd=folder, timeout=300)
+    assert done.exit == 0, done.err
+    target = done.json()["targets"][0]
+    assert target["builder"] == "amd, arm"
+    index = manifest(registry, "both-clients", target["digest"])
+    kinds = [entry["platform"]["architecture"] for entry in index["manifests"]]
+    assert sorted(kinds) == ["amd64", "arm64", "unknown", "unknown"]
+    assert index["annotations"] == {"org.x.title": "joined"}
+    for entry in index["manifests"]:
+        if entry["platform"]["os"] == "linux":
+            assert manifest(registry, "both-clients", entry["digest"])["annotations"] == {"org.x.part": "yes"}
+
+
 # ---- which builder --------------------------------------------------------------------------------
 
 
