@@ -239,6 +239,18 @@ def test_what_cache_does_not_know(strake, project, words, said):
     assert done.exit == 2 and said in done.err, done.err
 
 
+@pytest.mark.parametrize("words", ["nonsense", "[3]", '[{"id":"x"}]', '[{"size":-1}]', "{}"])
+def test_a_daemon_that_answers_nonsense_is_told(strake, project, buildkit, tmp_path, words):
+    program = tmp_path / "buildctl"
+    program.write_text(f"#!/bin/sh\necho '{words}'\n")
+    program.chmod(0o755)
+    folder = project({"strake.lua": f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}", program = "{program}" }}\n'})
+    (lab,) = strake("cache", "show", "--json", cwd=folder).json()["builders"]
+    assert lab["status"] == "failed" and "does not say what it keeps" in lab["error"]["message"], lab
+    done = strake("cache", "prune", "--keep", "0", "--json", cwd=folder)
+    assert done.exit == 9 and done.json()["builders"][0]["status"] == "failed", done.err
+
+
 # ---- types --------------------------------------------------------------------------------------
 
 
@@ -413,3 +425,17 @@ def test_a_failed_export_is_a_warning_unless_required(strake, cached, tmp_path, 
         warnings = [event["text"] for event in map(json.loads, (tmp_path / "events").read_text().splitlines())
                     if event["type"] == "log" and event["level"] == "warn"]
         assert len([text for text in warnings if text.startswith(said)]) == 1, warnings
+
+
+def test_a_cache_that_may_not_be_written_says_so(strake, cached, private_registry):
+    name = f"{private_registry.host}/denied:c"
+    folder, _ = cached(f'{{ type = "registry", ref = "{name}", required = true }}')
+    done = strake("build", "--json", cwd=folder)
+    error = done.json()["error"]
+    assert (done.exit, error["kind"]) == (8, "auth"), error
+    assert error["message"].startswith(f"the build cache could not be written to {name}: ")
+    (folder / "strake.lua").write_text((folder / "strake.lua").read_text().replace(", required = true", ""))
+    done = built(strake, "build", cwd=folder)
+    assert f"the build cache could not be written to {name}: " in done.err
+    shown = strake("cache", "show", "app", "--json", cwd=folder).json()["caches"]
+    assert [(entry["status"], entry["error"]["kind"]) for entry in shown] == [("failed", "auth")]
