@@ -166,6 +166,7 @@ static const struct strake_host host = {
     .secret_get = strake_secret_get,
     .secret_mark = strake_secret_mark,
     .digest = host_digest,
+    .job_cache_exported = strake_job_cache_exported,
 };
 
 const struct strake_host *strake_host_table(void)

@@ -40,6 +40,7 @@ void strake_job_step_log(struct strake_job *job, const char *step, int stream, c
                          size_t len);
 void strake_job_step_progress(struct strake_job *job, const struct strake_step_progress *progress);
 void strake_job_warning(struct strake_job *job, const struct strake_step_warning *warning);
+void strake_job_cache_exported(struct strake_job *job, const char *place, int64_t duration_ms);
 /** How many instructions ran and how many of them came from the cache: steps named `[…] …` but
  *  `[internal] …` and `[…] FROM …`, which fetch and read rather than build. Those of children that
  *  have ended count too. */

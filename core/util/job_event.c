@@ -401,3 +401,11 @@ void strake_job_warning(struct strake_job *job, const struct strake_step_warning
         add_int(&fields, "line", warning.line);
     post(job, STRAKE_EVENT_LOG, &fields);
 }
+
+void strake_job_cache_exported(struct strake_job *job, const char *place, int64_t duration_ms)
+{
+    struct fields fields = fields_new();
+    add_text(&fields, "ref", place != NULL ? place : "");
+    add_int(&fields, "duration_ms", duration_ms);
+    post(job, STRAKE_EVENT_CACHE_EXPORTED, &fields);
+}

@@ -30,7 +30,7 @@ struct build {
     struct buildkit_events events;
     struct plug_lines lines;
     struct plug_tail words; /* what else it writes to stderr */
-    struct buildkit_failed_exports failed_exports;
+    struct buildkit_exports exports;
     struct buildkit_watch watch;
 };
 
@@ -44,7 +44,7 @@ static void on_step(void *ctx, const struct strake_step *step)
         build->lost = true;
     else
         build->host->job_step(build->job, step);
-    buildkit_note_export(&build->failed_exports, step);
+    buildkit_note_export(&build->exports, step);
 }
 
 static void on_progress(void *ctx, const struct strake_step_progress *progress)
@@ -318,7 +318,7 @@ int buildkit_build(const struct buildkit_call *call)
     if (rc == 0)
         rc = read_result(&build, &made);
     if (rc == 0)
-        buildkit_warn_exports(&build.failed_exports, host, &request, call->job);
+        buildkit_tell_exports(&build.exports, host, &request, call->job);
     rc = plug_part_end(host, part, dest, rc, call->err);
     if (rc == 0) {
         struct strake_build_result *result = call->result;
@@ -331,6 +331,6 @@ int buildkit_build(const struct buildkit_call *call)
     plug_list_dispose(&build.env);
     buildkit_events_dispose(&build.events);
     plug_tail_dispose(&build.words);
-    buildkit_failed_exports_dispose(&build.failed_exports);
+    buildkit_exports_dispose(&build.exports);
     return rc;
 }

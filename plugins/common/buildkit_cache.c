@@ -1,4 +1,4 @@
-/* Caches that could not be written. */
+/* Caches that were written, or could not be. */
 #include "common/buildkit_cache.h"
 
 #include <stdlib.h>
@@ -89,40 +89,80 @@ void buildkit_cache_places(const struct strake_build_request *request, const cha
         plug_text_add(places, kind->type);
 }
 
-/* ---- what failed ----------------------------------------------------------------------------- */
+/* ---- what became of them --------------------------------------------------------------------- */
 
-void buildkit_note_export(struct buildkit_failed_exports *failed, const struct strake_step *step)
+/* The one of that step, made when it is new. NULL: no memory. */
+static struct buildkit_export *export_of(struct buildkit_exports *exports, const char *id)
 {
-    if (step->error == NULL || step->error[0] == '\0' || step->name == NULL ||
-        !buildkit_is_cache_export(step->name) || plug_list_has(&failed->ids, step->id))
-        return;
-    plug_list_add(&failed->ids, step->id);
-    plug_list_add(&failed->names, step->name);
-    plug_list_add(&failed->errors, step->error);
+    for (size_t i = 0; i < exports->count; i++) {
+        if (strcmp(exports->items[i].id, id) == 0)
+            return &exports->items[i];
+    }
+    struct buildkit_export *items =
+        reallocarray(exports->items, exports->count + 1, sizeof(*items));
+    char *copy = strdup(id);
+    if (items != NULL)
+        exports->items = items;
+    if (items == NULL || copy == NULL) {
+        free(copy);
+        return NULL;
+    }
+    items[exports->count] = (struct buildkit_export){ .id = copy };
+    return &items[exports->count++];
 }
 
-void buildkit_warn_exports(const struct buildkit_failed_exports *failed,
-                           const struct strake_host *host,
+void buildkit_note_export(struct buildkit_exports *exports, const struct strake_step *step)
+{
+    if (step->completed_us == 0 || step->name == NULL || !buildkit_is_cache_export(step->name))
+        return;
+    struct buildkit_export *export = export_of(exports, step->id);
+    if (export == NULL)
+        return;
+    free(export->name);
+    free(export->error);
+    export->name = strdup(step->name);
+    export->error = step->error != NULL && step->error[0] != '\0' ? strdup(step->error) : NULL;
+    export->duration_ms = step->started_us > 0 ? (step->completed_us - step->started_us) / 1000 : 0;
+}
+
+static void tell(const struct buildkit_export *export, const char *places,
+                 const struct strake_host *host, struct strake_job *job)
+{
+    struct plug_text text = { 0 };
+    if (export->error == NULL) {
+        if (STRAKE_HAS(host, job_cache_exported))
+            host->job_cache_exported(job, places, export->duration_ms);
+        return;
+    }
+    plug_text_addf(&text, "the build cache could not be written to %s: %s", places,
+                   buildkit_last_reason(export->error));
+    const struct strake_step_warning warning = { .size = sizeof(warning),
+                                                 .text = plug_text_view(&text) };
+    host->job_warning(job, &warning);
+    plug_text_dispose(&text);
+}
+
+void buildkit_tell_exports(const struct buildkit_exports *exports, const struct strake_host *host,
                            const struct strake_build_request *request, struct strake_job *job)
 {
-    const size_t count = failed->errors.count; /* the last that is added */
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < exports->count; i++) {
+        const struct buildkit_export *export = &exports->items[i];
         struct plug_text places = { 0 };
-        struct plug_text text = { 0 };
-        buildkit_cache_places(request, failed->names.items[i], &places);
-        plug_text_addf(&text, "the build cache could not be written to %s: %s",
-                       plug_text_view(&places), buildkit_last_reason(failed->errors.items[i]));
-        const struct strake_step_warning warning = { .size = sizeof(warning),
-                                                     .text = plug_text_view(&text) };
-        host->job_warning(job, &warning);
-        plug_text_dispose(&text);
+        if (export->name == NULL)
+            continue;
+        buildkit_cache_places(request, export->name, &places);
+        tell(export, plug_text_view(&places), host, job);
         plug_text_dispose(&places);
     }
 }
 
-void buildkit_failed_exports_dispose(struct buildkit_failed_exports *failed)
+void buildkit_exports_dispose(struct buildkit_exports *exports)
 {
-    plug_list_dispose(&failed->ids);
-    plug_list_dispose(&failed->names);
-    plug_list_dispose(&failed->errors);
+    for (size_t i = 0; i < exports->count; i++) {
+        free(exports->items[i].id);
+        free(exports->items[i].name);
+        free(exports->items[i].error);
+    }
+    free(exports->items);
+    *exports = (struct buildkit_exports){ 0 };
 }

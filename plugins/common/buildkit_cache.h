@@ -1,15 +1,19 @@
-/* Caches that could not be written: BuildKit names the kind of cache in the step that failed, people
+/* Caches that were written, or could not be: BuildKit names the kind of cache in its step, people
  * want to know which one. */
 #ifndef BUILDKIT_CACHE_H
 #define BUILDKIT_CACHE_H
 
 #include "common/util.h"
 
-/** Exports that failed. Zero-initialised is none. */
-struct buildkit_failed_exports {
-    struct plug_list ids; /**< of steps, each once */
-    struct plug_list names;
-    struct plug_list errors;
+/** What became of the exports of a build. Zero-initialised is none. */
+struct buildkit_exports {
+    struct buildkit_export {
+        char *id; /**< of the step */
+        char *name;
+        char *error; /**< NULL: it was written */
+        int64_t duration_ms;
+    } * items;
+    size_t count;
 };
 
 /** Is this the step of an export? */
@@ -18,12 +22,11 @@ bool buildkit_is_cache_export(const char *step);
  *  none. */
 void buildkit_cache_places(const struct strake_build_request *request, const char *step,
                            struct plug_text *places);
-/** Take note of a step that failed, if it is an export. */
-void buildkit_note_export(struct buildkit_failed_exports *failed, const struct strake_step *step);
-/** The build is done all the same: a warning for each. */
-void buildkit_warn_exports(const struct buildkit_failed_exports *failed,
-                           const struct strake_host *host,
+/** Take note of a step that has ended, if it is an export. Without memory it is passed over. */
+void buildkit_note_export(struct buildkit_exports *exports, const struct strake_step *step);
+/** The build is done: tell what was written, and warn of what was not. */
+void buildkit_tell_exports(const struct buildkit_exports *exports, const struct strake_host *host,
                            const struct strake_build_request *request, struct strake_job *job);
-void buildkit_failed_exports_dispose(struct buildkit_failed_exports *failed);
+void buildkit_exports_dispose(struct buildkit_exports *exports);
 
 #endif

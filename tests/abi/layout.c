@@ -123,6 +123,7 @@ static const struct line lines[] = {
     FIELD(strake_host, secret_get),
     FIELD(strake_host, secret_mark),
     FIELD(strake_host, digest),
+    FIELD(strake_host, job_cache_exported),
     WHOLE(strake_build_secret),
     FIELD(strake_build_secret, id),
     FIELD(strake_build_secret, file),

@@ -26,6 +26,12 @@ def steps(path, word: str = " RUN ") -> dict:
     return {event["step"]: event["cached"] for event in events if event["type"] == "step.done" and word in event["name"]}
 
 
+def exported(path) -> list:
+    """The places of `cache.exported`."""
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    return [event["ref"] for event in events if event["type"] == "cache.exported"]
+
+
 @pytest.fixture
 def cached(project, base, buildkit, registry, tmp_path):
     """cached(CACHE, …): a committed project whose target `app` has this cache, in Lua."""
@@ -278,6 +284,7 @@ def test_auto_without_an_image_is_a_folder(strake, project, base, buildkit, tmp_
 def test_a_written_reference_and_a_folder_of_the_project(strake, cached, buildkit, registry, tmp_path):
     folder, repository = cached('{ type = "local", dest = "layers" }')
     travels(strake, folder, buildkit, tmp_path / "events")
+    assert exported(tmp_path / "events") == [str(folder / "layers")]
     assert (folder / "layers/index.json").exists()
     written = f'{{ type = "registry", ref = "{registry.host}/{repository}:mine", mode = "max" }}'
     folder, _ = cached(written)
@@ -422,6 +429,7 @@ def test_a_failed_export_is_a_warning_unless_required(strake, cached, tmp_path, 
         assert "required" in error["hint"]
     else:
         assert done.exit == 0 and said in done.err, done.err
+        assert exported(tmp_path / "events") == []
         warnings = [event["text"] for event in map(json.loads, (tmp_path / "events").read_text().splitlines())
                     if event["type"] == "log" and event["level"] == "warn"]
         assert len([text for text in warnings if text.startswith(said)]) == 1, warnings

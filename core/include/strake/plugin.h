@@ -289,6 +289,9 @@ struct strake_host {
     /** "sha256:<hex>" of the bytes. `out` holds at least 72 bytes. @return 0 or STRAKE_ENOMEM. */
     int (*digest)(const void *data, size_t len, char *out);
     /* host 1.0 ends here; append below */
+    /** A build cache was written: a reference, a folder, or what its type calls the place. */
+    void (*job_cache_exported)(struct strake_job *job, const char *place, int64_t duration_ms);
+    /* host 1.1 ends here; append below */
 };
 
 /* ---- builder/1 ------------------------------------------------------------------------------ */
