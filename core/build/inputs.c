@@ -11,6 +11,7 @@
 #include "util/log.h"
 
 #define IMAGE_PREFIX "docker-image://"
+#define LAYOUT_PREFIX "oci-layout://"
 
 static bool is_local(const struct strake_plan_target *target)
 {
@@ -20,11 +21,10 @@ static bool is_local(const struct strake_plan_target *target)
 /* A git URL that names a commit, or a layout that names a digest, is the same for ever. */
 static bool is_pinned(const char *url)
 {
-    static const char layout[] = "oci-layout://";
     const char *fragment = strchr(url, '#');
     size_t hex = fragment ? strspn(fragment + 1, "0123456789abcdef") : 0;
 
-    if (strncmp(url, layout, sizeof(layout) - 1) == 0)
+    if (strncmp(url, LAYOUT_PREFIX, strlen(LAYOUT_PREFIX)) == 0)
         return strstr(url, "@sha256:") != NULL;
     return (hex == 40 || hex == 64) && (fragment[1 + hex] == '\0' || fragment[1 + hex] == ':');
 }
@@ -164,6 +164,26 @@ static json_t *timeless(const struct strake_pairs *pairs)
     return object;
 }
 
+/* Where a folder or a layout lies decides nothing: what is in it does. */
+static json_t *placeless(const struct strake_pairs *contexts)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; object && i < contexts->count; i++) {
+        const struct strake_pair *pair = contexts->items[i];
+        const bool layout = strncmp(pair->value, LAYOUT_PREFIX, strlen(LAYOUT_PREFIX)) == 0;
+        const char *digest = layout ? strstr(pair->value, "@sha256:") : NULL;
+        const char *value = digest                          ? digest
+                            : strake_fs_is_dir(pair->value) ? "a folder"
+                                                            : pair->value;
+        if (strake_json_set_str(object, pair->name, value) < 0) {
+            json_decref(object);
+            object = NULL;
+        }
+    }
+    return object;
+}
+
 static int hash_options(struct strake_plan_target *target, const char *plan_file,
                         struct strake_job *job, struct strake_err *err)
 {
@@ -176,8 +196,7 @@ static int hash_options(struct strake_plan_target *target, const char *plan_file
         strake_json_set(doc, "labels", timeless(&target->labels)) < 0 ||
         strake_json_set(doc, "annotations", timeless(&target->annotations)) < 0 ||
         strake_json_set(doc, "options", strake_extras_json(&target->extras)) < 0 ||
-        strake_json_set(doc, "contexts", strake_json_pairs(strake_pairs_view(&target->contexts))) <
-            0 ||
+        strake_json_set(doc, "contexts", placeless(&target->contexts)) < 0 ||
         strake_json_set(doc, "platforms",
                         strake_json_strings(strake_strings_view(&target->platforms))) < 0) {
         json_decref(doc);

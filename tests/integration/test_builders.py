@@ -528,3 +528,19 @@ def test_commands_are_shown_as_they_are_run(strake, project, registry, buildkit,
     assert command[:4] == ["buildctl", "--addr", buildkit.address, "build"]
     assert "build-arg:A=1" in command and "platform=linux/amd64" in command
     assert re.search(r"type=image,name=[^ ]+/shown,push=true,push-by-digest=true", " ".join(command))
+
+
+def test_an_image_of_buildah_is_taken_again_when_its_bases_were_looked_up(strake, project, registry, base, buildah):
+    """It does not tell its bases: what made a plain push is not known, what made one of --changed is."""
+    image = f"{registry.host}/builders/buildah-changed"
+    folder = project({"Dockerfile": f"FROM {base}\nCOPY content /\n", "content": "x\n", ".dockerignore": "strake.lua\n.git\n",
+                      "strake.lua": f"builder 'b' {{ {buildah} }}\ntarget 'app' {{ image = '{image}', tags = {{ 'v1' }} }}\n"})
+
+    def target(*args):
+        done = strake(*args, "--json", cwd=folder)
+        assert done.exit == 0, done.err
+        return done.json()["targets"][0]
+    assert target("build", "--push")["status"] == "done"
+    assert "is not known" in target("plan", "--check-cache")["why"]
+    first, again = (target("build", "--push", "--changed") for _ in range(2))
+    assert (first["status"], again["status"], again["digest"]) == ("done", "unchanged", first["digest"])

@@ -173,6 +173,15 @@ def test_a_saved_plan_can_leave_out_what_is_unchanged(place):
     assert (again["status"], again["digest"]) == ("unchanged", first["digest"])
 
 
+def test_an_image_in_a_layout_is_taken_again(place, tmp_path):
+    place.edit("strake.lua", place.image, f"oci:{tmp_path}/layout")
+    first = place.target("--push")
+    place.edit("strake.lua", "'v1'", "'v2'")
+    again = place.target("--push", "--changed")
+    assert (again["status"], again["digest"]) == ("unchanged", first["digest"]) and place.built() == []
+    assert place.run("image", "list", f"oci:{tmp_path}/layout", "--json").json()["tags"] == ["v1", "v2"]
+
+
 # ---- changed -----------------------------------------------------------------------------------------------
 
 
@@ -397,7 +406,11 @@ def test_a_folder_as_a_context_counts_by_its_files(place):
     place.write(".dockerignore", HEAD + "more\n")
     place.target("--push")
     assert place.target("--push", "--changed")["status"] == "unchanged"
-    place.write("more/file", "y")
+    (place.folder / "more").rename(place.folder / "moved")
+    place.edit("strake.lua", "more = 'more'", "more = 'moved'")
+    place.write(".dockerignore", HEAD + "moved\n")
+    assert place.target("--push", "--changed")["status"] == "unchanged"
+    place.write("moved/file", "y")
     assert place.checked()["app"]["status"] == "planned"
 
 
