@@ -271,3 +271,75 @@ int strake_explain_argument(const struct strake_explain_build *now,
     strake_free(text);
     return rc;
 }
+
+/* ---- options ---- */
+
+static const struct {
+    const char *name;
+    const char *without; /* what it is when nothing was said */
+    const char *keyword; /* of the steps that it reaches */
+} options[] = {
+    { "network", "default", "RUN" },
+    { "add_hosts", "", "RUN" },
+    { "ulimits", "", "RUN" },
+    { "shm_size", "", "RUN" },
+    { "source_date_epoch", "", "WORKDIR" },
+};
+
+/* A value as text; the caller frees. */
+static char *option_text(const struct strake_explain_build *build, size_t at)
+{
+    const json_t *value =
+        json_object_get(json_object_get(build->materials, "options"), options[at].name);
+    struct strake_buf text = { 0 };
+    int rc = 0;
+
+    if (!value)
+        return strake_strdup(options[at].without);
+    if (json_is_string(value))
+        return strake_strdup(json_string_value(value));
+    rc = strake_json_dump_sorted(value, &text);
+    if (rc < 0) {
+        strake_buf_dispose(&text);
+        return NULL;
+    }
+    return strake_buf_take(&text);
+}
+
+static int compare_option(const struct strake_explain_build *now,
+                          const struct strake_explain_build *then, size_t at,
+                          struct strake_explain_cause *cause)
+{
+    char *is = option_text(now, at), *was = option_text(then, at);
+    int rc = is && was ? 0 : STRAKE_ENOMEM;
+
+    if (rc == 0 && strcmp(is, was) != 0) {
+        cause->kind = "argument";
+        cause->name = strake_strdup(options[at].name);
+        cause->detail = strake_asprintf("the target's option %s changed", options[at].name);
+        cause->was = was;
+        cause->now = is;
+        return cause->name && cause->detail ? 1 : STRAKE_ENOMEM;
+    }
+    strake_free(is);
+    strake_free(was);
+    return rc;
+}
+
+int strake_explain_option(const struct strake_explain_build *now,
+                          const struct strake_explain_step *step,
+                          const struct strake_explain_build *then,
+                          struct strake_explain_cause *cause)
+{
+    int rc = 0;
+
+    /* What an older strake recorded has none of them. */
+    if (!json_is_object(json_object_get(now->materials, "options")) ||
+        !json_is_object(json_object_get(then->materials, "options")))
+        return 0;
+    for (size_t i = 0; rc == 0 && i < sizeof(options) / sizeof(options[0]); i++) {
+        if (strcmp(step->instruction->keyword, options[i].keyword) == 0)
+            rc = compare_option(now, then, i, cause);
+    }
+    return rc;
+}

@@ -320,6 +320,8 @@ static int find_cause(const struct strake_explain_build *now,
         rc = strake_explain_instruction(now, step, then, cause);
     if (rc == 0 && now->parsed && then->parsed && step->instruction)
         rc = strake_explain_argument(now, step, then, cause);
+    if (rc == 0 && step->instruction)
+        rc = strake_explain_option(now, step, then, cause);
     if (rc == 0)
         rc = strake_explain_files(now, step, then, cause);
     if (rc == 0 && now->parsed && step->instruction)

@@ -123,6 +123,11 @@ int strake_explain_argument(const struct strake_explain_build *now,
                             const struct strake_explain_step *step,
                             const struct strake_explain_build *then,
                             struct strake_explain_cause *cause);
+/** Likewise, in the target's options that reach it: measured on BuildKit 0.24. */
+int strake_explain_option(const struct strake_explain_build *now,
+                          const struct strake_explain_step *step,
+                          const struct strake_explain_build *then,
+                          struct strake_explain_cause *cause);
 /** Do variables decide about this step at all? Their values stand in the names of steps other than
  *  RUN: where these are equal, and nothing hidden uses one, none does. */
 bool strake_explain_variables(const struct strake_explain_build *now,

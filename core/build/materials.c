@@ -170,6 +170,7 @@ static json_t *describe(const struct strake_plan_target *target)
             0 ||
         strake_json_set(data, "platforms",
                         strake_json_strings(strake_strings_view(&target->platforms))) < 0 ||
+        strake_json_set(data, "options", strake_extras_json(&target->extras)) < 0 ||
         strake_json_set_str(data, "context", target->context) < 0 ||
         strake_json_set_str(data, "file", target->dockerfile) < 0 ||
         strake_secret_redact_json(data) < 0) {

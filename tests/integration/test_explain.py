@@ -188,6 +188,21 @@ def test_what_a_step_runs_under_is_told_where_it_counts(project, base, build, ex
     assert cause["now"].startswith(line.split()[0]) and "was" not in cause
 
 
+@pytest.mark.parametrize("option, name, step", [
+    ('network = "none"', "network", "RUN echo run"), ('add_hosts = { h = "1.2.3.4" }', "add_hosts", "RUN echo run"),
+    ('shm_size = "32m"', "shm_size", "RUN echo run"), ('ulimits = { nofile = "1024:1024" }', "ulimits", "RUN echo run"),
+    ("source_date_epoch = 0", "source_date_epoch", "WORKDIR /a"),
+])
+def test_an_option_of_the_target_is_told_where_it_counts(project, base, strake, env, explain, option, name, step):
+    folder = project({"Dockerfile": f"FROM {base}\nCOPY Dockerfile /b\nWORKDIR /a\nRUN echo run\n# {name}\n"})
+    for more in ("", option):
+        (folder / "strake.lua").write_text(f"target \"x\" {{ {more} }}\n")
+        assert strake("build", cwd=folder, env=env).exit == 0
+    _, causes = explain(folder)
+    assert (causes[step]["kind"], causes[step]["name"]) == ("argument", name)
+    assert [cause["kind"] for cause in causes.values()] == ["argument", "parent"][:len(causes)]
+
+
 def test_the_first_build_is_unknown(project, base, build, explain):
     folder = project({"Dockerfile": dockerfile(base, "first", "RUN echo second")})
     build(folder)
