@@ -15,24 +15,24 @@ struct tool {
     const char *name;
     const char *plugin; /* of the builders that run it; NULL: none does */
     const char *version[4];
-    const char *instead[4]; /* where there is no such program; or empty */
-    const char *package;    /* how to get it */
+    const char *instead[2][4]; /* where there is no such program, in turn; empty: nothing else */
+    const char *package;       /* how to get it */
 };
 
 static const struct tool tools[] = {
-    { "git", NULL, { "git", "--version" }, { NULL }, "apt-get install git" },
+    { "git", NULL, { "git", "--version" }, { { NULL } }, "apt-get install git" },
     { "buildctl",
       "buildctl",
       { "buildctl", "--version" },
-      { NULL },
+      { { NULL } },
       "install BuildKit's buildctl, https://github.com/moby/buildkit/releases" },
     { "buildx",
       "buildx",
       { "buildx", "version" },
-      { "docker", "buildx", "version" },
+      { { "docker-buildx", "version" }, { "docker", "buildx", "version" } },
       "install buildx, https://github.com/docker/buildx/releases" },
-    { "buildah", "buildah", { "buildah", "--version" }, { NULL }, "apt-get install buildah" },
-    { "docker", NULL, { "docker", "--version" }, { NULL }, "apt-get install docker.io" },
+    { "buildah", "buildah", { "buildah", "--version" }, { { NULL } }, "apt-get install buildah" },
+    { "docker", NULL, { "docker", "--version" }, { { NULL } }, "apt-get install docker.io" },
 };
 
 /* ---- one tool ---- */
@@ -91,20 +91,31 @@ static int try_tool(struct doctor_probe *probe, const char *const *version, stru
     return rc < 0 ? rc : 1;
 }
 
+/* A program that a builder names may be docker, of which buildx is a plugin. */
+static int try_program(struct doctor_probe *probe, const struct tool *tool, const char *program,
+                       struct strake_job *job)
+{
+    const char *slash = strrchr(program, '/'), *base = slash ? slash + 1 : program;
+    const bool docker = strcmp(base, "docker") == 0 && strcmp(tool->name, "buildx") == 0;
+    const char *version[] = { program, docker ? "buildx" : tool->version[1],
+                              docker ? "version" : NULL, NULL };
+
+    return try_tool(probe, version, job);
+}
+
 static int run_tool(struct doctor_probe *probe, struct strake_job *job)
 {
     const struct tool *tool = &tools[strake_json_int(probe->options, "tool", 0)];
     const char *program = strake_json_str(probe->options, "program");
-    const char *version[] = { program ? program : tool->version[0], tool->version[1], NULL };
-    int rc = try_tool(probe, version, job);
+    int rc = program ? try_program(probe, tool, program, job) : try_tool(probe, tool->version, job);
 
-    if (rc == 0 && tool->instead[0] && !program)
-        rc = try_tool(probe, tool->instead, job);
+    for (size_t i = 0; i < 2 && rc == 0 && !program && tool->instead[i][0]; i++)
+        rc = try_tool(probe, tool->instead[i], job);
     if (rc != 0)
         return rc < 0 ? rc : 0;
     if (strake_json_bool(probe->options, "needed", false))
         return doctor_tell(probe, NULL, DOCTOR_FAIL, tool->package, "%s is not there, and %s",
-                           version[0], strake_json_str(probe->options, "why"));
+                           program ? program : tool->name, strake_json_str(probe->options, "why"));
     return doctor_tell(probe, NULL, DOCTOR_SKIP, NULL, "not installed");
 }
 

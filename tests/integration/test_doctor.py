@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 from harness.certificates import make_certificates
+from harness.docker import buildx
 from harness.liar import Answer
 from harness.servers import BuildKit, Registry
 from harness.tokens import TokenServer
@@ -181,6 +182,17 @@ def test_a_missing_tool_that_a_builder_runs(doctor, buildkit):
     checks = doctor(builder(buildkit.address, more='program = "/nowhere/buildctl"'))
     assert checks.exit == 9
     assert "the builder lab runs it" in checks.of("tool", "buildctl", "fail")
+
+
+def test_buildx_is_described_as_well(doctor, tls_buildkit, certificates):
+    checks = doctor(f'builder "lab" {{ type = "buildx", address = "{tls_buildkit.address}", program = "{buildx()}", '
+                    f'timeout = "20s", {tls(certificates)} }}\n', "--timeout", "20s")
+    assert checks.exit == 0
+    assert checks.of("builder", "lab", "ok").startswith("buildx ")
+    assert "takes connections" in checks.of("builder", "lab address", "ok")
+    assert "CN=server" in checks.of("builder", "lab tls", "warn")
+    assert "native linux/amd64" in checks.of("builder", "lab platforms", "ok")
+    assert str(buildx()) in checks.of("tool", "buildx", "ok")
 
 
 # ---- TLS ------------------------------------------------------------------------------------------------------
