@@ -1,7 +1,8 @@
 /* core.bake: what `buildx bake` says of bake files, for scripts/bake.lua, which decides what it means.
  * Only while strake.lua is read: the call does not wait, as git's facts do not. */
+#include <pthread.h>
 #include <string.h>
-
+#include <time.h>
 #include <unistd.h>
 
 #include "image/digest.h"
@@ -14,6 +15,8 @@
 #define BAKE_TIMEOUT_MS 60000
 #define BAKE_OUTPUT_MAX ((size_t)16 * 1024 * 1024)
 #define BAKE_ERRORS_MAX ((size_t)1024 * 1024)
+
+#define WATCH_MS 50
 
 static const char bake_type[] = "strake.bake";
 
@@ -105,6 +108,64 @@ static int keep(void *ctx, const char *data, size_t len)
     return strake_buf_append(ctx, data, len);
 }
 
+/* ---- Ctrl-C ---- */
+
+/* While a file is read no loop runs that would cancel the job: a thread looks for the signal. */
+struct watch {
+    struct strake_engine *engine;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool over, runs;
+};
+
+static void *watch_main(void *ctx)
+{
+    struct watch *watch = ctx;
+
+    pthread_mutex_lock(&watch->lock);
+    while (!watch->over) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += WATCH_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&watch->ended, &watch->lock, &until);
+        if (atomic_load(&watch->engine->interrupted))
+            strake_job_cancel(watch->engine->job);
+    }
+    pthread_mutex_unlock(&watch->lock);
+    return NULL;
+}
+
+/* Without the thread a second Ctrl-C still ends it all. */
+static void watch_begin(struct watch *watch, struct strake_engine *engine)
+{
+    pthread_condattr_t clock;
+
+    *watch = (struct watch){ .engine = engine };
+    pthread_mutex_init(&watch->lock, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&watch->ended, &clock);
+    pthread_condattr_destroy(&clock);
+    watch->runs = engine->job && pthread_create(&watch->thread, NULL, watch_main, watch) == 0;
+}
+
+static void watch_end(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->over = true;
+    pthread_cond_signal(&watch->ended);
+    pthread_mutex_unlock(&watch->lock);
+    if (watch->runs)
+        pthread_join(watch->thread, NULL);
+    pthread_cond_destroy(&watch->ended);
+    pthread_mutex_destroy(&watch->lock);
+}
+
+/* ---- running it ---- */
+
 static int run(struct strake_engine *engine, struct bake *bake,
                struct strake_process_result *result, struct strake_err *err)
 {
@@ -117,8 +178,12 @@ static int run(struct strake_engine *engine, struct bake *bake,
                                             .cwd = engine->layer_root,
                                             .fds = fds,
                                             .timeout_ms = BAKE_TIMEOUT_MS };
-    int rc = strake_process_run(engine->job, &process, result, err);
+    struct watch watch;
+    int rc;
 
+    watch_begin(&watch, engine);
+    rc = strake_process_run(engine->job, &process, result, err);
+    watch_end(&watch);
     if (rc == STRAKE_ETOOBIG && !err->code)
         rc = strake_fail(err, STRAKE_ECONFIG, "buildx bake wrote more than %zu MiB",
                          BAKE_OUTPUT_MAX >> 20);

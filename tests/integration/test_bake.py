@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -327,6 +329,13 @@ def test_a_hint_of_a_refusal_works(baked):
     assert "app" in baked(one("pull = true"), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()
 
 
+def wait_until(true, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def printing(folder, document, names=("app",)) -> str:
     """A PATH with a buildx that prints this."""
     names = json.dumps([{"name": name} for name in names])
@@ -413,6 +422,15 @@ def test_it_belongs_to_the_top_level(baked):
     assert "bake.import is not allowed in a flow" in done.json()["error"]["message"]
 
 
+def test_it_belongs_to_a_project(baked):
+    house = baked(one(""))
+    config = house.strake.home / "config/strake/config.lua"
+    config.parent.mkdir(parents=True)
+    config.write_text("bake.import('docker-bake.hcl')\n")
+    error = house.error()
+    assert "project" in error["message"] and error["file"].endswith("config.lua")
+
+
 # ---- the program ---------------------------------------------------------------------------------------------------
 
 
@@ -447,6 +465,22 @@ def test_an_old_buildx_that_cannot_list(baked, tmp_path):
     path = programs(tmp_path / "bin", buildx="echo 'ERROR: unknown flag: --list' >&2; exit 1")
     error = baked(one("")).error(env={"PATH": path})
     assert "unknown flag" in error["message"] and "targets = {" in error["hint"]
+
+
+def test_ctrl_c_ends_a_buildx_that_hangs(baked, tmp_path):
+    house = baked(one(""))
+    note = tmp_path / "pid"
+    path = programs(tmp_path / "bin", buildx=f"echo $$ > {note}.new; /bin/mv {note}.new {note}; exec /bin/sleep 300")
+    child = house.strake.popen("plan", cwd=house.folder, env={"PATH": path})
+    try:
+        wait_until(note.exists)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.communicate()
+    assert child.returncode == 130
+    wait_until(lambda: not Path(f"/proc/{note.read_text().strip()}").exists())
 
 
 def test_buildx_sees_nothing_of_the_users_builders_and_leaves_nothing(baked, tmp_path):
