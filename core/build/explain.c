@@ -83,6 +83,21 @@ static int read_build(struct strake_record *record, const json_t *json,
 
 /* ---- choosing the two ---- */
 
+/* Without a strake.lua all targets have one name, whatever folder they are built from. */
+static bool same_place(const struct strake_explain_build *now,
+                       const struct strake_explain_build *then)
+{
+    static const char *const keys[] = { "context", "file" };
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *is = strake_json_str(now->materials, keys[i]);
+        const char *was = strake_json_str(then->materials, keys[i]);
+        if (is && was && strcmp(is, was) != 0)
+            return false;
+    }
+    return true;
+}
+
 static bool has_common_step(const struct strake_explain_build *now,
                             const struct strake_explain_build *then)
 {
@@ -110,8 +125,8 @@ static int find_now(struct strake_record *record, const json_t *builds,
     return rc < 0 ? rc : read_build(record, json_array_get(builds, 0), now, err);
 }
 
-/* The newest one before it that has steps in common with it: of two that build for different
- * platforms, say, the other tells nothing. */
+/* The newest one before it, of the same context, that has steps in common with it: of two that build
+ * for different platforms, say, the other tells nothing. */
 static int find_then(struct strake_record *record, const json_t *builds, size_t at,
                      const struct strake_explain_build *now, struct strake_explain_build *then,
                      bool *found, struct strake_err *err)
@@ -121,7 +136,7 @@ static int find_then(struct strake_record *record, const json_t *builds, size_t 
     *found = false;
     for (at++; rc == 0 && at < json_array_size(builds); at++) {
         rc = read_build(record, json_array_get(builds, at), then, err);
-        if (rc == 0 && has_common_step(now, then)) {
+        if (rc == 0 && same_place(now, then) && has_common_step(now, then)) {
             *found = true;
             return 0;
         }

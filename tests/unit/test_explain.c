@@ -700,13 +700,17 @@ static void totals_and_runs_are_told(void **state)
     json_decref(doc);
 }
 
-static void a_build_of_another_platform_is_not_compared_with(void **state)
+static void a_build_of_another_platform_or_folder_is_not_compared_with(void **state)
 {
     static const struct made builds[] = {
         { FROM "RUN a\n", "", NULL, { "M [linux/amd64 2/2] RUN a" }, NULL },
         { FROM "RUN b\n", "", NULL, { "M [linux/arm64 2/2] RUN b" }, NULL },
         { FROM "RUN c\n", "", NULL, { "M [linux/amd64 2/2] RUN c" }, NULL },
         { FROM "RUN d\n", "", NULL, { "M [internal] load build definition" }, NULL },
+    };
+    static const struct made elsewhere[] = {
+        { FROM "RUN e\n", "", "{\"context\":\"/p/e\"}", { "M [linux/arm64 2/2] RUN e" }, NULL },
+        { FROM "RUN f\n", "", "{\"context\":\"/p/f\"}", { "M [linux/arm64 2/2] RUN f" }, NULL },
     };
     struct strake_record *record = history_open(*state);
     struct strake_err err = { 0 };
@@ -721,6 +725,12 @@ static void a_build_of_another_platform_is_not_compared_with(void **state)
     assert_string_equal(strake_json_str(doc, "run"), "r2");
     assert_string_equal(strake_json_str(doc, "compared_with"), "r0");
     assert_string_equal(strake_json_str(cause_at(doc, 0), "was"), "RUN a");
+    json_decref(doc);
+    assert_int_equal(put_build(record, "r4", &elsewhere[0], &err), 0);
+    assert_int_equal(put_build(record, "r5", &elsewhere[1], &err), 0);
+    assert_int_equal(strake_explain(record, "/p", "app", &doc, &err), 0);
+    assert_string_equal(strake_json_str(doc, "run"), "r5");
+    assert_string_equal(strake_json_str(doc, "compared_with"), "r1"); /* it does not say where */
     json_decref(doc);
     assert_int_equal(strake_explain(record, "/p", "other", &doc, &err), STRAKE_EUSAGE);
     strake_err_dispose(&err);
@@ -785,7 +795,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(causes_are_those_that_are_proved, folder_make,
                                         folder_remove),
         cmocka_unit_test_setup_teardown(totals_and_runs_are_told, folder_make, folder_remove),
-        cmocka_unit_test_setup_teardown(a_build_of_another_platform_is_not_compared_with,
+        cmocka_unit_test_setup_teardown(a_build_of_another_platform_or_folder_is_not_compared_with,
                                         folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(explaining_survives_failing_allocations, folder_make,
                                         folder_remove),
