@@ -82,7 +82,7 @@ static int check_base(const struct strake_run *run, const struct strake_plan_tar
                                      strake_reference_object(&ref), &found, &unknown);
     if (rc == 0)
         rc = strake_inspect_platforms(run->stores, ref.name, found.digest, job, &has, &media_type,
-                                      &unknown);
+                                      NULL, &unknown);
     if (rc < 0) {
         strake_log(STRAKE_LOG_DEBUG, "the base image %s cannot be looked up: %s", base,
                    strake_err_message(&unknown));

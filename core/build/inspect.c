@@ -11,8 +11,9 @@ struct look {
     struct strake_err *err;
 };
 
+/* `keep` takes over the bytes; NULL: nobody wants them. */
 static int fetch(struct look *look, const char *object, struct strake_manifest *manifest,
-                 struct strake_descriptor *found)
+                 struct strake_descriptor *found, struct strake_buf *keep)
 {
     struct strake_buf bytes = STRAKE_BUF(STRAKE_MANIFEST_MAX);
     const char *repository = look->place->repository;
@@ -26,6 +27,10 @@ static int fetch(struct look *look, const char *object, struct strake_manifest *
                                    manifest, look->err);
         if (rc < 0)
             strake_err_prefix(look->err, "%s: ", repository);
+    }
+    if (rc == 0 && keep) {
+        *keep = bytes;
+        return 0;
     }
     strake_buf_dispose(&bytes);
     return rc;
@@ -134,7 +139,7 @@ static int add_all(struct look *look, const struct strake_manifest *top, const c
         struct strake_descriptor found;
         if (top->items[i].attestation)
             continue;
-        rc = fetch(look, top->items[i].digest, &manifest, &found);
+        rc = fetch(look, top->items[i].digest, &manifest, &found, NULL);
         if (rc == 0 && manifest.index)
             rc = strake_fail(look->err, STRAKE_EREGISTRY,
                              "%s: an index within an index is not shown", found.digest);
@@ -190,7 +195,7 @@ int strake_inspect(struct strake_stores *stores, const char *ref, struct strake_
     if (rc == 0)
         rc = strake_stores_open(stores, ref, &parsed, &place, err);
     if (rc == 0)
-        rc = fetch(&look, strake_reference_object(&parsed), &top, &found);
+        rc = fetch(&look, strake_reference_object(&parsed), &top, &found, NULL);
     if (rc == 0)
         rc = add_all(&look, &top, found.digest, platforms);
     if (rc == 0 && document(ref, &top, &found, platforms, out) < 0)
@@ -218,7 +223,7 @@ static int bare_platform(struct look *look, const struct strake_manifest *manife
 int strake_inspect_platforms(struct strake_stores *stores, const char *repository,
                              const char *digest, struct strake_job *job,
                              struct strake_pairs *platforms, char **media_type,
-                             struct strake_err *err)
+                             struct strake_buf *bytes, struct strake_err *err)
 {
     struct strake_reference parsed = { 0 };
     struct strake_place_in_store place = { 0 };
@@ -228,7 +233,7 @@ int strake_inspect_platforms(struct strake_stores *stores, const char *repositor
     int rc = strake_stores_open(stores, repository, &parsed, &place, err);
 
     if (rc == 0)
-        rc = fetch(&look, digest, &top, &found);
+        rc = fetch(&look, digest, &top, &found, bytes);
     if (rc == 0 && !top.index)
         rc = bare_platform(&look, &top, digest, platforms);
     for (size_t i = 0; rc == 0 && top.index && i < top.count; i++) {

@@ -19,18 +19,23 @@ static int read_parts(struct strake_building *b, const struct strake_place_in_st
 
     for (size_t i = 0; rc == 0 && i < b->count; i++) {
         const struct strake_built *built = &b->built[i];
+        parts[i] = (struct strake_index_part){
+            .data = strake_buf_text(&built->manifest),
+            .len = built->manifest.len,
+            .media_type = built->media_type,
+            .digest = built->result.digest,
+            .platform = built->platforms.count ? built->platforms.items[0]->name : "",
+        };
+        if (built->manifest.len)
+            continue; /* it was looked at when it was made */
         bytes[i].text.max = STRAKE_MANIFEST_MAX;
         bytes[i].descriptor.size = sizeof(bytes[i].descriptor);
         rc = strake_registry_manifest_get(place->instance, b->job, place->repository,
                                           built->result.digest, &bytes[i].text,
                                           &bytes[i].descriptor, err);
-        parts[i] = (struct strake_index_part){
-            .data = strake_buf_text(&bytes[i].text),
-            .len = bytes[i].text.len,
-            .media_type = bytes[i].descriptor.media_type,
-            .digest = built->result.digest,
-            .platform = built->platforms.count ? built->platforms.items[0]->name : "",
-        };
+        parts[i].data = strake_buf_text(&bytes[i].text);
+        parts[i].len = bytes[i].text.len;
+        parts[i].media_type = bytes[i].descriptor.media_type;
     }
     if (rc < 0)
         strake_err_prefix(err, "joining the parts of target %s: ", b->target->name);

@@ -197,7 +197,7 @@ static int find_platforms(struct share *share, struct strake_built *built)
         strake_err_dispose(&share->err);
         return strake_inspect_platforms(share->b->run->stores, share->b->image.name, result->digest,
                                         share->job, &built->platforms, &built->media_type,
-                                        &share->err);
+                                        &built->manifest, &share->err);
     }
     built->media_type = strake_strdup(result->media_type);
     if (!built->media_type || strake_pairs_set(&built->platforms, platform, result->digest) < 0)
@@ -228,6 +228,7 @@ static int keep_built(struct share *share)
     }
     strake_pairs_dispose(&built.platforms);
     strake_free(built.media_type);
+    strake_buf_dispose(&built.manifest);
     strake_free(built.builder);
     return rc;
 }

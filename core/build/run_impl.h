@@ -23,6 +23,7 @@ struct strake_built {
     struct strake_build_result result;
     struct strake_pairs platforms; /**< platform -> digest; empty: nothing is staged */
     char *media_type;
+    struct strake_buf manifest; /**< its bytes, when they were looked at; else empty */
     char *builder;
 };
 

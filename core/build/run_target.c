@@ -13,6 +13,7 @@ static void building_dispose(struct strake_building *b)
     for (size_t i = 0; i < b->count; i++) {
         strake_pairs_dispose(&b->built[i].platforms);
         strake_free(b->built[i].media_type);
+        strake_buf_dispose(&b->built[i].manifest);
         strake_free(b->built[i].builder);
     }
     strake_free(b->built);
