@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import pool  # noqa: E402
 from harness.docker import buildx  # noqa: E402
 from harness.images import push_busybox  # noqa: E402
 from harness.process import tool  # noqa: E402
@@ -135,7 +136,10 @@ def rows(folder: Path, registry: Registry, buildkit: BuildKit, base: str) -> lis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--targets", type=int, default=200, help="how many the pool of builders gets")
+    parser.add_argument("--only", choices=["single", "pool"], help="one builder's rows, or those of several")
+    options = parser.parse_args()
+    rounds = options.rounds
     with tempfile.TemporaryDirectory(prefix="strake-bench-") as name:
         folder = Path(name)
         home = folder / "home"
@@ -152,10 +156,12 @@ def main() -> None:
                                check=True, capture_output=True)
                 base = push_busybox(registry)
                 (home / "regctl.json").write_text(json.dumps({"hosts": {registry.host: {"tls": "disabled"}}}))
-                for row in rows(folder, registry, buildkit, base):
+                for row in rows(folder, registry, buildkit, base) if options.only != "pool" else []:
                     row.measure(rounds, env)
                     row.print()
                     sys.stdout.flush()
+                if options.only != "single":
+                    pool.measure(folder, registry, base, env, STRAKE, rounds, options.targets)
             finally:
                 buildkit.stop()
         finally:

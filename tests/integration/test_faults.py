@@ -218,6 +218,9 @@ def test_builders_lost_during_the_merge_are_not_needed(strake, project, base, re
         assert [daemon.server.child.poll() is None for daemon in daemons] == [False, False]
         assert done.json()["targets"][0]["digest"] == registry.digest("faults/merge", "1")
         assert [event["type"] for event in events_of(tmp_path / "events")].count("image.staged") == 1
+        # What was looked at for its platforms is not fetched once more to be joined: two parts, and the whole for its tag.
+        fetched = [one.path for one in liar.asked("GET", "/faults/merge/manifests/")]
+        assert len(fetched) == len(set(fetched)) == 3
     finally:
         liar.forget()
         for daemon in daemons:
