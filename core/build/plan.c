@@ -37,6 +37,14 @@ void strake_plan_past_free(struct strake_plan_past *past)
     strake_free(past);
 }
 
+static void cache_ask_dispose(struct strake_plan_cache_ask *ask)
+{
+    strake_free(ask->type);
+    strake_free(ask->options);
+    strake_free(ask->branch);
+    strake_free(ask->main_branch);
+}
+
 void strake_plan_target_dispose(struct strake_plan_target *target)
 {
     strake_free(target->name);
@@ -57,6 +65,9 @@ void strake_plan_target_dispose(struct strake_plan_target *target)
     strake_strings_dispose(&target->cache_export);
     strake_strings_dispose(&target->cache_part_import);
     strake_strings_dispose(&target->cache_part_export);
+    for (size_t i = 0; i < target->cache_ask_count; i++)
+        cache_ask_dispose(&target->cache_asks[i]);
+    strake_free(target->cache_asks);
     for (size_t i = 0; i < target->secret_count; i++)
         plan_secret_dispose(&target->secrets[i]);
     strake_free(target->secrets);

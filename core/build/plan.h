@@ -25,6 +25,15 @@ struct strake_plan_secret {
     char *name; /**< of a declared secret, or NULL */
 };
 
+/** A cache of a type that a plugin of that name has added: `cache show` and `cache prune` ask it
+ *  again. Not part of the document. */
+struct strake_plan_cache_ask {
+    char *type;
+    char *options; /**< what the target says of it, as JSON */
+    char *branch;
+    char *main_branch;
+};
+
 /** What decides the content of a target's image, part by part, so that a refusal can name what
  *  changed. */
 struct strake_plan_inputs {
@@ -72,6 +81,8 @@ struct strake_plan_target {
      * builders which work side by side never overwrite each other's. */
     struct strake_strings cache_part_import;
     struct strake_strings cache_part_export;
+    struct strake_plan_cache_ask *cache_asks;
+    size_t cache_ask_count;
     struct strake_plan_secret *secrets;
     size_t secret_count;
     struct strake_build_extras extras;

@@ -111,6 +111,16 @@ int strake_registry_access(struct strake_instance *registry, struct strake_job *
 int strake_cache_specs(struct strake_instance *cache, const struct strake_cache_request *request,
                        json_t **specs, struct strake_err *err);
 
+/** What it holds for a target: an array of {"place","size_bytes","created"}, a new reference.
+ *  STRAKE_EUNSUPPORTED where the plugin cannot say. */
+int strake_cache_show(struct strake_instance *cache, struct strake_job *job,
+                      const struct strake_cache_request *request, json_t **entries,
+                      struct strake_err *err);
+/** Have it let go of what the request's `older_ms` and `keep_bytes` say; such an array of that. */
+int strake_cache_prune(struct strake_instance *cache, struct strake_job *job,
+                       const struct strake_cache_request *request, json_t **removed,
+                       struct strake_err *err);
+
 int strake_notifier_send(struct strake_instance *notifier, const struct strake_message *message,
                          struct strake_job *job, struct strake_buf *receipt,
                          struct strake_err *err);

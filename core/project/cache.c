@@ -165,6 +165,26 @@ static int ask_for(struct strake_caching *caching, const char *type,
     return rc;
 }
 
+/* A plugin that has added the type may also show and prune. */
+static int keep_ask(const struct strake_caching *caching, const char *type,
+                    const struct strake_cache_request *request, struct strake_plan_target *target)
+{
+    struct strake_plan_cache_ask *asks, *ask;
+
+    if (!find_plugin(caching, type))
+        return 0;
+    asks = strake_reallocarray(target->cache_asks, target->cache_ask_count + 1, sizeof(*asks));
+    if (!asks)
+        return STRAKE_ENOMEM;
+    target->cache_asks = asks;
+    ask = &asks[target->cache_ask_count++];
+    *ask = (struct strake_plan_cache_ask){ .type = strake_strdup(type),
+                                           .options = strake_strdup(request->options),
+                                           .branch = strake_strdup(request->branch),
+                                           .main_branch = strake_strdup(request->main_branch) };
+    return ask->type && ask->options && ask->branch && ask->main_branch ? 0 : STRAKE_ENOMEM;
+}
+
 /* All platforms together, and of several also what a part of them uses: which builder takes which
  * of them is known when they have been asked. */
 static int ask_entry(struct strake_caching *caching, const json_t *entry, const char *options,
@@ -193,6 +213,8 @@ static int ask_entry(struct strake_caching *caching, const json_t *entry, const 
     if (rc == 0 && target->platforms.count > 1)
         rc = ask_for(caching, type, &request, STRAKE_CACHE_PLATFORM, &target->cache_part_import,
                      &target->cache_part_export, err);
+    if (rc == 0 && keep_ask(caching, type, &request, target) < 0)
+        rc = strake_fail_nomem(err);
     strake_free(one);
     return rc;
 }

@@ -58,6 +58,8 @@ int strake_caches_show(const struct strake_plan *plan, struct strake_stores *sto
         rc = strake_caches_add_builders(plan, wish, false, job, made.builders, err);
     if (rc == 0 && wish->targets)
         rc = add_caches(&made, plan, stores, job, err);
+    if (rc == 0 && wish->targets)
+        rc = strake_caches_add_plugins(plan, wish, false, job, made.caches, err);
     if (rc < 0)
         json_decref(made.whole);
     else
@@ -86,8 +88,7 @@ static int compare_created(const void *a, const void *b)
     return strcmp(created_of(*(json_t *const *)a), created_of(*(json_t *const *)b));
 }
 
-/* A cache that does not say when it was made is not known to be old. */
-static bool is_old(const json_t *entry, int64_t older_ms)
+bool strake_caches_is_old(const json_t *entry, int64_t older_ms)
 {
     int64_t us;
 
@@ -158,7 +159,7 @@ static int prune_caches(struct document *doc, struct strake_stores *stores,
     if (count)
         qsort(sorted, count, sizeof(json_t *), compare_created);
     for (i = 0; rc == 0 && i < count && left > wish->keep_bytes; i++) {
-        if (!is_old(sorted[i], wish->older_ms) || strake_job_cancelled(job))
+        if (!strake_caches_is_old(sorted[i], wish->older_ms) || strake_job_cancelled(job))
             break;
         left -= strake_json_int(sorted[i], "size_bytes", 0);
         rc = prune_one(sorted[i], stores, wish, job);
@@ -233,7 +234,11 @@ int strake_caches_prune(const struct strake_plan *plan, struct strake_stores *st
         rc = strake_caches_add_builders(plan, wish, true, job, made.builders, err);
     if (rc == 0 && wish->targets)
         rc = add_caches(&made, plan, stores, job, err);
-    if (rc == 0 && (prune_caches(&made, stores, wish, job) < 0 || finish_prune(&made, wish) < 0))
+    if (rc == 0 && prune_caches(&made, stores, wish, job) < 0)
+        rc = strake_fail_nomem(err);
+    if (rc == 0 && wish->targets)
+        rc = strake_caches_add_plugins(plan, wish, true, job, made.caches, err);
+    if (rc == 0 && finish_prune(&made, wish) < 0)
         rc = strake_fail_nomem(err);
     if (rc == 0 && strake_job_cancelled(job))
         rc = strake_job_check(job, err);

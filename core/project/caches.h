@@ -45,6 +45,12 @@ int strake_caches_add_builders(const struct strake_plan *plan,
  *  plan's targets, and those of other branches beside them, to `list`. */
 int strake_caches_add_places(const struct strake_plan *plan, struct strake_stores *stores,
                              struct strake_job *job, json_t *list, struct strake_err *err);
+/** caches_plugins.c: add what plugins that have added a type hold, or with `prune` let go of. */
+int strake_caches_add_plugins(const struct strake_plan *plan, const struct strake_caches_wish *wish,
+                              bool prune, struct strake_job *job, json_t *list,
+                              struct strake_err *err);
+/** Is an entry's "created" longer ago than that? What does not say it is not known to be old. */
+bool strake_caches_is_old(const json_t *entry, int64_t older_ms);
 /** caches_look.c: say in an entry what is there: "status", "size_bytes", "created". "ok" is a cache
  *  of BuildKit's, "image" something else. @return 0 or STRAKE_ENOMEM */
 int strake_caches_look(json_t *entry, struct strake_stores *stores, struct strake_job *job);

@@ -42,7 +42,36 @@ static int cache_specs(void *self, const struct strake_cache_request *request,
     return rc;
 }
 
-static const struct strake_cache_v1 cache = { .size = sizeof(cache), .specs = cache_specs };
+/* What lies on the shelf that the target's table names; "broken" is none. */
+static int cache_entries(const struct fixture *fixture, const struct strake_cache_request *request,
+                         struct strake_buf *entries, struct strake_err *err)
+{
+    const struct strake_host *host = fixture->host;
+    char text[256];
+    int len;
+
+    if (strstr(request->options, "on fire"))
+        return host->fail(err, STRAKE_EREGISTRY, "the warehouse is on fire");
+    if (strstr(request->options, "broken"))
+        return host->buf_append(entries, "[{\"size_bytes\":1}]", 18);
+    len = snprintf(text, sizeof(text),
+                   "[{\"place\":\"shelf of %s\",\"size_bytes\":%lld,"
+                   "\"created\":\"2020-01-01T00:00:00Z\"}]",
+                   request->target, (long long)request->keep_bytes + 43);
+    return host->buf_append(entries, text, (size_t)len);
+}
+
+static int cache_show(void *self, struct strake_job *job,
+                      const struct strake_cache_request *request, struct strake_buf *entries,
+                      struct strake_err *err)
+{
+    (void)job;
+    return cache_entries(self, request, entries, err);
+}
+
+static const struct strake_cache_v1 cache = {
+    .size = sizeof(cache), .specs = cache_specs, .show = cache_show, .prune = cache_show
+};
 
 static const struct strake_interface interfaces[] = { { "cache/1", &cache }, { NULL, NULL } };
 

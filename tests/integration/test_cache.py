@@ -362,6 +362,24 @@ def test_a_third_party_adds_a_type(strake, cached):
     assert strake("plan", cwd=folder).exit == 3
 
 
+def test_a_third_partys_type_is_shown_and_pruned(strake, cached):
+    folder, _ = cached('{ { type = "warehouse" }, { type = "warehouse", note = "on fire" }, { type = "warehouse", note = "broken" } }')
+    env = {"STRAKE_PLUGIN_PATH": str(strake.program.parent.parent / "abi")}
+    shown = strake("cache", "show", "app", "--json", cwd=folder, env=env)
+    assert shown.exit == 0, shown.err
+    own = [entry for entry in shown.json()["caches"] if entry["type"] == "warehouse"]
+    assert own[0] == {"place": "shelf of app", "size_bytes": 43, "created": "2020-01-01T00:00:00Z", "target": "app",
+                      "type": "warehouse", "status": "ok"}
+    assert [entry["status"] for entry in own] == ["ok", "failed", "failed"]
+    assert "the warehouse is on fire" in own[1]["error"]["message"] and "gave no list of entries" in own[2]["error"]["message"]
+    assert "shelf of app: 43 B, made " in strake("cache", "show", "app", cwd=folder, env=env).out
+    dry = strake("cache", "prune", "--older", "1d", "--dry-run", "app", "--json", cwd=folder, env=env)
+    assert [entry["status"] for entry in dry.json()["caches"]] == ["would-remove", "failed", "failed"]
+    done = strake("cache", "prune", "--keep", "1k", "app", "--json", cwd=folder, env=env)
+    assert done.exit == 8 and done.json()["freed_bytes"] == 1024 + 43, done.err
+    assert [entry["status"] for entry in done.json()["caches"]] == ["removed", "failed", "failed"]
+
+
 def test_a_plan_keeps_what_parts_of_the_platforms_use(strake, cached, tmp_path):
     folder, _ = cached('"registry"', more='platforms = { "linux/amd64", "linux/arm64" }')
     saved = tmp_path / "plan.json"

@@ -527,10 +527,12 @@ struct strake_cache_v1 {
      *          of the options. */
     int (*specs)(void *self, const struct strake_cache_request *request, struct strake_buf *specs,
                  struct strake_err *err);
-    /** Optional. Sizes and ages, a JSON array for `cache show`. */
+    /** Optional. What it holds for the target: a JSON array of {"place","size_bytes","created"},
+     *  `place` being what people call it, `created` RFC 3339 or left out. */
     int (*show)(void *self, struct strake_job *job, const struct strake_cache_request *request,
                 struct strake_buf *entries, struct strake_err *err);
-    /** Optional. Remove what `cache prune` names. */
+    /** Optional. Remove what is older than `older_ms` until `keep_bytes` are left (both of the
+     *  request); such an array of what was removed. */
     int (*prune)(void *self, struct strake_job *job, const struct strake_cache_request *request,
                  struct strake_buf *report, struct strake_err *err);
     /* cache/1.0 ends here; append below */
