@@ -298,6 +298,21 @@ def test_platforms_are_explained_each(project, base, build, explain):
     assert {step["cause"]["kind"] for step in missed} == {"files"}
 
 
+def test_an_image_of_two_builders_is_explained_as_one(project, registry, base, strake, amd_buildkit, arm_buildkit, explain):
+    folder = project({"Dockerfile": dockerfile(base, "two builders", "COPY a /a"), "a": "1",
+                      "strake.lua": f'builder "amd" {{ type = "buildctl", address = "{amd_buildkit.address}" }}\n'
+                                    f'builder "arm" {{ type = "buildctl", address = "{arm_buildkit.address}" }}\n'
+                                    'target "x" { platforms = { "linux/amd64", "linux/arm64" }, tags = { "1" },\n'
+                                    f'  image = "{registry.host}/explain/two" }}\n'})
+    for text in ("1", "2"):
+        (folder / "a").write_text(text)
+        done = strake("build", "--stage", cwd=folder)
+        assert done.exit == 0, done.err
+    document, _ = explain(folder)
+    causes = {step["name"]: step["cause"]["kind"] for step in document["steps"] if not step["cached"]}
+    assert causes == {"[linux/amd64 3/3] COPY a /a": "files", "[linux/arm64 3/3] COPY a /a": "files"}
+
+
 def test_a_failed_step_is_explained_too(project, base, build, explain):
     folder = project({"Dockerfile": dockerfile(base, "failing", "RUN false", "RUN echo never")})
     build(folder, exit=5)
