@@ -4,6 +4,7 @@
 #include "doctor/probe.h"
 #include "image/platform.h"
 #include "plugin/instance.h"
+#include "project/discover.h"
 #include "project/make.h"
 #include "util/json.h"
 #include "util/mem.h"
@@ -187,6 +188,24 @@ static int add_found(const struct strake_doctor *doctor, struct doctor_probes *p
     return rc;
 }
 
+/* As a build would: with buildx where buildctl is missing. */
+static int add_block(const struct strake_doctor *doctor, struct doctor_probes *probes,
+                     const struct strake_block *block)
+{
+    struct strake_err err = { 0 };
+    json_t *replaced = NULL;
+    char *program = NULL;
+    int rc = strake_builder_stand_in(block->type, block->options, &replaced, &program, &err);
+
+    if (rc == 0)
+        rc = add(doctor, probes, block->name, program ? "buildx" : block->type,
+                 program ? replaced : block->options);
+    json_decref(replaced);
+    strake_free(program);
+    strake_err_dispose(&err);
+    return rc;
+}
+
 int doctor_add_builders(const struct strake_doctor *doctor, struct doctor_probes *probes)
 {
     const struct strake_project *project = doctor->project;
@@ -198,7 +217,7 @@ int doctor_add_builders(const struct strake_doctor *doctor, struct doctor_probes
         if (block->kind != STRAKE_BLOCK_BUILDER)
             continue;
         declared = true;
-        rc = add(doctor, probes, block->name, block->type, block->options);
+        rc = add_block(doctor, probes, block);
     }
     return rc < 0 || declared ? rc : add_found(doctor, probes);
 }

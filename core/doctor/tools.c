@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "doctor/probe.h"
+#include "project/discover.h"
 #include "util/fs.h"
 #include "util/json.h"
 #include "util/mem.h"
@@ -127,9 +128,14 @@ static int needed_by_builder(const struct strake_project *project, const struct 
 {
     for (size_t i = 0; tool->plugin && project && i < project->block_count; i++) {
         const struct strake_block *block = project->blocks[i];
+        const char *type = block->type;
         char *why;
         int rc;
-        if (block->kind != STRAKE_BLOCK_BUILDER || strcmp(block->type, tool->plugin) != 0)
+        if (block->kind != STRAKE_BLOCK_BUILDER)
+            continue;
+        if (strake_builder_has_stand_in(type, block->options))
+            type = "buildx";
+        if (strcmp(type, tool->plugin) != 0)
             continue;
         why = strake_asprintf("the builder %s runs it", block->name);
         rc = why && strake_json_set_bool(options, "needed", true) == 0 &&

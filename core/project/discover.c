@@ -122,29 +122,48 @@ static char *stand_in_for_buildctl(void)
     return program;
 }
 
-int strake_builder_stand_in(const char *type, const json_t *options, json_t **replaced,
-                            char **program, struct strake_err *err)
+/* Is it one that buildx could serve: of that type, its program not chosen by anybody? */
+static bool may_be_replaced(const char *type, const json_t *options)
 {
     const char *own = strake_json_str(options, "program");
 
+    return strcmp(type, "buildctl") == 0 && !(own && *own);
+}
+
+bool strake_builder_has_stand_in(const char *type, const json_t *options)
+{
+    char *program = may_be_replaced(type, options) ? stand_in_for_buildctl() : NULL;
+    bool has = program != NULL;
+
+    strake_free(program);
+    return has;
+}
+
+json_t *strake_stand_in_options(const json_t *options)
+{
+    json_t *copy = json_deep_copy(options);
+
+    if (copy && !json_object_get(copy, "address") &&
+        strake_json_set(copy, "address", json_sprintf("unix://%s", system_socket)) < 0) {
+        json_decref(copy);
+        copy = NULL;
+    }
+    return copy;
+}
+
+int strake_builder_stand_in(const char *type, const json_t *options, json_t **replaced,
+                            char **program, struct strake_err *err)
+{
     *replaced = NULL;
-    *program = NULL;
-    if (strcmp(type, "buildctl") != 0 || (own && *own))
-        return 0;
-    *program = stand_in_for_buildctl();
+    *program = may_be_replaced(type, options) ? stand_in_for_buildctl() : NULL;
     if (!*program)
         return 0;
-    *replaced = json_deep_copy(options);
-    if (!*replaced ||
-        (!json_object_get(*replaced, "address") &&
-         strake_json_set(*replaced, "address", json_sprintf("unix://%s", system_socket)) < 0)) {
-        json_decref(*replaced);
-        strake_free(*program);
-        *replaced = NULL;
-        *program = NULL;
-        return strake_fail_nomem(err);
-    }
-    return 0;
+    *replaced = strake_stand_in_options(options);
+    if (*replaced)
+        return 0;
+    strake_free(*program);
+    *program = NULL;
+    return strake_fail_nomem(err);
 }
 
 /* ---- what there is ---- */

@@ -23,5 +23,10 @@ void strake_discovered_dispose(struct strake_discovered *discovered);
  *  @return 0 or STRAKE_ENOMEM. */
 int strake_builder_stand_in(const char *type, const json_t *options, json_t **replaced,
                             char **program, struct strake_err *err);
+/** The same question alone. */
+bool strake_builder_has_stand_in(const char *type, const json_t *options);
+/** What buildx is told of a builder of type buildctl, whether it stands in or not. The caller's;
+ *  NULL: no memory. */
+json_t *strake_stand_in_options(const json_t *options);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "image/platform.h"
 #include "image/reference.h"
+#include "project/discover.h"
 #include "project/make.h"
 #include "util/json.h"
 
@@ -195,8 +196,13 @@ static int attach_build(struct strake_plan_build *build, const struct strake_pro
     const struct strake_block *block =
         strake_project_block(project, STRAKE_BLOCK_BUILDER, build->builder);
 
-    if (block && strcmp(block->type, build->plugin) == 0) {
-        build->options = json_deep_copy(block->options);
+    /* Where buildctl was missing when the plan was made, buildx stood in for it. */
+    const bool stands_in =
+        block && strcmp(block->type, "buildctl") == 0 && strcmp(build->plugin, "buildx") == 0;
+
+    if (block && (stands_in || strcmp(block->type, build->plugin) == 0)) {
+        build->options =
+            stands_in ? strake_stand_in_options(block->options) : json_deep_copy(block->options);
         build->slots = block->slots;
         return build->options ? 0 : strake_fail_nomem(err);
     }

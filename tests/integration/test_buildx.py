@@ -545,6 +545,12 @@ def test_buildx_stands_in_for_a_buildctl_that_is_missing(strake, project, regist
     done = strake("build", "--stage", "--json", cwd=folder, env=env)
     assert done.exit == 0, done.err
     assert "buildctl is not installed" in done.err
+    checks = strake("doctor", "--json", cwd=folder, env=env).json()["checks"]
+    assert [check["status"] for check in checks if (check["group"], check["name"]) == ("builder", "b")] == ["ok"]
+    saved = strake("plan", "--save", folder / "saved", cwd=folder, env=env)
+    assert saved.exit == 0, saved.err
+    done = strake("build", "--plan", folder / "saved", "--stage", cwd=folder, env=env)
+    assert done.exit == 0, done.err
     # With its program, or another one that was named, it stays what it is.
     assert chosen(strake, folder, {})["plugin"] == "buildctl"
     (folder / "strake.lua").write_text(strake_lua("127.0.0.1:1/x", "type = 'buildctl', program = '/opt/buildctl'"))

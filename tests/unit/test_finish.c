@@ -183,6 +183,7 @@ static void attach_finds_builders_by_name_and_plugin(void **state)
         int want;
     } cases[] = {
         { "lab", "buildctl", 0 },
+        { "lab", "buildx", 0 }, /* buildctl was missing */
         { "lab", "buildah", STRAKE_ESTALE },
         { "gone", "buildctl", STRAKE_ESTALE },
     };
