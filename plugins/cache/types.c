@@ -280,7 +280,11 @@ static int put_gha(struct cache_ask *ask)
         return outside_actions(ask);
     const char *token = variable("ACTIONS_RUNTIME_TOKEN");
     ask->host->secret_mark(token, strlen(token));
-    if (variable("ACTIONS_RESULTS_URL") != NULL && json_object_get(ask->table, "version") == NULL &&
+    /* With ACTIONS_CACHE_SERVICE_V2 the client knows; an old server has ACTIONS_CACHE_URL. */
+    const bool v2 = variable("ACTIONS_RESULTS_URL") != NULL &&
+                    variable("ACTIONS_CACHE_SERVICE_V2") == NULL &&
+                    variable("ACTIONS_CACHE_URL") == NULL;
+    if (v2 && json_object_get(ask->table, "version") == NULL &&
         json_object_set_new(ask->table, "version", json_string("2")) < 0)
         return plug_fail_nomem(ask->host, ask->err);
     return put_place(ask, &place);

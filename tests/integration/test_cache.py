@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import pytest
+from harness.actions_cache import ActionsCache
 from harness.program import run_git
 from harness.servers import S3, BuildKit, Registry
 
@@ -342,6 +343,23 @@ def test_gha_is_refused_outside_actions_and_its_token_never_shows(strake, cached
     assert done.exit == 0, done.err
     assert done.json()["targets"][0]["cache"]["export"] == ["type=gha,scope=app,version=2,mode=max,ignore-error=true"]
     assert "tok-tok" not in done.out + done.err
+
+
+@pytest.fixture
+def actions():
+    service = ActionsCache()
+    yield service
+    service.stop()
+
+
+def test_the_cache_of_actions(strake, cached, buildkit, actions, tmp_path):
+    folder, _ = cached('{ type = "gha", required = true }')
+    travels(strake, folder, buildkit, tmp_path / "events", actions.env)
+    assert exported(tmp_path / "events") == ["app"]
+    assert any(key.startswith("index-app-") for key in actions.entries)
+    runs = strake("history", "show", "--json", cwd=folder).out
+    for text in ((tmp_path / "events").read_text(), runs, strake("plan", cwd=folder, env=actions.env).out):
+        assert actions.token not in text
 
 
 def test_an_unknown_type_has_a_suggestion(strake, cached):

@@ -32,6 +32,8 @@ static int group_setup(void **state)
     setenv("XDG_CACHE_HOME", "/home/.cache", 1);
     unsetenv("GITHUB_ACTIONS");
     unsetenv("ACTIONS_RUNTIME_TOKEN");
+    unsetenv("ACTIONS_CACHE_SERVICE_V2");
+    unsetenv("ACTIONS_CACHE_URL");
     project = strake_project_new("/src/shop");
     assert_non_null(project);
     project->fact = fact;
