@@ -213,11 +213,36 @@ static void attach_finds_builders_by_name_and_plugin(void **state)
     strake_project_free(project);
 }
 
+static void a_policys_cache_is_for_all_platforms(void **state)
+{
+    static const struct {
+        const char *cache;
+        size_t parts; /* left */
+    } cases[] = {
+        { "{\"import\":[\"type=gha\"],\"export\":[]}", 1 },
+        { "{\"import\":[],\"export\":[]}", 0 },
+        { "{\"import\":[\"type=gha\"],\"export\":[\"type=gha,scope=x\"]}", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct strake_plan_target target;
+        struct strake_err err = { 0 };
+        make_target(&target);
+        assert_int_equal(strake_strings_add(&target.cache_part_import, "type=gha,scope={platform}"),
+                         0);
+        assert_int_equal(apply(&target, "cache", cases[i].cache, &err), 0);
+        assert_int_equal(target.cache_part_import.count, cases[i].parts);
+        strake_plan_target_dispose(&target);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(view_has_what_a_policy_may_see),
         cmocka_unit_test(apply_takes_what_a_policy_changed),
+        cmocka_unit_test(a_policys_cache_is_for_all_platforms),
         cmocka_unit_test(apply_refuses_what_a_declaration_would_be_refused_for),
         cmocka_unit_test(a_view_survives_every_failing_allocation),
         cmocka_unit_test(attach_finds_builders_by_name_and_plugin),
