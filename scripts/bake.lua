@@ -8,7 +8,7 @@
 
 local bake = {}
 
-local option_names = "targets, variables, set and default"
+local option_names = "targets, variables, set, without and default"
 
 -- A mistake in the call: told with the place in the team's file.
 local function wrong(format, ...)
@@ -103,12 +103,14 @@ local function read_set(value)
 end
 
 local function read_request(file, options)
-  local request = { files = read_files(file), variables = {}, set = {}, default = true }
+  local request = { files = read_files(file), variables = {}, set = {}, without = {}, default = true }
   if options ~= nil and type(options) ~= "table" then wrong("the options must be a table, got a %s", type(options)) end
   for key, value in next, options or {} do
     if key == "targets" then request.names = read_names(value)
     elseif key == "variables" then request.variables = read_variables(value)
     elseif key == "set" then request.set = read_set(value)
+    elseif key == "without" then
+      for _, attribute in ipairs(texts_of(value, "`without`")) do request.without[attribute] = true end
     elseif key == "default" and type(value) == "boolean" then request.default = value
     elseif key == "default" then wrong("`default` must be true or false")
     else wrong("unknown option '%s'; there are %s", tostring(key), option_names) end
@@ -263,7 +265,7 @@ function bake.import(file, options)
   local bake_target = core.script("bake_target")
   local names, problems, fields, result = sorted_keys(document.target), {}, {}, {}
   for _, name in ipairs(names) do
-    fields[name] = bake_target.fields(name, document.target[name], problems)
+    fields[name] = bake_target.fields(name, document.target[name], request.without, problems)
   end
   refuse_problems(request, problems)
   for _, name in ipairs(sorted_keys(document.group)) do

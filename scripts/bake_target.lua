@@ -57,14 +57,11 @@ for attribute, key in pairs { context = "context", target = "stage", network = "
 end
 
 function take.platforms(target, value)
-  for _, platform in ipairs(value) do
-    if platform == "local" then
-      target:say("platforms", "a plan does not depend on the machine that makes it, as \"local\" does",
-                 "name the platform: platforms = [\"linux/amd64\"]")
-      return
-    end
+  local platforms = {}
+  for i, platform in ipairs(value) do
+    platforms[i] = platform == "local" and core.bake_platform() or platform -- of the machine that asks
   end
-  target.fields.platforms = value
+  target.fields.platforms = platforms
 end
 
 -- It tells people what a target is for, and nothing to a builder.
@@ -72,7 +69,7 @@ function take.description() end
 
 function take.dockerfile(target, value)
   local path = value:match("^cwd://(.*)$")
-  target.fields.dockerfile = path and absolute(path) or value
+  target.fields.dockerfile = path and absolute(path) or value:gsub("^%./", "")
 end
 
 -- After `dockerfile`, which it replaces.
@@ -206,26 +203,28 @@ end
 function take.pull(target, value)
   if value then
     target:say("pull", "BuildKit looks base images up at each build as it is",
-               ("leave it out: set = { [\"%s.pull\"] = false }"):format(target.name))
+               "leave it out: without = { \"pull\" }")
   end
 end
 
 function take.call(target, value)
   if value and value ~= "build" then
     target:say("call", ("a target is built, and not asked for its `%s`"):format(tostring(value)),
-               value == "check" and "`strake check` checks Dockerfiles" or nil)
+               "`strake check` checks Dockerfiles; leave it out here: without = { \"call\" }")
   end
 end
 
 function take.resources(target)
-  target:say("resources", "Strake does not limit a build's memory and processors", "take it out of the file")
+  target:say("resources", "Strake does not limit a build's memory and processors",
+             "leave it out: without = { \"resources\" }")
 end
 
 function take.policy(target, value)
   for _, entry in ipairs(entries(value)) do
     if not entry.Disabled then
       target:say("policy", "Strake does not run Rego",
-                 "write it as a policy of strake.lua: policy \"NAME\" { at = \"source\", … }")
+                 "write it as a policy of strake.lua, policy \"NAME\" { at = \"source\", … }, and leave it out "
+                 .. "here: without = { \"policy\" }")
       return
     end
   end
@@ -264,7 +263,7 @@ end
 
 local function cannot_keep(target, kind, instead)
   target:say("output type=" .. kind, "where a result goes is said on the command line",
-             ("%s %s; and leave it out: set = { [\"%s.output\"] = \"\" }"):format(instead, target.name, target.name))
+             ("%s %s; and leave it out here: without = { \"output\" }"):format(instead, target.name))
 end
 
 function take.output(target, value)
@@ -311,7 +310,8 @@ end
 
 local function take_attribute(made, attribute, value)
   if not take[attribute] then
-    made:say(attribute, "this version of Strake does not know it")
+    made:say(attribute, "this version of Strake does not know it",
+             ("without = { \"%s\" } leaves it out"):format(attribute))
   elseif shapes[attribute] and type(value) ~= shapes[attribute] then
     made:say(attribute, ("it is a %s, and not as buildx 0.38 prints it"):format(type(value)))
   else
@@ -336,15 +336,17 @@ local function refuse_secrets(made)
   end
 end
 
--- fields(name, entry, problems) -> the keys of target "NAME" { … }; what cannot be kept goes to `problems`.
-function bake_target.fields(name, entry, problems)
+-- fields(name, entry, without, problems) -> the keys of target "NAME" { … }; what cannot be kept goes to
+-- `problems`. Attributes in the set `without` are passed over: the team has said so.
+function bake_target.fields(name, entry, without, problems)
   local made = setmetatable({ name = name, fields = {}, problems = problems, handle = target }, methods)
   -- outputs last: they speak of what the others said
   local attributes = sorted_keys(entry)
   for pass = 1, 2 do
     for _, attribute in ipairs(attributes) do
       local value = entry[attribute]
-      if (attribute == "output") == (pass == 2) and value ~= false then -- null and false say nothing
+      local now = (attribute == "output") == (pass == 2) and not without[attribute]
+      if now and value ~= false then -- null and false say nothing
         take_attribute(made, attribute, value)
       end
     end

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "image/digest.h"
+#include "image/platform.h"
 #include "lua/engine_impl.h"
 #include "util/fs.h"
 #include "util/json.h"
@@ -385,6 +386,13 @@ static int core_bake_reveals(lua_State *L)
     return 1;
 }
 
+/* bake_platform() -> this machine's */
+static int core_bake_platform(lua_State *L)
+{
+    lua_pushstring(L, strake_platform_host());
+    return 1;
+}
+
 /* bake_folder() -> where buildx runs, absolute: relative paths that it prints begin there. */
 static int core_bake_folder(lua_State *L)
 {
@@ -407,6 +415,7 @@ void strake_lua_open_bake(lua_State *L)
         { "bake_group", core_bake_group },
         { "bake_dockerfile", core_bake_dockerfile },
         { "bake_reveals", core_bake_reveals },
+        { "bake_platform", core_bake_platform },
         { "bake_folder", core_bake_folder },
         { "script", core_script },
         { NULL, NULL },

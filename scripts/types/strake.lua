@@ -126,6 +126,7 @@ bake = {}
 ---@field targets? string|string[] names and groups of the file; all of it by default
 ---@field variables? table<string, string|number|boolean> over the environment's
 ---@field set? table<string, string|number|boolean|(string|number|boolean)[]> as bake's --set: ["app.tags"] = "…"
+---@field without? string|string[] attributes that are left out, such as "output"
 ---@field default? boolean false: the file's group `default` marks nothing
 
 ---Declare the targets of a bake or compose file.

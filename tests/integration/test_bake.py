@@ -1,6 +1,7 @@
 """bake.import: what buildx says of a bake file becomes targets; what cannot be kept is named."""
 
 import json
+import platform
 import re
 import shutil
 import signal
@@ -205,6 +206,7 @@ KEPT = [
      {"attestations": {"provenance": "mode=max,version=v1", "sbom": ""}}),
     ('attest = ["type=provenance,disabled=true"]', "options", {"attestations": {"provenance": "disabled"}}),
     ('no-cache = true', "no_cache", True),
+    ('platforms = ["linux/arm64", "linux/arm64"]', "platforms", ["linux/arm64"]),
     ('no-cache-filter = ["first"]', "options", {"no_cache_stages": ["first"]}),
     ('network = "none"', "options", {"network": "none"}),
     ('network = "host"', "options", {"network": "host", "entitlements": ["network.host"]}),
@@ -237,6 +239,12 @@ def test_an_attribute_is_kept(baked, text, key, value):
     house = baked(one(text), web__Dockerfile="FROM scratch\n")
     app = house.plan()["app"]
     assert app[key] == json.loads(json.dumps(value).replace("{folder}", str(house.folder)))
+
+
+def test_the_local_platform_is_this_machines(baked):
+    app = baked(one('platforms = ["local", "linux/s390x"]')).plan()["app"]
+    mine = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}.get(platform.machine())
+    assert len(app["platforms"]) == 2 and app["platforms"][0] == (mine or app["platforms"][0])
 
 
 def test_secrets_and_ssh(baked):
@@ -300,7 +308,6 @@ REFUSED = [
     ('tags = ["h:1/a"]\noutput = ["type=registry,push-by-digest=true"]', "output push-by-digest"),
     ('tags = ["h:1/a"]\noutput = ["type=registry,oci-mediatypes=false"]', "output oci-mediatypes"),
     ('attest = ["type=other"]', "attest"),
-    ('platforms = ["local"]', "platforms"),
 ]
 
 
@@ -323,10 +330,15 @@ def test_everything_that_cannot_be_kept_is_told_at_once(baked):
 def test_a_hint_of_a_refusal_works(baked):
     hint = baked(one('output = ["type=docker"]')).error()["hint"]
     assert "--load" in hint
-    option = re.search(r"set = \{.*\}", hint).group()
-    assert "app" in baked(one('output = ["type=docker"]'), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()
-    option = re.search(r"set = \{.*\}", baked(one("pull = true")).error()["hint"]).group()
-    assert "app" in baked(one("pull = true"), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()
+    for text in ['output = ["type=docker"]', "pull = true", 'call = "check"', 'resources = { memory = "1g" }',
+                 'policy = [{ filename = "p.rego" }]']:
+        option = re.search(r"without = \{.*?\}", baked(one(text)).error()["hint"]).group()
+        assert "app" in baked(one(text), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()
+
+
+def test_set_can_leave_outputs_out_too(baked):
+    house = baked(one('output = ["type=docker"]'), "bake.import('docker-bake.hcl', { set = { ['*.output'] = '' } })\n")
+    assert "app" in house.plan()
 
 
 def wait_until(true, seconds: float = 60) -> None:
@@ -405,6 +417,7 @@ def test_a_file_that_is_not_there_or_not_ours(baked, path):
     ("bake.import('docker-bake.hcl', { variables = { ['A B'] = 1 } })", "'A B' is not the name of a variable"),
     ("bake.import('docker-bake.hcl', { variables = { A = secret.env 'A' } })", "must be a text"),
     ("bake.import('docker-bake.hcl', { set = { app = 1 } })", "'app' is not TARGET.KEY"),
+    ("bake.import('docker-bake.hcl', { without = true })", "`without` must be a text or a list"),
     ("bake.import('docker-bake.hcl', { default = 'app' })", "`default` must be true or false"),
     ("bake.import('docker-bake.hcl', { targets = 'nope' })", "failed to find target nope"),
     ("target 'app' {}\nbake.import('docker-bake.hcl')", "app"),
