@@ -17,7 +17,8 @@ static const struct cli_option options[] = {
     { "load", 0, CLI_FLAG, NULL, "give the image to Docker or Podman" },
     { "output", 'o', CLI_TEXT, "SPEC", "type=oci|docker|local|tar,dest=PATH" },
     { "plan", 0, CLI_TEXT, "FILE", "run exactly this saved plan, or refuse" },
-    { "jobs", 'j', CLI_NUMBER, "N", "targets at once; as many as the builders have slots by default" },
+    { "jobs", 'j', CLI_NUMBER, "N",
+      "targets at once; as many as the builders have slots by default" },
     { "keep-going", 'k', CLI_FLAG, NULL, "stage what can be built, publish nothing, exit 10" },
     { "changed", 0, CLI_FLAG, NULL, "take the last published image of what did not change" },
     { "force", 0, CLI_FLAG, NULL, "move a tag even if somebody else moved it meanwhile" },
@@ -331,11 +332,11 @@ const struct cli_command cli_build = {
     .name = "build",
     .summary = "build targets or a context",
     .usage = "[OPTIONS] [TARGET… | CONTEXT]",
-    .help = "Names that strake.lua gives are targets; anything else is a folder, a URL, or `-`: a "
-            "tar or a\n"
-            "Dockerfile on standard input. Without a name: the default target, the only one, or "
-            "the folder\n"
-            "you are in.\n\n"
+    .help = "Names that strake.lua gives are targets, or groups of a bake file; anything else is a "
+            "folder,\n"
+            "a URL, or `-`: a tar or a Dockerfile on standard input. Without a name: the "
+            "default\n"
+            "target, the only one, or the folder you are in.\n\n"
             "  strake build -t registry.example.org/app:1.2 --push .\n"
             "  git archive HEAD | strake build --load -",
     .options = options,
