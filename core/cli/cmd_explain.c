@@ -192,12 +192,25 @@ static void print_document(const json_t *doc)
     print_totals(doc);
 }
 
+/* The options of `strake cache` are the other verbs'. */
+static int check_options(struct cli *cli)
+{
+    for (const struct cli_option *option = cli->command->options; option->name; option++) {
+        if (cli_text(&cli->args, option->name) || cli_flag(&cli->args, option->name))
+            return strake_fail(&cli->err, STRAKE_EUSAGE, "cache explain takes no --%s",
+                               option->name);
+    }
+    return 0;
+}
+
 int cli_cache_explain(struct cli *cli)
 {
     char *target = NULL;
     json_t *doc = NULL;
-    int rc = choose(cli, &target);
+    int rc = check_options(cli);
 
+    if (rc == 0)
+        rc = choose(cli, &target);
     if (rc == 0) {
         rc =
             strake_explain(cli->session.record, cli->session.project->dir, target, &doc, &cli->err);

@@ -339,6 +339,9 @@ def test_without_a_name_it_is_the_target_built_last(strake, project, base, env, 
     assert strake("build", "b", cwd=folder, env=env).exit == 0
     assert explain(folder)[0]["target"] == "b"
     assert strake("cache", "explain", "a", "b", cwd=folder).exit == 2
+    for option in (("--builder", "x"), ("--older", "7d"), ("--keep", "1g"), ("--dry-run",)):
+        refused = strake("cache", "explain", *option, cwd=folder)
+        assert refused.exit == 2 and f"takes no {option[0]}" in refused.err
 
 
 def test_steps_of_buildah_are_explained_as_well(strake, project, base, explain):
