@@ -1,4 +1,5 @@
 /* What the builders of a plan keep of earlier builds. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,37 +221,91 @@ static int show_builder(const struct strake_plan_build *build,
     return rc;
 }
 
-static int add_builder(const struct strake_plan_build *build, const struct strake_caches_wish *wish,
-                       bool prune, struct strake_job *job, json_t *list, struct strake_err *err)
-{
-    json_t *shown = json_object();
-    int rc = STRAKE_ENOMEM;
+/* ---- all of them, side by side: one that hangs costs the others nothing ---- */
 
-    if (shown && strake_json_set_str(shown, "builder", build->builder) == 0 &&
-        strake_json_set_str(shown, "plugin", build->plugin) == 0)
-        rc = show_builder(build, wish, prune, job, shown);
-    if (rc == 0)
-        rc = json_array_append(list, shown) < 0 ? STRAKE_ENOMEM : 0;
-    json_decref(shown);
-    if (rc == 0)
-        return strake_job_cancelled(job) ? strake_job_check(job, err) : 0;
-    return strake_fail_nomem(err);
+/* One builder being asked, on a thread of its own. */
+struct turn {
+    const struct strake_plan_build *build;
+    const struct strake_caches_wish *wish;
+    bool prune;
+    struct strake_job *job;
+    json_t *shown; /* the list's */
+    int rc;
+    pthread_t thread;
+    bool running;
+};
+
+static void *turn_run(void *ctx)
+{
+    struct turn *turn = ctx;
+
+    turn->rc = show_builder(turn->build, turn->wish, turn->prune, turn->job, turn->shown);
+    return NULL;
+}
+
+static int add_turn(struct turn *turn, json_t *list)
+{
+    turn->shown = json_object();
+    if (!turn->shown || strake_json_set_str(turn->shown, "builder", turn->build->builder) < 0 ||
+        strake_json_set_str(turn->shown, "plugin", turn->build->plugin) < 0 ||
+        json_array_append(list, turn->shown) < 0) {
+        json_decref(turn->shown);
+        return STRAKE_ENOMEM;
+    }
+    json_decref(turn->shown);
+    return 0;
+}
+
+static size_t count_builds(const struct strake_plan *plan)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->count; i++)
+        count += plan->targets[i].build_count;
+    return count;
+}
+
+/* Each builder once, in the order of the plan. */
+static int list_turns(const struct strake_plan *plan, const struct turn *like, struct turn *turns,
+                      size_t *count, json_t *list)
+{
+    const char *only = like->wish->builder;
+    int rc = 0;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        for (size_t k = 0; rc == 0 && k < plan->targets[i].build_count; k++) {
+            const struct strake_plan_build *build = &plan->targets[i].builds[k];
+            if ((only && strcmp(only, build->builder) != 0) || listed(list, build->builder))
+                continue;
+            turns[*count] = *like;
+            turns[*count].build = build;
+            rc = add_turn(&turns[(*count)++], list);
+        }
+    }
+    return rc;
 }
 
 int strake_caches_add_builders(const struct strake_plan *plan,
                                const struct strake_caches_wish *wish, bool prune,
                                struct strake_job *job, json_t *list, struct strake_err *err)
 {
-    int rc = 0;
+    const struct turn like = { .wish = wish, .prune = prune, .job = job };
+    struct turn *turns = strake_calloc(count_builds(plan) + 1, sizeof(*turns));
+    size_t count = 0;
+    int rc = turns ? list_turns(plan, &like, turns, &count, list) : STRAKE_ENOMEM;
 
-    for (size_t i = 0; rc == 0 && i < plan->count; i++) {
-        for (size_t k = 0; rc == 0 && k < plan->targets[i].build_count; k++) {
-            const struct strake_plan_build *build = &plan->targets[i].builds[k];
-            if (wish->builder && strcmp(wish->builder, build->builder) != 0)
-                continue;
-            if (!listed(list, build->builder))
-                rc = add_builder(build, wish, prune, job, list, err);
-        }
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        turns[i].running = pthread_create(&turns[i].thread, NULL, turn_run, &turns[i]) == 0;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        if (turns[i].running)
+            pthread_join(turns[i].thread, NULL);
+        else
+            turn_run(&turns[i]);
     }
-    return rc;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = turns[i].rc;
+    strake_free(turns);
+    if (rc < 0)
+        return strake_fail_nomem(err);
+    return strake_job_cancelled(job) ? strake_job_check(job, err) : 0;
 }

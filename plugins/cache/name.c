@@ -9,10 +9,12 @@
 static const char branch_word[] = "{branch}";
 static const char target_word[] = "{target}";
 
-static bool fits(char c)
+/* What stands for a character: lower case, for buildah makes repositories of such names. */
+static char fitting(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')
+        return c;
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : '-';
 }
 
 void cache_name_part(const struct strake_host *host, const char *text, size_t max,
@@ -22,9 +24,9 @@ void cache_name_part(const struct strake_host *host, const char *text, size_t ma
     size_t len = strlen(text);
     bool changed = len > max;
     for (size_t i = 0; i < len && i < max; i++) {
-        bool good = fits(text[i]);
-        changed = changed || !good;
-        plug_text_add_len(out, good ? &text[i] : "-", 1);
+        char c = fitting(text[i]);
+        changed = changed || c != text[i];
+        plug_text_add_len(out, &c, 1);
     }
     if (!changed)
         return;

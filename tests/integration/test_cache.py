@@ -1,8 +1,11 @@
 """Build caches: where they go, what comes back from them, and what `strake cache` says of them."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
+import time
 
 import pytest
 from harness.actions_cache import ActionsCache
@@ -244,6 +247,20 @@ def test_what_cache_does_not_know(strake, project, words, said):
     folder = project({"strake.lua": 'builder "lab" { type = "buildctl", address = "tcp://127.0.0.1:1" }\n'})
     done = strake("cache", *words, cwd=folder)
     assert done.exit == 2 and said in done.err, done.err
+
+
+def test_builders_that_hang_are_asked_side_by_side(strake, project, buildkit):
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(15)]
+        lua = [f'builder "b{i}" {{ type = "buildctl", address = "tcp://127.0.0.1:{server.getsockname()[1]}", timeout_ms = 2000 }}'
+               for i, server in enumerate(silent)]
+        lua.append(f'builder "lab" {{ type = "buildctl", address = "{buildkit.address}" }}')
+        folder = project({"strake.lua": "\n".join(lua)})
+        begun = time.monotonic()
+        shown = strake("cache", "show", "--json", cwd=folder)
+        assert shown.exit == 0, shown.err
+        assert [entry["status"] for entry in shown.json()["builders"]] == ["failed"] * 15 + ["ok"]
+        assert time.monotonic() - begun < 25  # one after the other they take 30 s
 
 
 @pytest.mark.parametrize("words", ["nonsense", "[3]", '[{"id":"x"}]', '[{"size":-1}]', "{}"])

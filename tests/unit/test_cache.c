@@ -209,6 +209,36 @@ static void a_written_reference_may_have_the_branch_in_it(void **state)
     assert_items(&app.cache_import, "type=registry,ref=r.example/c:fix");
 }
 
+static void names_stay_two_where_a_tag_cannot_tell_them_apart(void **state)
+{
+    static const char *const branches[] = {
+        "fix",
+        "Fix",
+        "f/x",
+        "f x",
+        "f\xc3\xbcx",
+        "a-branch-with-a-name-that-is-far-too-long",
+        "a-branch-with-a-name-that-is-far-too-long-2",
+    };
+    enum { COUNT = sizeof(branches) / sizeof(branches[0]) };
+    struct strake_strings seen = { 0 };
+
+    (void)state;
+    main_branch = "main";
+    for (size_t i = 0; i < COUNT; i++) {
+        branch = branches[i];
+        decided("\"registry\"");
+        char *ref = strake_plan_cache_field(app.cache_export.items[0], "ref");
+        const char *tag = strrchr(ref, ':') + 1;
+        if (strake_strings_has(&seen, tag) || strlen(tag) > 128 ||
+            strspn(tag, "abcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(tag))
+            fail_msg("%s: %s", branch, tag);
+        assert_int_equal(strake_strings_add(&seen, tag), 0);
+        strake_free(ref);
+    }
+    strake_strings_dispose(&seen);
+}
+
 static void without_a_registry_auto_is_a_folder_of_this_machine(void **state)
 {
     (void)state;
@@ -466,6 +496,7 @@ int main(void)
         TEST(cache_becomes_records_of_import_and_export),
         TEST(a_type_alone_is_named_by_target_platform_and_branch),
         TEST(a_written_reference_may_have_the_branch_in_it),
+        TEST(names_stay_two_where_a_tag_cannot_tell_them_apart),
         TEST(without_a_registry_auto_is_a_folder_of_this_machine),
         TEST(gha_is_there_inside_actions_only),
         TEST(builders_side_by_side_never_write_the_same_cache),
