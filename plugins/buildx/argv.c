@@ -118,6 +118,12 @@ static int add_output(const struct buildx *self, const struct strake_build_reque
         buildkit_output_stage(request, &record);
         break;
     case STRAKE_OUTPUT_FILE:
+        if (buildx_is_saved(self, request)) {
+            plug_csv_add(&record, "type", "docker");
+            if (request->image[0] != '\0')
+                plug_csv_add(&record, "name", request->image);
+            break;
+        }
         rc = buildkit_output_file(self->host, "buildx", request, &record, err);
         break;
     default:

@@ -46,6 +46,12 @@ static int why_lost(const void *instance, struct strake_job *job, struct strake_
     return buildx_why_unreached(instance, job, err);
 }
 
+static int finish(const void *instance, const struct strake_build_request *request,
+                  const char *metadata, size_t len, struct strake_job *job, struct strake_err *err)
+{
+    return buildx_save(instance, request, metadata, len, job, err);
+}
+
 const struct buildkit_client buildx_client = {
     .name = "buildx",
     .reach = reach,
@@ -55,6 +61,7 @@ const struct buildkit_client buildx_client = {
     .rule = buildx_rule,
     .is_lost = is_lost,
     .why_lost = why_lost,
+    .finish = finish,
 };
 
 /* ---- the engine's own builder ---------------------------------------------------------------- */
@@ -88,6 +95,12 @@ static int build_layout(struct buildx *self, const struct strake_build_request *
     return build(self, &request, job, result, err);
 }
 
+/* buildx refuses what an engine's own builder cannot do at once, before it builds anything. */
+static bool is_refused(const struct buildx *self, int rc, const char *thing, struct strake_err *err)
+{
+    return rc == STRAKE_EUNSUPPORTED && strstr(self->host->err_message(err), thing) != NULL;
+}
+
 int buildx_build(void *instance, const struct strake_build_request *given, struct strake_job *job,
                  struct strake_build_result *result, struct strake_err *err)
 {
@@ -96,14 +109,15 @@ int buildx_build(void *instance, const struct strake_build_request *given, struc
     plug_request_read(given, &request);
     bool either = request.output == STRAKE_OUTPUT_STAGE && request.image[0] != '\0' &&
                   request.layout_dir[0] != '\0';
-    if (!either)
-        return build(self, &request, job, result, err);
-    if (atomic_load(&self->layouts))
+    if (either && atomic_load(&self->layouts))
         return build_layout(self, &request, job, result, err);
     int rc = build(self, &request, job, result, err);
-    if (rc != STRAKE_EUNSUPPORTED || strstr(self->host->err_message(err), "push-by-digest") == NULL)
+    if (either && is_refused(self, rc, "push-by-digest ", err)) {
+        atomic_store(&self->layouts, true);
+        return build_layout(self, &request, job, result, err);
+    }
+    if (!is_refused(self, rc, "Docker exporter ", err) || atomic_load(&self->stores))
         return rc;
-    /* buildx said it at once, before it built anything; a second failure says what else is. */
-    atomic_store(&self->layouts, true);
-    return build_layout(self, &request, job, result, err);
+    atomic_store(&self->stores, true);
+    return build(self, &request, job, result, err);
 }

@@ -5,6 +5,7 @@
  *   own.c      a builder of our own for an address
  *   probe.c    what buildx says of a builder
  *   build.c    a build, where it differs from other clients of BuildKit
+ *   save.c     a file of an engine that writes none itself
  *   words.c    what its last words mean
  * What it shares with buildctl is in common/buildkit_*.c. */
 #ifndef BUILDX_H
@@ -19,7 +20,8 @@
 #include "common/command.h"
 #include "common/stream.h"
 
-/** An instance. Never changed after open() but for `layouts`, so that methods need no lock. */
+/** An instance. Never changed after open() but for what it turned out to be, so that methods need no
+ *  lock. */
 struct buildx {
     const struct strake_host *host;
     char *program; /**< buildx, docker-buildx or docker */
@@ -33,6 +35,8 @@ struct buildx {
     char *config;       /**< BUILDX_CONFIG of our own builder; NULL without an address */
     /** It turned out that this builder cannot push by digest, and writes layouts. */
     atomic_bool layouts;
+    /** It turned out that this engine writes no archives: docker saves them from its store. */
+    atomic_bool stores;
 };
 
 /** The name of a builder of our own, in a BUILDX_CONFIG that holds no other. */
@@ -46,6 +50,8 @@ const char *buildx_where(const struct buildx *self);
 /** The program to use when none is named: buildx or docker-buildx on PATH, else docker.
  *  @return a string of the caller's (free()), or NULL: out of memory. */
 char *buildx_program_find(void);
+/** Is the program docker itself, and not docker-buildx? */
+bool buildx_is_docker(const char *program);
 /** Append the program, and `buildx` after docker: how every call begins. */
 void buildx_argv_begin(const struct buildx *self, struct plug_list *argv);
 /** Append `--builder NAME`, when it is not the current one. */
@@ -102,6 +108,15 @@ int buildx_probe(void *self, struct strake_job *job, struct strake_builder_info 
                  struct strake_err *err);
 /** Why a builder that buildx waits for is not reached. @return a negative code, described. */
 int buildx_why_unreached(const struct buildx *self, struct strake_job *job, struct strake_err *err);
+
+/* ---- save.c ---------------------------------------------------------------------------------- */
+
+/** Does this request's archive go by the engine's store? */
+bool buildx_is_saved(const struct buildx *self, const struct strake_build_request *request);
+/** For buildkit_client's finish(): `docker save` of what was built, when it does.
+ *  @return 0, STRAKE_EUNSUPPORTED, STRAKE_EBUILDER, STRAKE_ECANCELLED, … */
+int buildx_save(const struct buildx *self, const struct strake_build_request *request,
+                const char *metadata, size_t len, struct strake_job *job, struct strake_err *err);
 
 /* ---- words.c --------------------------------------------------------------------------------- */
 

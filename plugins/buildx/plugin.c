@@ -78,6 +78,7 @@ static int open_instance(const struct strake_host *host, const char *options, vo
     self->host = host;
     self->timeout_ms = 3000;
     atomic_init(&self->layouts, false);
+    atomic_init(&self->stores, false);
     int rc = plug_options_read(host, "buildx", table, options, self, err);
     if (rc == 0)
         rc = check_options(self, err);

@@ -34,8 +34,7 @@ char *buildx_program_find(void)
     return strdup(is_on_path("docker") ? "docker" : "buildx");
 }
 
-/* docker itself, and not docker-buildx. */
-static bool is_docker(const char *program)
+bool buildx_is_docker(const char *program)
 {
     const char *slash = strrchr(program, '/');
     return strcmp(slash != NULL ? slash + 1 : program, "docker") == 0;
@@ -55,7 +54,7 @@ int buildx_no_program(const struct buildx *self, struct strake_err *err)
 void buildx_argv_begin(const struct buildx *self, struct plug_list *argv)
 {
     plug_list_add(argv, self->program);
-    if (is_docker(self->program))
+    if (buildx_is_docker(self->program))
         plug_list_add(argv, "buildx");
 }
 

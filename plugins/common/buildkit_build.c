@@ -219,9 +219,14 @@ static int read_result(struct build *build, struct strake_build_result *result)
     size_t len = 0;
     int rc = plug_file_read(build->metadata_file, METADATA_MAX, &json, &len);
     bool named = rc == 0 && buildkit_metadata_parse(json, len, result);
+    const struct buildkit_call *call = build->call;
+    rc = call->client->finish != NULL
+             ? call->client->finish(call->self, request, json != NULL ? json : "", len, build->job,
+                                    build->err)
+             : 0;
     free(json);
-    if (request->output != STRAKE_OUTPUT_STAGE)
-        return 0; /* a folder or a plain tar has no digest */
+    if (rc < 0 || request->output != STRAKE_OUTPUT_STAGE)
+        return rc; /* a folder or a plain tar has no digest */
     if (!named)
         return build->host->fail(build->err, STRAKE_EBUILDER,
                                  "the build is done, but %s names no digest of what it made",

@@ -27,6 +27,10 @@ struct buildkit_client {
     bool (*is_lost)(const struct strake_step *step);
     /** With is_lost: why. @return a negative code, described. */
     int (*why_lost)(const void *self, struct strake_job *job, struct strake_err *err);
+    /** Optional. The build is done, and its file has not taken its place yet; `metadata` is what the
+     *  client says of the result, "" when it said nothing. @return 0, or a code, described. */
+    int (*finish)(const void *self, const struct strake_build_request *request,
+                  const char *metadata, size_t len, struct strake_job *job, struct strake_err *err);
 };
 
 /** One call of a builder's build(). */

@@ -55,7 +55,7 @@ class DockerEngine:
             tool("dockerd", "docker-engine/usr/sbin/dockerd"), "--config-file", config, "--data-root", self.root / "data",
             "--exec-root", self.root / "exec", "--pidfile", self.root / "pid", "-H", self.host, "--iptables=false",
             "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none",
-            "--insecure-registry=127.0.0.0/8"], folder / "log", {"PATH": ":".join(path), "DOCKER_HOST": ""})
+            "--exec-opt=native.cgroupdriver=cgroupfs", "--insecure-registry=127.0.0.0/8"], folder / "log", {"PATH": ":".join(path), "DOCKER_HOST": ""})
         self.server.wait_until(self._answers, 60)
 
     def _answers(self) -> bool:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
@@ -439,8 +440,8 @@ def of_engine(strake, project, engine, dockerfile: str, image: str, more: str = 
     folder = project({"Dockerfile": dockerfile,
                       "strake.lua": strake_lua(image, f"type = 'buildx', program = '{buildx()}'", more)})
 
-    def build(*words):
-        return strake("build", "--json", *words, cwd=folder, env={"DOCKER_HOST": engine.host})
+    def build(*words, env: dict | None = None):
+        return strake("build", "--json", *words, cwd=folder, env={"DOCKER_HOST": engine.host, **(env or {})})
 
     return build
 
@@ -448,12 +449,27 @@ def of_engine(strake, project, engine, dockerfile: str, image: str, more: str = 
 def test_an_engine_builds_and_keeps_nothing(strake, project, engine, base, tmp_path):
     build = of_engine(strake, project, engine, f"FROM {base}\nRUN echo x > /made\n", "127.0.0.1:1/x",
                       "network = 'host', entitlements = { 'network.host' }")
+    before = {image["Id"] for image in engine.images()}
     done = build()
     assert done.exit == 0, done.err
-    assert engine.images() == []
+    assert {image["Id"] for image in engine.images()} == before
     done = build("--output", f"type=local,dest={tmp_path / 'out'}")
     assert done.exit == 0, done.err
     assert (tmp_path / "out/made").read_text() == "x\n"
+
+
+def test_an_engine_gives_an_archive_and_its_image(strake, project, engine, base, tmp_path):
+    """It writes no archive itself: docker saves it. `--load` has the image where it belongs by then."""
+    build = of_engine(strake, project, engine, f"FROM {base}\nENV SAVED=yes\n", "127.0.0.1:1/saved", "tags = { 'one' }")
+    env = {"PATH": f"{docker().parent}:{strake.env['PATH']}"}
+    done = build("--output", f"type=docker,dest={tmp_path / 'out'}", env=env)
+    assert done.exit == 0, done.err
+    with tarfile.open(tmp_path / "out") as archive:
+        described = json.load(archive.extractfile("manifest.json"))
+    assert [image["RepoTags"] for image in described] == [["127.0.0.1:1/saved:one"]]
+    done = build("--load", env=env)
+    assert done.exit == 0, done.err
+    assert "127.0.0.1:1/saved:one" in [tag for image in engine.images() for tag in image["RepoTags"] or []]
 
 
 @pytest.mark.parametrize("words, more", [
@@ -566,11 +582,16 @@ def test_without_any_file_buildkit_is_reached_through_buildx(strake, project, bu
     assert "buildctl is not installed" in done.err
 
 
-def test_without_buildkit_it_is_docker_and_without_docker_buildah(strake, project, engine, base, programs, docker_with_buildx):
+def test_without_buildkit_it_is_docker_and_without_docker_buildah(strake, project, engine, base, programs, docker_with_buildx,
+                                                                  tmp_path):
     folder = project({"Dockerfile": f"FROM {base}\n"})
     env = {"PATH": programs(*CLIENTS, more=(Path(docker_with_buildx),)), "DOCKER_HOST": engine.host}
     done = strake("build", ".", cwd=folder, env=env)
     assert done.exit == 0, done.err
     assert "docker buildx: BUILDKIT_HOST is not set and no BuildKit socket exists" in done.err
+    done = strake("build", "--output", f"type=docker,dest={tmp_path / 'out'}", ".", cwd=folder, env=env)
+    assert done.exit == 0, done.err  # an archive of an image without a name
+    with tarfile.open(tmp_path / "out") as archive:
+        assert len(json.load(archive.extractfile("manifest.json"))) == 1
     (Path(env["PATH"]) / "docker").unlink()
     assert chosen(strake, folder, env)["plugin"] == "buildah"
