@@ -35,8 +35,8 @@ void cache_name(const struct cache_ask *ask, const char *platform, const char *b
 /** `text` with {branch} and {target} replaced. */
 void cache_expand(const struct cache_ask *ask, const char *text, const char *branch,
                   struct plug_text *out);
-/** The nearest of these words, or NULL when none is near. `words` ends with NULL. */
-const char *cache_nearest(const char *word, const char *const *words);
+/** The nearest of these words that is at most `edits` away, or NULL. `words` ends with NULL. */
+const char *cache_nearest(const char *word, const char *const *words, size_t edits);
 
 /* ---- record.c -------------------------------------------------------------------------------- */
 
@@ -56,6 +56,8 @@ int cache_record_rest(struct cache_ask *ask, enum cache_side side, const char *c
 /** What an export has beyond the user's words: mode=max where `ours` says that Strake named the
  *  place, ignore-error unless `required`. */
 void cache_record_export(struct cache_ask *ask, bool ours, struct plug_text *record);
+/** Say of keys that nobody knows, and that look like one that is known, which one. */
+void cache_warn_of_slips(const struct cache_ask *ask);
 /** Refuse a secret in the table: it would be in the command line and the plan.
  *  @return 0, STRAKE_ECONFIG */
 int cache_check_secrets(struct cache_ask *ask);

@@ -84,7 +84,7 @@ static size_t least(size_t a, size_t b)
 static size_t distance(const char *a, const char *b)
 {
     size_t row[WORD_MAX + 1];
-    size_t a_len = strlen(a), b_len = strlen(b);
+    size_t a_len = strlen(a), b_len = strnlen(b, WORD_MAX);
     for (size_t k = 0; k <= b_len; k++)
         row[k] = k;
     for (size_t i = 1; i <= a_len; i++) {
@@ -99,12 +99,12 @@ static size_t distance(const char *a, const char *b)
     return row[b_len];
 }
 
-const char *cache_nearest(const char *word, const char *const *words)
+const char *cache_nearest(const char *word, const char *const *words, size_t edits)
 {
     const char *nearest = NULL;
     size_t len = strlen(word);
-    size_t best = len < 3 ? 2 : len / 2 + 1;
-    for (; len < WORD_MAX && *words != NULL; words++) {
+    size_t best = (edits < len / 2 ? edits : len / 2) + 1;
+    for (; len <= WORD_MAX && *words != NULL; words++) {
         size_t far = distance(word, *words);
         if (far < best) {
             best = far;

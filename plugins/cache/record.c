@@ -119,6 +119,67 @@ void cache_record_export(struct cache_ask *ask, bool ours_to_name, struct plug_t
         plug_csv_add(record, "ignore-error", "true");
 }
 
+/* ---- keys that nobody knows ------------------------------------------------------------------ */
+
+/* A key that is new to us may be known to BuildKit, which says nothing of one that it does not know:
+ * only what looks like a slip is told. */
+void cache_warn_of_slips(const struct cache_ask *ask)
+{
+    static const char *const known[] = { "type",
+                                         "required",
+                                         "read-only",
+                                         "main-branch",
+                                         "mode",
+                                         "compression",
+                                         "compression-level",
+                                         "force-compression",
+                                         "oci-mediatypes",
+                                         "image-manifest",
+                                         "ignore-error",
+                                         "ref",
+                                         "registry.insecure",
+                                         "dest",
+                                         "src",
+                                         "tag",
+                                         "digest",
+                                         "scope",
+                                         "timeout",
+                                         "version",
+                                         "url",
+                                         "url_v2",
+                                         "token",
+                                         "repository",
+                                         "ghtoken",
+                                         "bucket",
+                                         "region",
+                                         "prefix",
+                                         "manifests-prefix",
+                                         "blobs-prefix",
+                                         "name",
+                                         "touch-refresh",
+                                         "endpoint-url",
+                                         "use-path-style",
+                                         "upload-parallelism",
+                                         "disable-accept-encoding",
+                                         "retry-mode",
+                                         "retry-max-attempts",
+                                         "account-name",
+                                         "account-url",
+                                         "container",
+                                         NULL };
+    const char *key;
+    json_t *value;
+    json_object_foreach(ask->table, key, value) {
+        char name[64];
+        plain_key(key, name, sizeof(name));
+        const char *near = listed(known, name) ? NULL : cache_nearest(name, known, 2);
+        if (near != NULL)
+            ask->host->log(STRAKE_LOG_WARN,
+                           "target %s: no cache has a key `%s`; did you mean `%s`?",
+                           ask->request.target, key, near);
+    }
+}
+
 /* ---- secrets --------------------------------------------------------------------------------- */
 
 /* What to do instead. */

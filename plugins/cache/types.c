@@ -322,13 +322,15 @@ int cache_specs(struct cache_ask *ask)
     int rc = cache_check_secrets(ask);
     if (rc < 0)
         return rc;
+    if (strcmp(ask->request.platform, STRAKE_CACHE_PLATFORM) != 0) /* once a table */
+        cache_warn_of_slips(ask);
     if (strcmp(ask->type, "auto") == 0)
         ask->type = choose(ask);
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
         if (strcmp(ask->type, types[i].type) == 0)
             return types[i].put(ask);
     }
-    const char *near = cache_nearest(ask->type, names);
+    const char *near = cache_nearest(ask->type, names, 4);
     ask->host->fail(ask->err, STRAKE_ENOTFOUND, "there is no cache of type \"%s\"", ask->type);
     if (near != NULL)
         ask->host->err_hint(ask->err, "did you mean \"%s\"?", near);

@@ -371,11 +371,17 @@ def actions():
 
 def test_the_cache_of_actions(strake, cached, buildkit, actions, tmp_path):
     folder, _ = cached('{ type = "gha", required = true }')
+    program = tmp_path / "buildctl"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/argv\nexec {buildkit.buildctl} "$@"\n')
+    program.chmod(0o755)
+    lua = (folder / "strake.lua").read_text()
+    (folder / "strake.lua").write_text(lua.replace('type = "buildctl",', f'type = "buildctl", program = "{program}",'))
     travels(strake, folder, buildkit, tmp_path / "events", actions.env)
     assert exported(tmp_path / "events") == ["app"]
     assert any(key.startswith("index-app-") for key in actions.entries)
     runs = strake("history", "show", "--json", cwd=folder).out
-    for text in ((tmp_path / "events").read_text(), runs, strake("plan", cwd=folder, env=actions.env).out):
+    assert "type=gha,scope=app" in (tmp_path / "argv").read_text()
+    for text in ((tmp_path / "argv").read_text(), (tmp_path / "events").read_text(), runs, strake("plan", cwd=folder, env=actions.env).out):
         assert actions.token not in text
 
 
@@ -386,6 +392,14 @@ def test_an_unknown_type_has_a_suggestion(strake, cached):
     error = done.json()["error"]
     assert (error["message"], error["hint"]) == ('target app: there is no cache of type "regsitry"', 'did you mean "registry"?')
     assert (error["file"], error["line"]) == ("strake.lua", 2)
+
+
+def test_a_key_that_looks_like_a_slip_is_told(strake, cached):
+    folder, _ = cached('{ type = "registry", mdoe = "max", my_own = "x" }', more='platforms = { "linux/amd64", "linux/arm64" }')
+    done = strake("plan", cwd=folder)
+    assert done.exit == 0, done.err
+    assert done.err.count("no cache has a key `mdoe`; did you mean `mode`?") == 1 and "my_own" not in done.err
+    assert "mdoe=max,my-own=x" in done.out
 
 
 def test_a_third_party_adds_a_type(strake, cached):
