@@ -51,7 +51,7 @@ local take = {}
 
 -- Attributes that are what they are in Strake, but for the name.
 for attribute, key in pairs { context = "context", target = "stage", network = "network", tags = "refs",
-                              entitlements = "entitlements", ["no-cache"] = "no_cache",
+                              entitlements = "entitlements", ["no-cache"] = "no_cache", pull = "pull",
                               ["no-cache-filter"] = "no_cache_stages", ["shm-size"] = "shm_size" } do
   take[attribute] = function(target, value) target.fields[key] = value end
 end
@@ -199,13 +199,6 @@ function take.attest(target, value)
 end
 
 -- ---- what has no place in a target ------------------------------------------------------------------------
-
-function take.pull(target, value)
-  if value then
-    target:say("pull", "BuildKit looks base images up at each build as it is",
-               "leave it out: without = { \"pull\" }")
-  end
-end
 
 function take.call(target, value)
   if value and value ~= "build" then

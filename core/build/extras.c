@@ -19,6 +19,7 @@ const char *const strake_extras_keys[] = { "ssh",
                                            "force_compression",
                                            "source_date_epoch",
                                            "rewrite_timestamp",
+                                           "pull",
                                            "reproducible",
                                            "shm_size",
                                            NULL };
@@ -241,6 +242,8 @@ int strake_extras_set(struct strake_build_extras *extras, const char *key, const
         return read_epoch(key, value, &extras->source_date_epoch, err);
     if (strcmp(key, "rewrite_timestamp") == 0)
         return read_bool(key, value, &extras->rewrite_timestamp, err);
+    if (strcmp(key, "pull") == 0)
+        return read_bool(key, value, &extras->pull, err);
     if (strcmp(key, "reproducible") == 0)
         return read_reproducible(extras, key, value, err);
     if (strcmp(key, "shm_size") == 0)
@@ -295,6 +298,7 @@ json_t *strake_extras_json(const struct strake_build_extras *extras)
         (extras->force_compression && strake_json_set_bool(doc, "force_compression", true) < 0) ||
         strake_json_set_str(doc, "source_date_epoch", extras->source_date_epoch) < 0 ||
         (extras->rewrite_timestamp && strake_json_set_bool(doc, "rewrite_timestamp", true) < 0) ||
+        (extras->pull && strake_json_set_bool(doc, "pull", true) < 0) ||
         (extras->shm_size_bytes &&
          strake_json_set_int(doc, "shm_size", extras->shm_size_bytes) < 0)) {
         json_decref(doc);
@@ -356,5 +360,6 @@ int strake_extras_merge(struct strake_build_extras *to, const struct strake_buil
         from->compression_level ? from->compression_level : to->compression_level;
     to->force_compression = to->force_compression || from->force_compression;
     to->rewrite_timestamp = to->rewrite_timestamp || from->rewrite_timestamp;
+    to->pull = to->pull || from->pull;
     return 0;
 }

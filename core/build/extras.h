@@ -23,6 +23,7 @@ struct strake_build_extras {
     int compression_level;
     bool force_compression;
     bool rewrite_timestamp;
+    bool pull;
 };
 
 /** The names of all keys, NULL-terminated. */
@@ -32,7 +33,7 @@ extern const char *const strake_extras_keys[];
  *  ssh, entitlements, no_cache_stages: a text or a list of texts; add_hosts, ulimits: a map;
  *  attestations: a map of provenance and sbom to true, false or options; network: default, none,
  *  host; compression; compression_level 1–22; force_compression; source_date_epoch: seconds;
- *  shm_size: bytes or "64m"; rewrite_timestamp; reproducible: true stands for rewrite_timestamp and
+ *  shm_size: bytes or "64m"; rewrite_timestamp; pull; reproducible: true stands for rewrite_timestamp and
  *  source_date_epoch 0 where none was said.
  *  @return 0; STRAKE_ENOTFOUND: no such key; STRAKE_ECONFIG "KEY must be …"; STRAKE_ENOMEM. */
 int strake_extras_set(struct strake_build_extras *extras, const char *key, const json_t *value,

@@ -184,6 +184,16 @@ static json_t *placeless(const struct strake_pairs *contexts)
     return object;
 }
 
+/* Where base images are looked for does not change what is found. */
+static json_t *options_json(const struct strake_plan_target *target)
+{
+    json_t *options = strake_extras_json(&target->extras);
+
+    if (options)
+        json_object_del(options, "pull");
+    return options;
+}
+
 static int hash_options(struct strake_plan_target *target, const char *plan_file,
                         struct strake_job *job, struct strake_err *err)
 {
@@ -195,7 +205,7 @@ static int hash_options(struct strake_plan_target *target, const char *plan_file
         strake_json_set(doc, "args", strake_json_pairs(strake_pairs_view(&target->args))) < 0 ||
         strake_json_set(doc, "labels", timeless(&target->labels)) < 0 ||
         strake_json_set(doc, "annotations", timeless(&target->annotations)) < 0 ||
-        strake_json_set(doc, "options", strake_extras_json(&target->extras)) < 0 ||
+        strake_json_set(doc, "options", options_json(target)) < 0 ||
         strake_json_set(doc, "contexts", placeless(&target->contexts)) < 0 ||
         strake_json_set(doc, "platforms",
                         strake_json_strings(strake_strings_view(&target->platforms))) < 0) {

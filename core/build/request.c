@@ -64,6 +64,7 @@ static void add_extras(struct strake_build_request *request,
     request->compression_level = extras->compression_level;
     request->force_compression = extras->force_compression;
     request->rewrite_timestamp = extras->rewrite_timestamp;
+    request->pull = extras->pull;
 }
 
 int strake_request_make(struct strake_request *out, const struct strake_plan_target *target,

@@ -145,6 +145,8 @@ int cli_stdin_names(const struct cli *cli, struct strake_strings *names);
         { "cache-from", 0, CLI_LIST, "SPEC", "import a build cache, as buildx writes it" },        \
         { "cache-to", 0, CLI_LIST, "SPEC", "export a build cache" },                               \
         { "no-cache", 0, CLI_FLAG, NULL, "use no cached step" },                                   \
+        { "pull", 0, CLI_FLAG, NULL,                                                               \
+          "ask registries for base images, also where the builder has them" },                     \
         { "no-cache-filter", 0, CLI_LIST, "STAGE", "use no cached step of this stage" },           \
         { "annotation", 0, CLI_LIST, "[LEVEL:]K=V", "an annotation of the image" },                \
         { "ssh", 0, CLI_LIST, "SPEC", "an SSH agent or key: default or ID[=SOCKET|KEY]" },         \

@@ -173,7 +173,8 @@ int cli_wish_options(struct cli *cli, json_t *wish)
         set_map(cli, wish, "add-host", "add_hosts", "=:") < 0 ||
         set_map(cli, wish, "ulimit", "ulimits", "=") < 0 || set_attestations(cli, wish) < 0)
         return cli->err.code;
-    if (strake_json_set_str(wish, "network", cli_text(&cli->args, "network")) < 0 ||
+    if ((cli_flag(&cli->args, "pull") && strake_json_set_bool(wish, "pull", true) < 0) ||
+        strake_json_set_str(wish, "network", cli_text(&cli->args, "network")) < 0 ||
         strake_json_set_str(wish, "shm_size", cli_text(&cli->args, "shm-size")) < 0)
         return no_memory(cli);
     return 0;

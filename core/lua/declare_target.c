@@ -274,6 +274,7 @@ int strake_declare_target(struct strake_decl *decl, int index)
         { "force_compression", strake_take_extra, false },
         { "source_date_epoch", strake_take_extra, false },
         { "rewrite_timestamp", strake_take_extra, false },
+        { "pull", strake_take_extra, false },
         { "reproducible", strake_take_extra, false },
         { "shm_size", strake_take_extra, false },
         { "default", take_default, false },

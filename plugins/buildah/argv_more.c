@@ -139,6 +139,8 @@ void buildah_argv_more(const struct strake_build_request *request, struct plug_l
         plug_list_add(argv, "--shm-size");
         plug_list_addf(argv, "%lldk", (long long)((request->shm_size_bytes + 1023) / 1024));
     }
+    if (request->pull)
+        plug_list_add(argv, "--pull-always");
     if (request->source_date_epoch[0] != '\0')
         add_option(argv, "--timestamp", request->source_date_epoch);
     add_caches(argv, "--cache-from", request->cache_import);

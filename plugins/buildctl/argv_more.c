@@ -79,6 +79,8 @@ void buildctl_argv_more(const struct strake_build_request *request, struct plug_
     if (request->source_date_epoch[0] != '\0')
         add_opt(argv, "build-arg:SOURCE_DATE_EPOCH", request->source_date_epoch);
     add_attestations(request, argv);
+    if (request->pull)
+        add_opt(argv, "image-resolve-mode", "pull");
     if (request->multi_platform)
         add_opt(argv, "multi-platform", "true");
 }

@@ -85,6 +85,8 @@ static void add_no_cache(const struct strake_build_request *request, struct plug
 /* What most builds do without. */
 static void add_more(const struct strake_build_request *request, struct plug_list *argv)
 {
+    if (request->pull)
+        plug_list_add(argv, "--pull");
     add_options(argv, "--ssh", request->ssh);
     add_options(argv, "--allow", request->entitlements);
     add_pairs(argv, "--add-host", request->add_hosts);

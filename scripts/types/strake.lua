@@ -48,6 +48,7 @@
 ---@field force_compression? boolean
 ---@field source_date_epoch? string|integer seconds since 1970
 ---@field rewrite_timestamp? boolean
+---@field pull? boolean ask registries for base images, also where the builder has them
 ---@field reproducible? boolean
 ---@field default? boolean built when no target is named
 

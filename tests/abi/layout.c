@@ -164,6 +164,7 @@ static const struct line lines[] = {
     FIELD(strake_build_request, force_compression),
     FIELD(strake_build_request, rewrite_timestamp),
     FIELD(strake_build_request, multi_platform),
+    FIELD(strake_build_request, pull),
     WHOLE(strake_build_result),
     FIELD(strake_build_result, size),
     FIELD(strake_build_result, digest),

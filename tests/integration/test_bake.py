@@ -226,6 +226,7 @@ KEPT = [
      {"k": "v", "index:l": "w"}),
     ('output = ["type=image,\\"name=h:1/a,h:1/b:2\\",push=true"]', "refs", ["h:1/a:latest", "h:1/b:2"]),
     ('output = ["type=cacheonly"]', "refs", []),
+    ('pull = true', "options", {"pull": True}),
     ('pull = false\nno-cache = false', "no_cache", False),
     ('contexts = { a = "docker-image://alpine", b = "./web", c = "https://github.com/o/r.git" }', "contexts",
      {"a": "docker-image://alpine", "b": "{folder}/web", "c": "https://github.com/o/r.git"}),
@@ -280,7 +281,7 @@ def test_a_secret_that_a_variable_took_is_not_put_into_the_image(baked):
 
 
 def test_the_place_is_that_of_the_target_where_the_attribute_is_inherited(baked):
-    error = baked('target "_base" {\n  pull = true\n}\ntarget "app" {\n  inherits = ["_base"]\n}\n').error()
+    error = baked('target "_base" {\n  call = "check"\n}\ntarget "app" {\n  inherits = ["_base"]\n}\n').error()
     assert (error["file"], error["line"]) == ("docker-bake.hcl", 4)
 
 
@@ -294,7 +295,6 @@ def test_words_of_buildx_that_are_not_utf_8(baked, tmp_path):
 
 
 REFUSED = [
-    ('pull = true', "pull"),
     ('call = "check"', "call"),
     ('resources = { memory = "1g" }', "resources"),
     ('policy = [{ filename = "p.rego" }]', "policy"),
@@ -321,16 +321,16 @@ def test_an_attribute_is_refused(baked, text, attribute):
 
 
 def test_everything_that_cannot_be_kept_is_told_at_once(baked):
-    house = baked(one('pull = true\noutput = ["type=docker"]') + 'target "other" {\ncall = "outline"\n}\n')
+    house = baked(one('resources = { memory = "1g" }\noutput = ["type=docker"]') + 'target "other" {\ncall = "outline"\n}\n')
     error = house.error()
-    assert 'target "app": pull' in error["message"] and "(and 2 more)" in error["message"]
+    assert 'target "app": resources' in error["message"] and "(and 2 more)" in error["message"]
     assert 'target "app": output type=docker' in error["detail"] and 'target "other": call' in error["detail"]
 
 
 def test_a_hint_of_a_refusal_works(baked):
     hint = baked(one('output = ["type=docker"]')).error()["hint"]
     assert "--load" in hint
-    for text in ['output = ["type=docker"]', "pull = true", 'call = "check"', 'resources = { memory = "1g" }',
+    for text in ['output = ["type=docker"]', 'call = "check"', 'resources = { memory = "1g" }',
                  'policy = [{ filename = "p.rego" }]']:
         option = re.search(r"without = \{.*?\}", baked(one(text)).error()["hint"]).group()
         assert "app" in baked(one(text), f"bake.import('docker-bake.hcl', {{ {option} }})\n").plan()

@@ -220,3 +220,20 @@ def test_a_saved_plan_keeps_its_options(strake, project, base, env, tmp_path):
     assert "add-hosts=db=10.0.0.1" in command and "shm-size=8388608" in command
     done = strake("build", "--plan", plan, cwd=folder, env=env)
     assert done.exit == 0, done.err
+
+
+@pytest.mark.parametrize("kind, word", [("buildctl", "image-resolve-mode=pull"), ("buildx", "--pull"),
+                                        ("buildah", "--pull-always")])
+def test_pull_asks_registries_for_base_images(strake, project, base, buildkit, kind, word):
+    address = f', address = "{buildkit.address}"' if kind == "buildctl" else ""
+    folder = project({"Dockerfile": f"FROM {base}\n", "strake.lua": f'builder "b" {{ type = "{kind}"{address} }}\n'
+                      'target "plain" { }\ntarget "fresh" { pull = true }\n'})
+    plan = strake("plan", "--json", "--all", cwd=folder)
+    assert plan.exit == 0, plan.err
+    commands = {target["name"]: target["builds"][0]["command"] for target in plan.json()["targets"]}
+    assert word in commands["fresh"] and word not in commands["plain"]
+    plan = strake("plan", "--json", "--pull", "plain", cwd=folder)
+    assert word in plan.json()["targets"][0]["builds"][0]["command"]
+    if kind == "buildctl":
+        done = strake("build", "fresh", cwd=folder)
+        assert done.exit == 0, done.err

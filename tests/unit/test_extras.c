@@ -26,7 +26,8 @@ static void extras_come_back_as_they_were_written(void **state)
         "\"no_"
         "cache_stages\":[\"a\"],\"network\":\"host\",\"compression\":\"zstd\",\"compression_"
         "level\":"
-        "3,\"force_compression\":true,\"source_date_epoch\":\"7\",\"rewrite_timestamp\":true,\"shm_"
+        "3,\"force_compression\":true,\"source_date_epoch\":\"7\",\"rewrite_timestamp\":true,"
+        "\"pull\":true,\"shm_"
         "size\":67108864}";
     struct strake_build_extras extras = { 0 }, copy = { 0 };
     struct strake_err err = { 0 };

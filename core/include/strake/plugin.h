@@ -363,6 +363,7 @@ struct strake_build_request {
     bool force_compression;             /**< of layers that exist already, too */
     bool rewrite_timestamp;             /**< files of layers no younger than source_date_epoch */
     bool multi_platform; /**< the result is an index, also of one platform: it is a part of one */
+    bool pull;           /**< ask registries for base images, also where the builder has them */
 };
 
 struct strake_build_result {

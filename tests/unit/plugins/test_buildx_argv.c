@@ -96,10 +96,11 @@ static void argv_says_what_most_builds_do_without(void **state)
         .force_compression = true,
         .rewrite_timestamp = true,
         .multi_platform = true,
+        .pull = true,
     };
     assert_string_equal(
         words_of(&lab, &request), BEGIN
-        "--no-cache-filter|a,b|--ssh|default|--allow|network.host|--add-host|db=10.0.0.1|"
+        "--no-cache-filter|a,b|--pull|--ssh|default|--allow|network.host|--add-host|db=10.0.0.1|"
         "--ulimit|nofile=10:20|--network|host|--shm-size|1048576|"
         "--build-arg|SOURCE_DATE_EPOCH=0|--build-arg|BUILDKIT_MULTI_PLATFORM=true|"
         "--annotation|index:org.Title=x=y, z|" PLAIN
