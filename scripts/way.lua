@@ -217,7 +217,10 @@ end
 
 -- build(NAME, { tags = …, args = …, platforms = …, changed = true }) -> image; build({ A, B }) -> image, image
 local function flow_build(names, options)
-  local wish = { names = type(names) == "table" and names or { names } }
+  local wish = { names = {} }
+  for i, name in ipairs(type(names) == "table" and names or { names }) do
+    wish.names[i] = core.target_name(name) or name -- target "app" stands for its name
+  end
   for key, value in pairs(options or {}) do
     if not flow_keys[key] then
       core.raise { kind = "config", message = "build has no option '" .. tostring(key) .. "'",

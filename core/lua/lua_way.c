@@ -167,6 +167,14 @@ static int push_strings(lua_State *L, const struct strake_strings *list)
     return 1;
 }
 
+/* target_name(value) -> the name of the target that the declaration stands for, or nil */
+static int way_target_name(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_pushstring(L, strake_lua_target_at(L, 1)); /* NULL: nil */
+    return 1;
+}
+
 /* plan_tags(plan, name) -> list of tags */
 static int way_plan_tags(lua_State *L)
 {
@@ -307,6 +315,7 @@ void strake_lua_open_way(lua_State *L)
         { "plan_view", way_plan_view },
         { "plan_decided", way_plan_decided },
         { "plan_keep", way_plan_keep },
+        { "target_name", way_target_name },
         { "plan_tags", way_plan_tags },
         { "plan_refs", way_plan_refs },
         { "say_builder", way_say_builder },

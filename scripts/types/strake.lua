@@ -150,7 +150,7 @@ function warn(text, options) end
 -- ---- in flows ------------------------------------------------------------------------------------
 
 ---Build targets and stage them by digest. Waits.
----@param names string|string[]
+---@param names string|strake.Declaration|(string|strake.Declaration)[]
 ---@param options? { tags?: string[], args?: table, labels?: table, platforms?: string[], stage?: string, builder?: string, no_cache?: boolean }
 ---@return strake.Image ...
 function build(names, options) end

@@ -139,7 +139,7 @@ def test_a_flow_gives_other_tags(baked, buildkit, registry):
     house = baked(one(f'tags = ["{registry.host}/bake/flow:1"]'),
                   f"builder 'c' {{ type = 'buildctl', address = '{buildkit.address}' }}\n"
                   "local images = bake.import('docker-bake.hcl', { set = { ['app.args.X'] = true } })\n"
-                  "flow 'f' { run = function() publish(build('app', { tags = { 'flow' }, builder = 'c' })) end }\n")
+                  "flow 'f' { run = function() publish(build(images.app, { tags = { 'flow' }, builder = 'c' })) end }\n")
     house.run("run", "f")
     assert registry.tags("bake/flow") == ["flow"]
 
