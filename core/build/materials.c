@@ -146,8 +146,8 @@ static int find_files(struct strake_materials_work *work, const struct strake_pl
 
 /* ---- the rest ---- */
 
-/* Secrets are redacted once their values are known, and the builder may read them later than this.
- * One that cannot be read fails the build, which says so. */
+/* Secrets are redacted once their values are known: a file of theirs may be read by the builder later
+ * than this. One that cannot be read fails the build, which says so. */
 static void know_secrets(const struct strake_plan_target *target)
 {
     struct strake_err ignored = { 0 };

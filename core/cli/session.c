@@ -191,10 +191,12 @@ static void say_interrupted(const struct strake_strings *runs)
 static int begin_run(struct cli *cli)
 {
     struct strake_strings interrupted = { 0 };
-    int rc = strake_record_run_begin(cli->session.record, cli->session.run, cli->command->name,
-                                     (const char *const *)cli->argv, cli->session.project->dir,
-                                     &interrupted, &cli->err);
+    int rc;
 
+    cli_know_secrets(cli);
+    rc = strake_record_run_begin(cli->session.record, cli->session.run, cli->command->name,
+                                 (const char *const *)cli->argv, cli->session.project->dir,
+                                 &interrupted, &cli->err);
     say_interrupted(&interrupted);
     strake_strings_dispose(&interrupted);
     return rc;

@@ -77,6 +77,20 @@ static char *field_of(const char *spec, const char *key)
     return NULL;
 }
 
+void cli_know_secrets(struct cli *cli)
+{
+    const char *spec;
+
+    for (size_t i = 0; (spec = cli_item(&cli->args, "secret", i)) != NULL; i++) {
+        char *env = field_of(spec, "env"), *id = field_of(spec, "id");
+        const char *value = env ? getenv(env) : id ? getenv(id) : NULL;
+        if (value)
+            strake_secret_mark(value, strlen(value));
+        strake_free(env);
+        strake_free(id);
+    }
+}
+
 /* id=NAME[,src=FILE|,env=VARIABLE]; without a source the variable NAME, else the file NAME. */
 static int add_secret(struct cli *cli, json_t *list, const char *spec)
 {

@@ -131,6 +131,8 @@ def test_a_secret_value_is_not_kept(project, base, build, strake, env):
     with contextlib.closing(sqlite3.connect(strake.home / "state/strake/history.db")) as history:
         (data,) = history.execute("SELECT data FROM materials").fetchone()
     assert json.loads(data)["args"] == {"WORD": "[secret]"}
+    for path in (strake.home / "state/strake").glob("history.db*"):
+        assert b"hunter2" not in path.read_bytes()  # as a word of the command line, say
 
 
 def test_a_base_that_moved_gives_both_digests(project, registry, base, build, explain):
