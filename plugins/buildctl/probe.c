@@ -112,6 +112,7 @@ static int explain_exit(const struct buildctl *self, const struct plug_tail *err
     struct plug_failure failure;
     buildkit_classify(text, len, "", &buildctl_client, &failure);
     failure.code = STRAKE_EBUILDER;
+    buildctl_client.refine(self, &failure);
     plug_failure_report(&failure, self->host, err);
     return STRAKE_EBUILDER;
 }

@@ -129,6 +129,8 @@ static int explain_exit(const struct build *build)
     struct plug_failure failure;
     buildkit_classify(text, len, plug_text_view(&build->events.failed), build->call->client,
                       &failure);
+    if (build->call->client->refine != NULL)
+        build->call->client->refine(build->call->self, &failure);
     name_cache(build, &failure);
     bool nameless = failure.file[0] == '\0' && failure.code == STRAKE_EDOCKERFILE;
     bool ours = nameless || strcmp(failure.file, dockerfile_name(request)) == 0;

@@ -22,6 +22,8 @@ struct buildkit_client {
     /** Optional. A rule of its own for buildkit_classify(): false when it does not know `error`,
      *  which is all that the client said when it named no error. */
     bool (*rule)(const char *error, const char *step, struct plug_failure *out);
+    /** Optional. What its options add to what its words mean, in `failure`. */
+    void (*refine)(const void *self, struct plug_failure *failure);
     /** Optional. True: this step shows that the daemon is not reached; the client, which would go
      *  on trying, is ended. */
     bool (*is_lost)(const struct strake_step *step);

@@ -453,6 +453,10 @@ static const char *unreached_hint(const char *text)
                                        "so with the option server_name" },
         { "cannot validate certificate for ", "let the address name what the certificate is for, "
                                               "or say so with the option server_name" },
+        { "certificate required", "give the builder's options cert and key: it wants a certificate "
+                                  "of its clients" },
+        { "remote error: tls: ", "the builder does not take our certificate: check the options "
+                                 "cert and key, and which authority it trusts" },
         /* A daemon that wants a certificate hangs up on who brings none. */
         { "tls: ", "check the builder's options ca, cert, key and server_name" },
         { "certificate", "check the builder's options ca, cert, key and server_name" },

@@ -381,11 +381,9 @@ def test_a_builder_with_certificates_builds(strake, project, tls_buildkit, certi
 
 @pytest.mark.parametrize("options", [
     "",
-    "ca = '{c}/ca.pem'",
-    "ca = '{c}/ca.pem', cert = '{c}/client.pem', key = '{c}/client.key', server_name = 'other.test'",
     "ca = '{c}/gone.pem', cert = '{c}/client.pem', key = '{c}/client.key'",
     "ca = '{c}/ca.key', cert = '{c}/client.pem', key = '{c}/client.key'",
-], ids=["plain", "no-certificate", "other-name", "no-authority", "no-certificate-in-it"])
+], ids=["plain", "no-authority", "no-certificate-in-it"])
 def test_a_builder_with_certificates_takes_no_other(strake, project, tls_buildkit, certificates, options):
     folder = project({
         "Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",

@@ -252,7 +252,7 @@ def test_tls_that_expired(doctor, strake, project, servers, tmp_path):
 @pytest.mark.parametrize("case, words, hint", [
     ("authority", "signed by unknown authority", "the option ca"),
     ("name", "not other.test", "server_name"),
-    ("client", "", "ca, cert, key"),
+    ("client", "", "cert and key, and which authority"),
 ])
 def test_a_build_says_what_is_wrong_with_tls(strake, project, tls_buildkit, certificates, tmp_path, case, words, hint):
     other = make_certificates(tmp_path / "other")
