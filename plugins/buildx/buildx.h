@@ -7,10 +7,12 @@
  *   build.c    a build, where it differs from other clients of BuildKit
  *   save.c     a file of an engine that writes none itself
  *   words.c    what its last words mean
+ *   usage.c    what a builder keeps of earlier builds
  * What it shares with buildctl is in common/buildkit_*.c. */
 #ifndef BUILDX_H
 #define BUILDX_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 
 #include "common/buildkit_build.h"
@@ -122,6 +124,32 @@ int buildx_save(const struct buildx *self, const struct strake_build_request *re
 
 /** A rule for buildkit_classify(): what only buildx says. */
 bool buildx_rule(const char *error, const char *step, struct plug_failure *out);
+
+/* ---- usage.c --------------------------------------------------------------------------------- */
+
+/** Records, as `--verbose` prints them, on their way into a JSON array. Set the first two; what is
+ *  left of `entry` is the caller's to free. */
+struct buildx_records {
+    const struct strake_host *host;
+    struct strake_buf *out;
+    json_t *entry; /**< one that has begun, or NULL */
+    size_t count;
+};
+
+/** One line, for plug_lines; `ctx` is a struct buildx_records.
+ *  @return 0, STRAKE_ENOMEM, or what buf_append() says. */
+int buildx_records_line(void *ctx, char *line, size_t len);
+int buildx_records_finish(struct buildx_records *records);
+/** "4.096kB" in bytes; -1: no size. */
+int64_t buildx_size_parse(const char *text);
+/** "2026-11-25 23:10:20.2 +0000 UTC" as RFC 3339. False: no such time. */
+bool buildx_time_parse(const char *text, char *out, size_t size);
+
+/** builder/1's usage() and prune(). */
+int buildx_usage(void *self, struct strake_job *job, struct strake_buf *entries,
+                 struct strake_err *err);
+int buildx_prune(void *self, struct strake_job *job, int64_t older_ms, int64_t keep_bytes,
+                 struct strake_buf *report, struct strake_err *err);
 
 /* ---- build.c --------------------------------------------------------------------------------- */
 

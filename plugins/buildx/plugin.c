@@ -110,6 +110,8 @@ static const struct strake_builder_v1 builder = {
     .probe = buildx_probe,
     .command = command,
     .build = buildx_build,
+    .usage = buildx_usage,
+    .prune = buildx_prune,
     .features = STRAKE_BUILDER_PUSH | STRAKE_BUILDER_EITHER | STRAKE_BUILDER_HEREDOC |
                 STRAKE_BUILDER_COPY_LINK | STRAKE_BUILDER_SOURCE_POLICY |
                 STRAKE_BUILDER_CACHE_EXPORT,

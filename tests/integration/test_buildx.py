@@ -212,6 +212,27 @@ def test_commands_are_shown_as_they_are_run(strake, project, registry, buildkit,
     assert command[-1] == str(folder)
 
 
+def test_what_a_builder_keeps_is_shown_and_pruned(strake, project, registry, base, tmp_path):
+    own = BuildKit(tmp_path / "own", [registry])  # what others have built is not to be pruned
+    try:
+        folder = project({"Dockerfile": f"FROM {base}\nRUN echo one\n", "strake.lua": strake_lua("127.0.0.1:1/x", remote(own))})
+        assert strake("build", cwd=folder).exit == 0
+
+        def kept() -> dict:
+            shown = strake("cache", "show", "--json", cwd=folder)
+            assert shown.exit == 0, shown.err
+            return shown.json()["builders"][0]
+
+        before = kept()
+        assert before["status"] == "ok" and before["size_bytes"] > 0
+        pruned = strake("cache", "prune", "--keep", "0", "--json", cwd=folder)
+        assert pruned.exit == 0, pruned.err
+        assert pruned.json()["freed_bytes"] > 0
+        assert kept()["size_bytes"] < before["size_bytes"]
+    finally:
+        own.stop()
+
+
 # ---- secrets --------------------------------------------------------------------------------------
 
 

@@ -168,6 +168,91 @@ static void words_say_whose_fault_it_is(void **state)
     }
 }
 
+/* ---- what a builder keeps -------------------------------------------------------------------- */
+
+static void sizes_and_times_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } sizes[] = {
+        { "0B", 0 },
+        { "91B", 91 },
+        { "4.096kB", 4096 },
+        { "3.043MB", 3043000 },
+        { "1.5GB", 1500000000 },
+        { "2TB", 2000000000000 },
+        { "", -1 },
+        { "B", -1 },
+        { "-1B", -1 },
+        { "1", -1 },
+        { "1 kB", -1 },
+        { "nanB", -1 },
+        { "1e300PB", -1 },
+        { "999999PB", -1 },
+        { "1.B", -1 },
+    };
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        assert_int_equal(buildx_size_parse(sizes[i].text), sizes[i].bytes);
+    char out[64];
+    assert_true(buildx_time_parse("2026-11-25 23:10:20.235580317 +0000 UTC", out, sizeof(out)));
+    assert_string_equal(out, "2026-11-25T23:10:20.235580317+00:00");
+    assert_true(buildx_time_parse("2026-11-25 23:10:20 -0230 NST", out, sizeof(out)));
+    assert_string_equal(out, "2026-11-25T23:10:20-02:30");
+    static const char *const none[] = { "", "About an hour ago", "2026-11-25 23:10:20",
+                                        "2026-11-25 23:10:20 UTC and more" };
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        assert_false(buildx_time_parse(none[i], out, sizeof(out)));
+}
+
+/* The array that these lines become. */
+static const char *records_of(const char *text)
+{
+    static char array[4096];
+    struct buildx_records records = { .host = &fake_host, .out = fake_buf_new(sizeof(array)) };
+    char *lines = strdup(text);
+    for (char *line = lines; line != NULL;) {
+        char *end = strchr(line, '\n');
+        if (end != NULL)
+            *end = '\0';
+        assert_int_equal(buildx_records_line(&records, line, strlen(line)), 0);
+        line = end != NULL ? end + 1 : NULL;
+    }
+    assert_int_equal(buildx_records_finish(&records), 0);
+    snprintf(array, sizeof(array), "%s", fake_buf_data(records.out, NULL));
+    fake_buf_free(records.out);
+    free(lines);
+    return array;
+}
+
+static void records_become_an_array(void **state)
+{
+    (void)state;
+    assert_string_equal(records_of(""), "[]");
+    assert_string_equal(records_of("Total:\t0B\n"), "[]");
+    assert_string_equal(records_of("ID: x\nSize: huge\n"), "[]");
+    assert_string_equal(
+        records_of("ID:           45n4\n"
+                   "Created at:   2026-11-25 23:10:32.8 +0000 UTC\n"
+                   "Mutable:      false\n"
+                   "Reclaimable:  true\n"
+                   "Shared:       false\n"
+                   "Size:         3.043MB\n"
+                   "Description:  pulled from r/x: y\n"
+                   "Type:         regular\n"
+                   "\n"
+                   "ID:\t\t2\n"
+                   "Reclaimable:\tfalse\n"
+                   "Size:\t91B\n"
+                   "\n"
+                   "Reclaimable:\t3.08MB\n"
+                   "Total:\t\t3.08MB\n"),
+        "[{\"id\":\"45n4\",\"created\":\"2026-11-25T23:10:32.8+00:00\",\"in_use\":false,"
+        "\"shared\":false,\"size_bytes\":3043000,\"description\":\"pulled from r/x: y\","
+        "\"type\":\"regular\"},{\"id\":\"2\",\"in_use\":true,\"size_bytes\":91}]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +262,8 @@ int main(void)
         cmocka_unit_test(inspect_keeps_why_a_builder_is_none),
         cmocka_unit_test(inspect_copes_with_anything),
         cmocka_unit_test(words_say_whose_fault_it_is),
+        cmocka_unit_test(sizes_and_times_are_read),
+        cmocka_unit_test(records_become_an_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
