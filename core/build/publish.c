@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "build/copy.h"
+#include "build/movers.h"
 #include "util/json.h"
 
 struct tag_entry {
@@ -81,9 +82,9 @@ struct unit {
     struct strake_move *moves; /* in the order in which they are done */
     const char **status;
     bool *undone;
+    bool *taken; /* the movers' */
     size_t count;
     bool read_now; /* the old digests were read in this call, not while something was built */
-    struct strake_manifest_kept kept;
     size_t
         first; /* moves before this one were at their digest already, and are not in the journal */
     int64_t id;
@@ -106,7 +107,7 @@ static void unit_dispose(struct unit *unit)
     strake_free(unit->moves);
     strake_free(unit->status);
     strake_free(unit->undone);
-    strake_manifest_kept_dispose(&unit->kept);
+    strake_free(unit->taken);
 }
 
 static int unit_add(struct unit *unit, const struct strake_publish_tag *tag,
@@ -190,7 +191,8 @@ static int unit_fill(struct unit *unit, const struct strake_publish_tag *tags, s
     unit->moves = strake_calloc(count + 1, sizeof(*unit->moves));
     unit->status = strake_calloc(count + 1, sizeof(*unit->status));
     unit->undone = strake_calloc(count + 1, sizeof(*unit->undone));
-    if (!unit->moves || !unit->status || !unit->undone)
+    unit->taken = strake_calloc(count + 1, sizeof(*unit->taken));
+    if (!unit->moves || !unit->status || !unit->undone || !unit->taken)
         return strake_fail_nomem(err);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = bring(unit, &tags[i], err);
@@ -234,7 +236,8 @@ static int look_again(struct unit *unit, size_t at, char *now, struct strake_err
     return 0;
 }
 
-static int do_move(struct unit *unit, size_t at, struct strake_err *err)
+static int do_move(struct unit *unit, size_t at, struct strake_manifest_kept *kept,
+                   struct strake_err *err)
 {
     struct strake_move *move = &unit->moves[at];
     char now[STRAKE_DIGEST_TEXT];
@@ -256,13 +259,44 @@ static int do_move(struct unit *unit, size_t at, struct strake_err *err)
         }
         /* The PUT may have arrived even when its answer did not: from here on it counts as done. */
         move->done = true;
-        rc = strake_tag_put(unit->stores, move->ref, move->to, &unit->kept, unit->job, err);
+        rc = strake_tag_put(unit->stores, move->ref, move->to, kept, unit->job, err);
         if (rc < 0)
             return rc;
         post_tag(unit, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
     }
     unit->status[at] = "done";
     return mark(unit, at, true, err);
+}
+
+static int move_one(void *ctx, size_t at, struct strake_manifest_kept *kept, struct strake_err *err)
+{
+    struct unit *unit = ctx;
+    int rc = do_move(unit, at, kept, err);
+
+    if (rc < 0)
+        unit->status[at] = "failed";
+    return rc;
+}
+
+/* New tags first, then those that move: each rank is done before the next begins. */
+static int do_moves(struct unit *unit, struct strake_err *err)
+{
+    struct strake_movers movers = {
+        .moves = unit->moves, .taken = unit->taken, .move = move_one, .ctx = unit
+    };
+    struct strake_manifest_kept kept = { 0 };
+    int rc = 0;
+
+    for (movers.begin = unit->first; rc == 0 && movers.begin < unit->count;
+         movers.begin = movers.end) {
+        for (movers.end = movers.begin + 1; movers.end < unit->count; movers.end++) {
+            if (move_rank(&unit->moves[movers.end]) != move_rank(&unit->moves[movers.begin]))
+                break;
+        }
+        rc = strake_movers_run(&movers, &kept, err);
+    }
+    strake_manifest_kept_dispose(&kept);
+    return rc;
 }
 
 int strake_move_undo(struct strake_stores *stores, const struct strake_move *move,
@@ -355,11 +389,7 @@ static int unit_run(struct unit *unit, struct strake_err *err)
             return rc;
         unit->begun = true;
     }
-    for (size_t i = unit->first; rc == 0 && i < unit->count; i++) {
-        rc = do_move(unit, i, err);
-        if (rc < 0)
-            unit->status[i] = "failed";
-    }
+    rc = do_moves(unit, err);
     if (rc < 0)
         outcome = undo_all(unit, err) ? "rolled-back" : "partial";
     if (unit->begun && strake_journal_end(unit->record, unit->id, outcome, &ending) < 0) {

@@ -267,6 +267,33 @@ def test_one_move_that_fails_takes_all_back(shop, kind):
     assert sorted(shop.digests()) == ["latest", "stable", "v2"]
 
 
+@pytest.mark.parametrize("kind", ["refused", "lost"])
+def test_many_repositories_move_side_by_side_and_back(shop, kind):
+    count = 14
+    (shop.folder / "strake.lua").write_text(
+        f"builder 'b' {{ type = 'buildctl', address = '{shop.buildkit.address}' }}\n"
+        f"for n = 1, {count} do target('t' .. n) {{ context = '.', image = '{shop.image}-' .. n, tags = {{ 'a', 'b' }} }} end\n")
+
+    def digests() -> list:
+        return [shop.registry.digest(f"{shop.name}-{n}", tag) for n in range(1, count + 1) for tag in ("a", "b")]
+
+    first = shop.push("--all").json()
+    assert digests() == [target["digest"] for target in first["targets"] for _ in range(2)]
+    old = digests()
+    shop.content("two")
+    path = f"{shop.name}-9/manifests/b$"
+    if kind == "refused":
+        shop.liar.refuse("PUT", path, 500)
+    else:
+        shop.liar.ignore_put(path)
+    done = shop.push("--all", exit=8).json()
+    assert digests() == old
+    assert not [move for move in done["moves"] if move["status"] == "done"]
+    shop.liar.forget()
+    second = shop.push("--all").json()
+    assert digests() == [target["digest"] for target in second["targets"] for _ in range(2)] != old
+
+
 def test_a_move_that_was_done_but_not_answered_is_found_done(shop):
     shop.targets({"app": ["stable", "latest"]})
     shop.push()
