@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -80,6 +82,23 @@ class DockerEngine:
         status, body = self.get("/images/json?all=1")
         assert status == 200
         return json.loads(body)
+
+    def import_buildkit(self, name: str) -> None:
+        """An image of BuildKit's daemon, for builders in containers: what this machine has, and no more."""
+        runc = tool("runc")
+        libraries = re.findall(r"/\S+", subprocess.run(["ldd", runc], check=True, capture_output=True, text=True).stdout)
+        files = {f"usr/bin/{program}": tool(program, f"buildkit/{program}") for program in ("buildkitd", "buildctl")}
+        files |= {"usr/bin/runc": runc, "bin/sh": tool("busybox")} | {path.lstrip("/"): path for path in libraries}
+        archive = self.root / "buildkit.tar"
+        with tarfile.open(archive, "w", dereference=True) as tar:
+            for place, path in files.items():
+                tar.add(path, place)
+            folder = tarfile.TarInfo("tmp")
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+            tar.addfile(folder)
+        subprocess.run([docker(), "-H", self.host, "import", "-c", 'ENTRYPOINT ["buildkitd"]', "-c", "ENV PATH=/usr/bin:/bin",
+                        archive, name], check=True, capture_output=True)
+        archive.unlink()
 
     def stop(self) -> None:
         self.server.stop()

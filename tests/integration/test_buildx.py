@@ -521,6 +521,30 @@ def test_an_engine_on_containerd_is_staged_through_a_layout(strake, project, con
     assert sorted(target["platforms"]) == ["linux/amd64", "linux/arm64"]
 
 
+@pytest.fixture
+def container_builder(strake, engine, tmp_path):
+    """The environment in which buildx has a builder `boxed` in a container, which does not run yet."""
+    env = {"BUILDX_CONFIG": str(tmp_path / "buildx"), "DOCKER_HOST": engine.host}
+    engine.import_buildkit("local/buildkit:tests")
+
+    def call(*words: str) -> None:
+        subprocess.run([buildx(), *words], check=True, capture_output=True, env={**strake.env, **env})
+
+    call("create", "--name", "boxed", "--driver", "docker-container", "--driver-opt",
+         "image=local/buildkit:tests,network=host")
+    yield env
+    call("rm", "--force", "boxed")
+
+
+def test_a_builder_in_a_container_is_started_and_pushes(strake, project, registry, base, container_builder):
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo boxed > /boxed\n",
+                      "strake.lua": strake_lua(f"{registry.host}/boxed", f"type = 'buildx', program = '{buildx()}', "
+                                                                         "builder = 'boxed'")})
+    done = strake("build", "--push", "--json", cwd=folder, env=container_builder)
+    assert done.exit == 0, done.err
+    assert registry.digest("boxed", "t") == done.json()["targets"][0]["digest"]
+
+
 def test_annotations_keep_their_capitals(strake, project, registry, buildkit, base):
     folder = project({"Dockerfile": f"FROM {base}\n",
                       "strake.lua": strake_lua(f"{registry.host}/buildx-annotated", remote(buildkit),
