@@ -222,6 +222,22 @@ def test_an_interrupt_while_it_is_read_leaves_nothing(strake, env, tmp_path):
     assert list(temp.iterdir()) == []
 
 
+def test_an_interrupt_while_it_is_built_leaves_nothing(strake, env, tmp_path, base):
+    events = tmp_path / "events"
+    child = strake.popen("build", "--events", events, "-", cwd=tmp_path, env=env, stdin=subprocess.PIPE)
+    child.stdin.buffer.write(tar(entry("Dockerfile", text=f"FROM {base}\nRUN echo begun {tmp_path.name} && sleep 60\n")))
+    child.stdin.close()
+    child.stdin = None
+    deadline = time.monotonic() + 60
+    while not (events.exists() and f"begun {tmp_path.name}\\n" in events.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list((strake.home / "tmp").glob("*/context/Dockerfile"))
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    assert list((strake.home / "tmp").iterdir()) == []
+
+
 def test_who_writes_behind_the_archives_end_finds_a_reader(strake, env, tmp_path):
     data = tar(entry("Dockerfile", text="FROM scratch\nCOPY Dockerfile /\n")) + bytes(4 << 20)
     child = strake.popen("build", "-", cwd=tmp_path, env=env, stdin=subprocess.PIPE)
