@@ -263,7 +263,7 @@ static int pass_on(struct share *share, int rc)
     pthread_mutex_lock(&b->lock);
     known = rc == STRAKE_EBUILDER
                 ? (size_t)++b->losses <= most
-                : strake_refusals_add(&b->refusals, share->member, &share->err) == 0;
+                : strake_refusals_add(b->run->pool, &b->refusals, share->member, &share->err) == 0;
     pthread_mutex_unlock(&b->lock);
     if (!known)
         return fail_target(share, rc);

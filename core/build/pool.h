@@ -43,9 +43,10 @@ struct strake_refusals {
     } * items;
     size_t count;
 };
-/** Takes over `why`. @return 0 or STRAKE_ENOMEM. */
-int strake_refusals_add(struct strake_refusals *refusals, const struct strake_pool_member *member,
-                        struct strake_err *why);
+/** Takes over `why`. Others may be choosing with the same list meanwhile. @return 0 or
+ *  STRAKE_ENOMEM. */
+int strake_refusals_add(struct strake_pool *pool, struct strake_refusals *refusals,
+                        const struct strake_pool_member *member, struct strake_err *why);
 void strake_refusals_dispose(struct strake_refusals *refusals);
 
 /** Must this target's builders be asked before one is chosen? Not a single builder that builds for

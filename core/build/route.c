@@ -29,18 +29,21 @@ struct choosing {
 
 /* ---- refusals ---- */
 
-int strake_refusals_add(struct strake_refusals *refusals, const struct strake_pool_member *member,
-                        struct strake_err *why)
+/* Another part of the target may be looking for a builder, and reads the list while it waits. */
+int strake_refusals_add(struct strake_pool *pool, struct strake_refusals *refusals,
+                        const struct strake_pool_member *member, struct strake_err *why)
 {
-    struct strake_refusal *items =
-        strake_reallocarray(refusals->items, refusals->count + 1, sizeof(*items));
+    struct strake_refusal *items;
 
-    if (!items)
-        return STRAKE_ENOMEM;
-    refusals->items = items;
-    items[refusals->count] = (struct strake_refusal){ .member = member };
-    strake_err_move(&items[refusals->count++].why, why);
-    return 0;
+    pthread_mutex_lock(&pool->lock);
+    items = strake_reallocarray(refusals->items, refusals->count + 1, sizeof(*items));
+    if (items) {
+        refusals->items = items;
+        items[refusals->count] = (struct strake_refusal){ .member = member };
+        strake_err_move(&items[refusals->count++].why, why);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return items ? 0 : STRAKE_ENOMEM;
 }
 
 void strake_refusals_dispose(struct strake_refusals *refusals)

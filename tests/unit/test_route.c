@@ -291,7 +291,7 @@ static void what_was_refused_once_is_not_chosen(void **state)
     assert_int_equal(route(&fixture, false, &held), 0);
     assert_string_equal(strake_pool_name(held.parts[0].member), "one");
     strake_fail(&why, STRAKE_EUNSUPPORTED, "it knows no here-documents");
-    assert_int_equal(strake_refusals_add(&refusals, held.parts[0].member, &why), 0);
+    assert_int_equal(strake_refusals_add(fixture.pool, &refusals, held.parts[0].member, &why), 0);
     assert_int_equal(strake_pool_route(fixture.pool, &fixture.target, &fixture.target.platforms,
                                        false, &refusals, fixture.job, &made, &fixture.err),
                      0);
