@@ -318,12 +318,14 @@ static int choose(struct choosing *choosing, struct strake_job *job, struct stra
             strake_pool_wait(choosing->pool, late ? 0 : patient_ms);
             continue;
         }
-        if (choosing->count == 1 || again++ >= AGAIN_MAX)
+        if (choosing->count == 1 || again >= AGAIN_MAX)
             return nobody(choosing, missing);
         int64_t next = ask_lost(choosing, AGAIN_ALONE_MS);
-        if (next)
-            strake_pool_wait(choosing->pool, next);
-        else if (!any_asked(choosing))
+        if (any_asked(choosing))
+            again++;
+        else if (next)
+            strake_pool_wait(choosing->pool, next); /* or until anything changes: no try is spent */
+        else
             return nobody(choosing, missing);
     }
 }

@@ -1,9 +1,11 @@
 /* build/route and build/pool: which builder takes which platforms, and what is said when none can. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -276,6 +278,40 @@ static void a_lost_builder_is_asked_again_when_nobody_is_there(void **state)
     end(&fixture);
 }
 
+/* Other targets come and go while this one waits for a builder that was lost. */
+static void *wake_often(void *ctx)
+{
+    for (int i = 0; i < 100; i++) {
+        const struct timespec pause = { .tv_nsec = 2000000 };
+        nanosleep(&pause, NULL);
+        strake_pool_wake(ctx);
+    }
+    return NULL;
+}
+
+static void what_others_do_does_not_use_up_the_patience(void **state)
+{
+    const struct said said[] = { { "lab", "linux/amd64", NULL, NULL, 0 },
+                                 { "gone", NULL, NULL, "it is switched off", 0 },
+                                 { 0 } };
+    struct strake_route held;
+    struct strake_err lost = { 0 };
+    struct fixture fixture;
+    pthread_t others;
+
+    (void)state;
+    begin(&fixture, said, PLATFORMS("linux/amd64"));
+    assert_int_equal(route(&fixture, false, &held), 0);
+    strake_fail(&lost, STRAKE_EBUILDER, "error reading server: EOF");
+    strake_pool_lost(fixture.pool, held.parts[0].member, &lost);
+    strake_route_dispose(fixture.pool, &held);
+    strake_err_dispose(&lost);
+    assert_int_equal(pthread_create(&others, NULL, wake_often, fixture.pool), 0);
+    assert_route(&fixture, false, "lab linux/amd64");
+    pthread_join(others, NULL);
+    end(&fixture);
+}
+
 static void what_was_refused_once_is_not_chosen(void **state)
 {
     const struct said said[] = { { "one", "linux/amd64", NULL, NULL, 9 },
@@ -330,6 +366,7 @@ int main(void)
         cmocka_unit_test(several_builders_build_for_this_machine_by_default),
         cmocka_unit_test(a_single_builder_is_not_asked),
         cmocka_unit_test(a_lost_builder_is_asked_again_when_nobody_is_there),
+        cmocka_unit_test(what_others_do_does_not_use_up_the_patience),
         cmocka_unit_test(what_was_refused_once_is_not_chosen),
         cmocka_unit_test(a_cancelled_job_is_not_kept_waiting),
     };
