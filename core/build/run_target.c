@@ -4,6 +4,7 @@
 
 #include "build/reuse.h"
 #include "build/run_impl.h"
+#include "build/secrets.h"
 #include "image/reference.h"
 #include "util/fs.h"
 #include "util/json.h"
@@ -148,12 +149,15 @@ static int keep_result(struct strake_building *b, struct strake_target_result *r
 
 static int prepare(struct strake_building *b, struct strake_job *job, struct strake_err *err)
 {
-    int rc = 0;
+    int rc;
 
     b->job = strake_job_new(job, NULL, b->target->name);
     if (!b->job)
         return strake_fail_nomem(err);
-    if (b->target->images.count)
+    /* With --keep-going, and where an unchanged image has to be built after all, nobody has looked at
+     * them yet: and a client that reads a file itself tells us nothing of what has to be redacted. */
+    rc = strake_secrets_check(b->target, err);
+    if (rc == 0 && b->target->images.count)
         rc = strake_reference_parse(b->target->images.items[0], &b->image, err);
     if (rc == 0)
         rc = resolve_contexts(b, err);

@@ -130,6 +130,16 @@ def test_a_secret_that_is_missing_is_refused_beforehand(strake, project, env, bu
     assert targets == {"first": "skipped", "app": "failed"}
 
 
+def test_with_keep_going_a_missing_secret_is_the_failure_of_its_target(strake, project, env):
+    folder = project({"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n",
+                      "strake.lua": 'target "app" { secrets = { npm = secret.file "gone" } }\ntarget "other" { }\n'})
+    done = strake("build", "--keep-going", "--json", "app", "other", cwd=folder, env=env)
+    assert done.exit == 10, done.err
+    app, other = done.json()["targets"]
+    assert (app["status"], other["status"]) == ("failed", "done")
+    assert app["error"]["kind"] == "config" and "target app: the secret gone is not there: " in app["error"]["message"]
+
+
 def test_a_secret_file_of_the_command_line_that_is_missing(strake, project, env, tmp_path):
     folder = project({"Dockerfile": "FROM scratch\n"})
     done = strake("build", "--secret", "id=npm,src=gone", ".", cwd=folder, env=env)
