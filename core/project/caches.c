@@ -141,6 +141,15 @@ static int prune_one(json_t *entry, struct strake_stores *stores,
     return strake_json_set_str(entry, "status", "removed");
 }
 
+/* What a target reads and does not write is somebody else's (`read_only`, a branch the main one's). */
+static bool is_only_read(const json_t *entry)
+{
+    const json_t *uses = json_object_get(entry, "uses");
+    const char *use = json_string_value(json_array_get(uses, 0));
+
+    return json_array_size(uses) == 1 && use && strcmp(use, "import") == 0;
+}
+
 /* The oldest first, until what is left is small enough. */
 static int prune_caches(struct document *doc, struct strake_stores *stores,
                         const struct strake_caches_wish *wish, struct strake_job *job)
@@ -151,7 +160,7 @@ static int prune_caches(struct document *doc, struct strake_stores *stores,
     int rc = sorted ? 0 : STRAKE_ENOMEM;
 
     json_array_foreach(doc->caches, i, entry) {
-        if (rc < 0 || !is_cache(entry))
+        if (rc < 0 || !is_cache(entry) || is_only_read(entry))
             continue;
         sorted[count++] = entry;
         left += strake_json_int(entry, "size_bytes", 0);
@@ -159,8 +168,10 @@ static int prune_caches(struct document *doc, struct strake_stores *stores,
     if (count)
         qsort(sorted, count, sizeof(json_t *), compare_created);
     for (i = 0; rc == 0 && i < count && left > wish->keep_bytes; i++) {
-        if (!strake_caches_is_old(sorted[i], wish->older_ms) || strake_job_cancelled(job))
+        if (strake_job_cancelled(job))
             break;
+        if (!strake_caches_is_old(sorted[i], wish->older_ms))
+            continue; /* one without an age comes first, and is not known to be old */
         left -= strake_json_int(sorted[i], "size_bytes", 0);
         rc = prune_one(sorted[i], stores, wish, job);
     }

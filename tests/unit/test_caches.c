@@ -204,6 +204,30 @@ static void prune_takes_the_cache_and_leaves_the_image(void **state)
     strake_free(image);
 }
 
+static void prune_leaves_what_is_only_read(void **state)
+{
+    struct strake_caches_wish wish = { .targets = true, .keep_bytes = -1 };
+    char *ours = make_layout("ours", CONFIG_TYPE), *theirs = make_layout("theirs", CONFIG_TYPE);
+    char *import = strake_asprintf("type=local,src=%s", theirs);
+    struct strake_err err = { 0 };
+    struct scene scene;
+    json_t *doc = NULL;
+
+    (void)state;
+    open_scene(&scene);
+    add_local(&scene, ours);
+    assert_int_equal(strake_strings_take(&scene.target.cache_import, import), 0);
+    assert_int_equal(strake_caches_prune(&scene.plan, scene.stores, &wish, scene.job, &doc, &err),
+                     0);
+    assert_int_equal(json_array_size(json_object_get(doc, "caches")), 1);
+    assert_false(strake_fs_is_dir(ours));
+    assert_true(strake_fs_is_dir(theirs));
+    json_decref(doc);
+    close_scene(&scene);
+    strake_free(ours);
+    strake_free(theirs);
+}
+
 static int show_and_dry_prune(void *ctx)
 {
     struct scene *scene = ctx;
@@ -242,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(show_tells_caches_images_and_what_is_not_there),
         cmocka_unit_test(prune_takes_the_cache_and_leaves_the_image),
+        cmocka_unit_test(prune_leaves_what_is_only_read),
         cmocka_unit_test(caches_survive_every_failing_allocation),
     };
 
