@@ -296,6 +296,7 @@ static int prepare(const struct strake_plan *plan, struct strake_run_result *out
  * its target. */
 static int check_targets(struct graph *graph, size_t *at, struct strake_err *err)
 {
+    struct strake_known_bases known = { 0 };
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && !graph->options->keep_going && i < graph->plan->count; i++) {
@@ -312,8 +313,9 @@ static int check_targets(struct graph *graph, size_t *at, struct strake_err *err
                                graph->job, &route, err);
         strake_route_dispose(graph->run.pool, &route);
         if (rc == 0)
-            rc = strake_check_bases(&graph->run, target, graph->job, err);
+            rc = strake_check_bases(&graph->run, target, &known, graph->job, err);
     }
+    strake_known_bases_dispose(&known);
     return rc;
 }
 

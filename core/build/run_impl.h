@@ -40,7 +40,7 @@ struct strake_building {
     pthread_mutex_t lock; /**< guards all below */
     struct strake_built *built;
     size_t count;
-    struct strake_refusals refusals; /**< builders that cannot build this target */
+    struct strake_refusals refusals; /**< builders that cannot build this target; the pool's lock */
     int losses;                      /**< builders that were lost on the way */
     struct strake_err err;           /**< the first failure of a part */
 };
@@ -55,10 +55,24 @@ int strake_build_platforms(struct strake_building *b, const struct strake_string
 int strake_build_merge(struct strake_building *b, struct strake_target_result *result,
                        struct strake_err *err);
 
+/** Base images that a run has looked up. */
+struct strake_known_bases {
+    struct strake_base {
+        char *name;
+        struct strake_pairs has; /**< platform -> digest */
+        bool judged;             /**< it is an index, whose list is to be believed */
+    } * items;
+    size_t count;
+    struct strake_strings silent; /**< registries that cannot be reached */
+};
+void strake_known_bases_dispose(struct strake_known_bases *bases);
+
 /** bases.c: is each base image of a target there for each of its platforms? Images that cannot be
- *  looked up are the builder's to find. @return 0; STRAKE_EBUILD naming base and platform. */
+ *  looked up within 5 s are the builder's to find. `known` is filled.
+ *  @return 0; STRAKE_EBUILD naming base and platform; STRAKE_ECANCELLED, STRAKE_ENOMEM. */
 int strake_check_bases(const struct strake_run *run, const struct strake_plan_target *target,
-                       struct strake_job *job, struct strake_err *err);
+                       struct strake_known_bases *known, struct strake_job *job,
+                       struct strake_err *err);
 
 /** run_target.c: one target, on the thread of its own. */
 int strake_run_target(const struct strake_run *run, const struct strake_plan_target *target,

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -160,6 +161,56 @@ def test_a_platform_that_the_base_lacks_is_refused(strake, project, base, buildk
     assert f"the base image {name}:1 has nothing for linux/arm64" in done.err
     assert "Dockerfile:2" in done.err and "it has linux/amd64" in done.err
     assert not [event for event in events_of(tmp_path / "events") if event["type"].startswith("step.")]
+
+
+def ours(liar, repository: str) -> list:
+    """What Strake itself, and no builder, asked about a repository's manifests."""
+    return [(one.method, one.path.rpartition("/")[2]) for method in ("HEAD", "GET")
+            for one in liar.asked(method, f"/v2/{repository}/manifests/") if one.headers["User-Agent"].startswith("strake/")]
+
+
+def test_a_base_of_many_targets_is_looked_up_once(strake, project, base, buildkit, registry, liar, both):
+    folder = project({"Dockerfile": f"FROM {base}\n"})
+    done = strake("build", "-t", f"{registry.host}/pool/shared-base:1", "--push", "--platform", "linux/amd64",
+                  "--provenance", "max", ".", cwd=folder, env={"BUILDKIT_HOST": buildkit.address})
+    assert done.exit == 0, done.err
+    targets = "".join(f'target "t{n}" {{ platforms = {{ "linux/amd64" }} }}\n' for n in range(4))
+    folder = project({"Dockerfile": f"FROM {liar.host}/pool/shared-base:1\nRUN true\n", "strake.lua": both + targets +
+                      'target "t4" { platforms = { "linux/amd64", "linux/arm64" } }\n'})
+    try:
+        done = strake("build", "--all", cwd=folder)
+        assert done.exit == 5 and "target t4: the base image" in done.err and "has nothing for linux/arm64" in done.err
+        asked = ours(liar, "pool/shared-base")
+        assert len(asked) == len(set(asked)) > 0, asked
+    finally:
+        liar.forget()
+
+
+def test_a_registry_of_bases_that_does_not_answer_is_asked_once(strake, project, base, buildkit, registry, liar, both):
+    folder = project({"Dockerfile": f"FROM {base}\n"})
+    done = strake("build", "-t", f"{registry.host}/pool/known-base:1", "--push", "--platform", "linux/amd64",
+                  "--provenance", "max", ".", cwd=folder, env={"BUILDKIT_HOST": buildkit.address})
+    assert done.exit == 0, done.err
+    over = threading.Event()
+
+    def say_nothing(_, forward):
+        over.wait(60)
+        return forward()
+
+    folder = project({
+        "Dockerfile": f"FROM {liar.host}/pool/silent-a:1 AS a\nFROM {liar.host}/pool/silent-b:1\nCOPY --from=a / /\n",
+        "lacking/Dockerfile": f"FROM {registry.host}/pool/known-base:1\n",
+        "strake.lua": both + 'target "app" { platforms = { "linux/amd64" } }\n'
+                      'target "more" { context = "lacking", platforms = { "linux/amd64", "linux/arm64" } }\n'})
+    liar.on("HEAD", "/v2/pool/silent-", say_nothing)
+    liar.on("GET", "/v2/pool/silent-", say_nothing)
+    try:
+        done = strake("build", "app", "more", cwd=folder)
+        assert done.exit == 5 and "target more: the base image" in done.err
+        assert len(ours(liar, "pool/silent-[ab]")) == 1
+    finally:
+        over.set()
+        liar.forget()
 
 
 def test_two_builders_of_one_name_are_refused(strake, project, base, dead):
