@@ -103,6 +103,20 @@ static bool is_cancellation(const char *error)
     return strstr(error, "context canceled") != NULL;
 }
 
+/* A step that came from the cache is told once more, as done and not as cached, when its inputs are
+ * hashed or its layer is fetched for what comes after it. It was not run for that: one that is run
+ * after all, because its cache could not be fetched, failed to load or has something to say. */
+static bool came_from_cache(struct buildkit_events *events, const struct strake_step *step)
+{
+    bool failed = step->error != NULL && step->error[0] != '\0';
+    if (step->completed_us == 0 || failed)
+        return step->cached;
+    bool known = plug_list_has(&events->cached, step->id);
+    if (step->cached && !known)
+        plug_list_add(&events->cached, step->id); /* without memory it is told as BuildKit does */
+    return step->cached || (known && !plug_list_has(&events->spoke, step->id));
+}
+
 static int take_vertex(struct buildkit_events *events, const json_t *vertex)
 {
     const char *inputs[INPUTS_MAX + 1] = { NULL };
@@ -113,7 +127,7 @@ static int take_vertex(struct buildkit_events *events, const json_t *vertex)
         if (json_is_string(input) && count < INPUTS_MAX)
             inputs[count++] = json_string_value(input);
     }
-    const struct strake_step step = {
+    struct strake_step step = {
         .size = sizeof(step),
         .id = text_of(vertex, "digest"),
         .name = text_of(vertex, "name"),
@@ -127,6 +141,7 @@ static int take_vertex(struct buildkit_events *events, const json_t *vertex)
         events->bad_lines++;
         return 0;
     }
+    step.cached = came_from_cache(events, &step);
     /* What was stopped because another step failed is not what failed. */
     if (step.error != NULL && step.error[0] != '\0' && !is_cancellation(step.error)) {
         plug_text_dispose(&events->failed);
@@ -166,6 +181,8 @@ static int take_log(struct buildkit_events *events, const json_t *log)
     if (step == NULL || data == NULL || !plug_base64_decode(&text, data)) {
         events->bad_lines += !text.failed;
     } else if (!text.failed) {
+        if (plug_list_has(&events->cached, step) && !plug_list_has(&events->spoke, step))
+            plug_list_add(&events->spoke, step);
         int stream = number_of(log, "stream") == 2 ? 2 : 1;
         events->sink->log(events->ctx, step, stream, plug_text_view(&text), text.len);
     }
@@ -249,4 +266,6 @@ int buildkit_events_line(struct buildkit_events *events, const char *line, size_
 void buildkit_events_dispose(struct buildkit_events *events)
 {
     plug_text_dispose(&events->failed);
+    plug_list_dispose(&events->cached);
+    plug_list_dispose(&events->spoke);
 }

@@ -26,6 +26,8 @@ struct buildkit_events {
     size_t lines;
     size_t bad_lines;        /**< not understood */
     struct plug_text failed; /**< name of the step that failed last, "" when none did */
+    struct plug_list cached; /**< ids of steps that came from the cache */
+    struct plug_list spoke;  /**< and those of them that wrote something afterwards */
 };
 
 /** One line, NUL-terminated. Blocks as long as the sink does. @return 0 or STRAKE_ENOMEM. */

@@ -141,6 +141,34 @@ static void events_of_a_cached_build_say_so(void **state)
     assert_int_equal(seen.logs, 0);
 }
 
+#define STEP(more)                                                                                 \
+    "{\"vertexes\":[{\"digest\":\"sha256:a\",\"name\":\"RUN "                                      \
+    "x\",\"started\":\"2026-01-01T00:00:00Z\"" more "}]}"
+#define DONE ",\"completed\":\"2026-01-01T00:00:01Z\""
+
+static void a_cached_step_that_is_told_again_stays_cached(void **state)
+{
+    (void)state;
+    tell(STEP(DONE ",\"cached\":true"));
+    assert_int_equal(seen.cached, 1);
+    tell(STEP("")); /* begun anew */
+    assert_int_equal(seen.cached, 1);
+    tell(STEP(DONE));
+    assert_int_equal(seen.cached, 2);
+    tell("{\"logs\":[{\"vertex\":\"sha256:a\",\"stream\":1,\"data\":\"eA==\"}]}");
+    tell(STEP(DONE)); /* it was run, for it has said something */
+    assert_int_equal(seen.cached, 2);
+}
+
+static void a_step_whose_cache_cannot_be_loaded_is_run(void **state)
+{
+    (void)state;
+    tell(STEP(DONE ",\"cached\":true,\"error\":\"blob not found\""));
+    assert_int_equal(seen.cached, 1);
+    tell(STEP(DONE));
+    assert_int_equal(seen.cached, 1);
+}
+
 static void events_of_a_failure_name_the_step_that_failed(void **state)
 {
     static const struct {
@@ -284,6 +312,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(events_of_a_build_are_all_passed_on, reset),
         cmocka_unit_test_setup(events_of_a_cached_build_say_so, reset),
+        cmocka_unit_test_setup(a_cached_step_that_is_told_again_stays_cached, reset),
+        cmocka_unit_test_setup(a_step_whose_cache_cannot_be_loaded_is_run, reset),
         cmocka_unit_test_setup(events_of_a_failure_name_the_step_that_failed, reset),
         cmocka_unit_test_setup(events_carry_warnings_with_their_place, reset),
         cmocka_unit_test_setup(events_name_another_file_as_it_is_named, reset),
