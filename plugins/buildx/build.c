@@ -75,6 +75,7 @@ static int build(struct buildx *self, const struct strake_build_request *request
         .self = self,
         .program = self->program,
         .where = buildx_where(self),
+        .liveness_ms = self->address != NULL ? self->liveness_ms : 0,
         .request = request,
         .job = job,
         .result = result,

@@ -33,8 +33,9 @@ struct buildx {
     char *cert;
     char *key;
     char *server_name;
-    int64_t timeout_ms; /**< to be answered at all */
-    char *config;       /**< BUILDX_CONFIG of our own builder; NULL without an address */
+    int64_t timeout_ms;  /**< to be answered at all */
+    int64_t liveness_ms; /**< of silence in a build, before an address is listened to; 0: never */
+    char *config;        /**< BUILDX_CONFIG of our own builder; NULL without an address */
     /** It turned out that this builder cannot push by digest, and writes layouts. */
     atomic_bool layouts;
     /** It turned out that this engine writes no archives: docker saves them from its store. */

@@ -15,6 +15,7 @@ static const struct plug_option table[] = {
     PLUG_OPTION(struct buildx, server_name, .kind = PLUG_STRING),
     PLUG_OPTION(struct buildx, program, .kind = PLUG_STRING),
     PLUG_OPTION(struct buildx, timeout_ms, .kind = PLUG_INT, .min = 1, .max = 3600000),
+    PLUG_OPTION(struct buildx, liveness_ms, .kind = PLUG_INT, .min = 0, .max = 3600000),
     { .key = NULL },
 };
 
@@ -77,6 +78,7 @@ static int open_instance(const struct strake_host *host, const char *options, vo
         return plug_fail_nomem(host, err);
     self->host = host;
     self->timeout_ms = 3000;
+    self->liveness_ms = 10000;
     atomic_init(&self->layouts, false);
     atomic_init(&self->stores, false);
     int rc = plug_options_read(host, "buildx", table, options, self, err);

@@ -600,7 +600,8 @@ def chosen(strake, folder, env: dict) -> dict:
 def test_buildx_stands_in_for_a_buildctl_that_is_missing(strake, project, registry, buildkit, base, programs):
     folder = project({"Dockerfile": f"FROM {base}\n",
                       "strake.lua": strake_lua(f"{registry.host}/stood-in",
-                                               f"type = 'buildctl', address = '{buildkit.address}'")})
+                                               f"type = 'buildctl', address = '{buildkit.address}', timeout = '30s', "
+                                               "liveness = '30s'")})
     env = {"PATH": programs(*CLIENTS, more=(buildx(),))}
     assert chosen(strake, folder, env)["plugin"] == "buildx"
     done = strake("build", "--stage", "--json", cwd=folder, env=env)
