@@ -165,8 +165,8 @@ int cli_stdin_names(const struct cli *cli, struct strake_strings *names);
 
 /** The name of an option of those that was given, or NULL. */
 const char *cli_wish_given(const struct cli *cli);
-/** Redact from now on what --secret takes from the environment: the command line is put on record
- *  before its options are used. */
+/** Redact from now on what --secret takes from the environment, and credentials in URLs of contexts:
+ *  the command line is put on record before its options are used. */
 void cli_know_secrets(struct cli *cli);
 /** The wish that the command line makes; NULL with cli->err filled. */
 json_t *cli_wish(struct cli *cli);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "project/contexts.h"
 #include "util/fs.h"
 #include "util/json.h"
 #include "util/secret.h"
@@ -88,6 +89,12 @@ void cli_know_secrets(struct cli *cli)
             strake_secret_mark(value, strlen(value));
         strake_free(env);
         strake_free(id);
+    }
+    for (size_t i = 0; i < cli->args.rest.count; i++)
+        strake_context_know_credentials(cli->args.rest.items[i]);
+    for (size_t i = 0; (spec = cli_item(&cli->args, "build-context", i)) != NULL; i++) {
+        const char *equals = strchr(spec, '=');
+        strake_context_know_credentials(equals ? equals + 1 : spec);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/fs.h"
+#include "util/secret.h"
 
 static const char layout_scheme[] = "oci-layout://";
 static const char target_scheme[] = "target:";
@@ -16,6 +17,36 @@ static bool begins(const char *text, const char *prefix)
 bool strake_context_is_url(const char *context)
 {
     return strstr(context, "://") != NULL || strncmp(context, "git@", 4) == 0;
+}
+
+/* ---- credentials ---- */
+
+/* USER:PASSWORD or TOKEN of a URL, its length in `len`; NULL: it has none. `git@HOST` and
+ * `ssh://git@HOST` name a user, which is no secret. */
+static const char *credentials_of(const char *url, size_t *len)
+{
+    static const char *const schemes[] = { "http://", "https://", "ssh://", "git://" };
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        const char *text = url + strlen(schemes[i]), *at;
+        if (!begins(url, schemes[i]))
+            continue;
+        at = memrchr(text, '@', strcspn(text, "/?#"));
+        *len = at ? (size_t)(at - text) : 0;
+        return at && (i < 2 || memchr(text, ':', *len)) ? text : NULL;
+    }
+    return NULL;
+}
+
+void strake_context_know_credentials(const char *url)
+{
+    size_t len;
+    const char *text = credentials_of(url, &len), *colon = text ? memchr(text, ':', len) : NULL;
+
+    if (colon)
+        strake_secret_mark(colon + 1, len - (size_t)(colon + 1 - text));
+    else if (text)
+        strake_secret_mark(text, len);
 }
 
 /* ---- layouts ---- */
@@ -40,6 +71,26 @@ static int fail_at(const struct strake_plan_target *target, bool declared, struc
         return strake_err_recode(err, STRAKE_EUSAGE);
     strake_err_place(err, target->file, target->line);
     return strake_err_recode(err, STRAKE_ECONFIG);
+}
+
+/* The client's command line shows a context to every user of this machine, and the record keeps it.
+ * `name` "": the target's own. */
+static int check_credentials(const struct strake_plan_target *target, const char *name,
+                             const char *url, bool declared, struct strake_err *err)
+{
+    size_t len;
+
+    if (!credentials_of(url, &len))
+        return 0;
+    strake_context_know_credentials(url);
+    strake_fail(err, STRAKE_ECONFIG,
+                "target %s: the URL of the context%s%s has credentials in it, and would show them "
+                "in command lines and records",
+                target->name, *name ? " " : "", name);
+    strake_err_hint(err, "take them out, and give a token for a repository as a secret: secrets = "
+                         "{ GIT_AUTH_TOKEN = secret.env \"NAME\" }, --secret "
+                         "id=GIT_AUTH_TOKEN,env=NAME");
+    return fail_at(target, declared, err);
 }
 
 /* ---- folders ---- */
@@ -97,7 +148,7 @@ static int place_one(struct strake_plan_target *target, const struct strake_pair
 int strake_contexts_place(struct strake_plan_target *target, const char *dir,
                           const struct strake_wish *wish, struct strake_err *err)
 {
-    int rc = 0;
+    int rc = check_credentials(target, "", target->context, target->file != NULL, err);
 
     for (size_t i = 0; rc == 0 && i < target->contexts.count; i++) {
         const struct strake_pair *pair = target->contexts.items[i];
@@ -105,6 +156,9 @@ int strake_contexts_place(struct strake_plan_target *target, const char *dir,
             begins(pair->value, target_scheme) ? pair->value + strlen(target_scheme) : NULL;
         bool wished = wish && strake_pairs_get(&wish->contexts, pair->name) != NULL;
         bool here = begins(pair->value, layout_scheme) || !strake_context_is_url(pair->value);
+        rc = check_credentials(target, pair->name, pair->value, !wished && target->file, err);
+        if (rc < 0)
+            break;
         if (other && !strake_strings_has(&target->after, other))
             rc = strake_strings_add(&target->after, other) < 0 ? strake_fail_nomem(err) : 0;
         else if (!other && here)

@@ -9,7 +9,11 @@
 /** A repository, an archive or an image somewhere, and no folder of this machine. */
 bool strake_context_is_url(const char *context);
 
-/** Folders and layouts become absolute paths, those of `wish` from its cwd and all others from
+/** Redact from now on the credentials of a URL, when it has some: it may be shown before it is
+ *  refused. */
+void strake_context_know_credentials(const char *url);
+
+/** A URL with credentials in it is refused: clients are given it in the clear. Folders and layouts become absolute paths, those of `wish` from its cwd and all others from
  *  `dir`; one that is not there is refused. Targets go into target->after. Offline; any thread.
  *  @param wish its contexts are among the target's; NULL: none of them
  *  @return 0; STRAKE_ECONFIG with the target's place, STRAKE_EUSAGE where the command line names

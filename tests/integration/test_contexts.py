@@ -295,6 +295,33 @@ def test_a_branch_or_folder_that_is_not_there_is_told(strake, env, repository, t
     assert done.exit == 5 and says in error["message"] and error["hint"]
 
 
+@pytest.mark.parametrize("url, shown", [
+    ("https://me:tok-4711-en@127.0.0.1:1/repo.git#main", "tok-4711-en"),
+    ("https://tok-4711-en@127.0.0.1:1/repo.git", "tok-4711-en"),
+    ("ssh://git:tok-4711-en@127.0.0.1:1/repo.git", "tok-4711-en"),
+])
+@pytest.mark.parametrize("words", [["{url}"], ["--build-context", "src={url}", "."], ["declared"]])
+def test_credentials_in_a_url_are_refused_and_never_shown(strake, env, project, tmp_path, url, shown, words):
+    lua = f'target "declared" {{\n  contexts = {{ src = "{url}" }} }}\n' if words == ["declared"] else ""
+    folder = project({"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"} | ({"strake.lua": lua} if lua else {}))
+    words = [word.format(url=url) for word in words]
+    done = strake("build", "--json", "--events", tmp_path / "events", *words, cwd=folder, env=env)
+    error = done.json()["error"]
+    assert done.exit == (3 if lua else 2), done.err
+    assert "has credentials in it" in error["message"] and "GIT_AUTH_TOKEN" in error["hint"]
+    assert error.get("file") == ("strake.lua" if lua else None)
+    history = strake("history", "list", "--json", cwd=folder, env=env)
+    assert history.exit == 0 and "build" in history.out
+    for text in (done.out, done.err, (tmp_path / "events").read_text(), history.out):
+        assert shown not in text
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1:1/a@b.git#x@y", "ssh://git@127.0.0.1:1/repo.git", "git@127.0.0.1:repo.git"])
+def test_a_user_is_no_secret(strake, env, tmp_path, url):
+    planned = strake("plan", "--json", url, cwd=tmp_path, env=env)
+    assert planned.exit == 0 and planned.json()["targets"][0]["context"] == url, planned.err
+
+
 def test_a_repository_that_is_not_there_is_told(strake, env, repository, tmp_path):
     done = strake("build", "--json", repository.replace("repo.git", "none.git"), cwd=tmp_path, env=env)
     error = done.json()["error"]
