@@ -8,7 +8,7 @@
 #include "util/job.h"
 
 /** How long a builder may take to say what it is. */
-#define STRAKE_POOL_PROBE_MS 2900
+#define STRAKE_POOL_PROBE_MS 2800
 
 struct strake_pool;
 struct strake_pool_member;
