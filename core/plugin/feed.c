@@ -1,10 +1,13 @@
 /* Reading a blob into a ring on a thread of its own: memory does not grow with the blob. */
 #include "plugin/feed.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "image/digest.h"
+#include "plugin/call.h"
 #include "plugin/instance_impl.h"
 #include "util/mem.h"
 #include "util/thread.h"
@@ -182,22 +185,41 @@ static size_t takeable(const struct strake_feed *feed)
     return feed->len && last && !feed->ended ? feed->len - 1 : feed->len;
 }
 
+/* Wait for bytes. A source whose job is cancelled has a grace to come back with its own words. The
+ * lock is held. @return false: it did not */
+static bool wait_for_bytes(struct strake_feed *feed)
+{
+    int64_t waited_ms = 0;
+
+    while (!feed->stopped && !feed->ended && takeable(feed) == 0) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        if (pthread_cond_timedwait(&feed->changed, &feed->lock, &until) != ETIMEDOUT)
+            continue;
+        waited_ms += strake_job_cancelled(feed->job) ? 1000 : 0;
+        if (waited_ms > STRAKE_CALL_GRACE_MS)
+            return false;
+    }
+    return true;
+}
+
 int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap)
 {
     int64_t result;
+    bool came;
     size_t n;
 
     pthread_mutex_lock(&feed->lock);
     feed->starved = true;
-    while (!feed->stopped && !feed->ended && takeable(feed) == 0)
-        pthread_cond_wait(&feed->changed, &feed->lock);
-    feed->starved = false;
+    came = wait_for_bytes(feed);
+    feed->starved = !came;
     n = takeable(feed);
     if (n > cap)
         n = cap;
     if (n > feed->cap - feed->start)
         n = feed->cap - feed->start;
-    if (feed->stopped) {
+    if (feed->stopped || !came) {
         result = STRAKE_ECANCELLED;
     } else if (feed->ended && feed->rc < 0) {
         result = feed->rc;
