@@ -87,6 +87,12 @@ void cli_on_signal(uv_async_t *handle);
 
 /** Print a document on stdout, for --json. Steals it; NULL is out of memory. */
 int cli_print_json(struct cli *cli, json_t *document);
+/** A document whose lists are too long to be had in memory, piece by piece: the members of an object
+ *  (of ours: its keys are plain) but `last`, which is opened as a list; the caller writes its items
+ *  and the ends. @return 0, STRAKE_ETOOBIG, STRAKE_ENOMEM */
+int cli_put_members(struct strake_buf *text, json_t *object, const char *last);
+/** Write what is there, secrets redacted, and clear it. */
+int cli_put(struct strake_buf *text);
 /** An empty list that went through Lua comes back as an empty object: make the list again where the
  *  document promises one. @return 0 or STRAKE_ENOMEM. */
 int cli_mend_list(json_t *object, const char *key);
@@ -111,6 +117,17 @@ void cli_print_moves(const json_t *moves);
 
 /** `strake cache explain [TARGET]`; the project and the history are open. */
 int cli_cache_explain(struct cli *cli);
+
+/* ---- cmd_image_layers.c, cmd_image_diff.c ---- */
+
+/** `strake image layers REF` and `image diff A B`; the project is open. */
+int cli_image_layers(struct cli *cli);
+int cli_image_diff(struct cli *cli);
+/** --platform in normal form into `out` (STRAKE_PLATFORM_TEXT bytes). @return 0 or STRAKE_EUSAGE;
+ *  *platform is NULL when it was not given. "all" stays, where `all` allows it. */
+int cli_image_platform(struct cli *cli, bool all, char *out, const char **platform);
+/** Sizes beside each other on a terminal: a bar of at most `width` cells, blanks behind it. */
+void cli_bar(int64_t value, int64_t most, int width, char *out, size_t cap);
 
 /* ---- view.c ---- */
 

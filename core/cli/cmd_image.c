@@ -1,4 +1,4 @@
-/* strake image show, list, tag, copy: images in registries and layouts, without pulling a layer. */
+/* strake image show, list, tag, copy (layers and diff lie beside): images in registries and layouts, without pulling a layer. */
 #include <string.h>
 
 #include "build/copy.h"
@@ -9,7 +9,8 @@
 #include "util/time.h"
 
 static const struct cli_option options[] = {
-    { "platform", 0, CLI_TEXT, "P", "copy: one platform out of an index" },
+    { "platform", 0, CLI_TEXT, "P", "layers, diff, copy: one platform; layers: all" },
+    { "files", 0, CLI_FLAG, NULL, "layers: list what each layer adds, changes and deletes" },
     { "force", 0, CLI_FLAG, NULL, "tag: move a tag even if somebody else moved it meanwhile" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
 };
@@ -294,6 +295,8 @@ static int run(struct cli *cli)
         int (*run)(struct cli *cli);
     } verbs[] = {
         { "show", CLI_NEED_PROJECT, show },
+        { "layers", CLI_NEED_PROJECT, cli_image_layers },
+        { "diff", CLI_NEED_PROJECT, cli_image_diff },
         { "list", CLI_NEED_PROJECT, list },
         { "tag", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, tag },
         { "copy", CLI_NEED_PROJECT, copy },
@@ -308,16 +311,20 @@ static int run(struct cli *cli)
     }
     strake_fail(&cli->err, STRAKE_EUSAGE,
                 *verb ? "image does not know '%s'" : "image wants to know what to do%s", verb);
-    strake_err_hint(&cli->err,
-                    "show REF, list REPOSITORY, tag SOURCE REF…, copy SOURCE DESTINATION");
+    strake_err_hint(&cli->err, "show REF, layers REF, diff A B, list REPOSITORY, tag SOURCE REF…, "
+                               "copy SOURCE DESTINATION");
     return STRAKE_EUSAGE;
 }
 
 const struct cli_command cli_image = {
     .name = "image",
-    .summary = "show, list, tag and copy images in registries and layouts",
-    .usage = "show REF | list REPOSITORY | tag SOURCE REF… | copy SOURCE DESTINATION",
-    .help = "A REF is a registry reference, or oci:DIR[:TAG|@DIGEST] for an OCI layout.",
+    .summary = "show, take apart, compare, list, tag and copy images in registries and layouts",
+    .usage = "show REF | layers REF | diff A B | list REPOSITORY | tag SOURCE REF… | "
+             "copy SOURCE DESTINATION",
+    .help =
+        "A REF is a registry reference, or oci:DIR[:TAG|@DIGEST] for an OCI layout. layers and "
+        "diff read\nthe layers as they come, without unpacking them: of this machine's platform, "
+        "or of --platform.",
     .options = options,
     .http = true,
     .run = run,

@@ -30,6 +30,32 @@ int cli_print_json(struct cli *cli, json_t *document)
     return rc < 0 ? rc : cli_finish_stdout(cli);
 }
 
+int cli_put(struct strake_buf *text)
+{
+    int rc = strake_secret_redact(text);
+
+    if (rc == 0)
+        fwrite(strake_buf_text(text), 1, text->len, stdout);
+    strake_buf_clear(text);
+    return rc;
+}
+
+int cli_put_members(struct strake_buf *text, json_t *object, const char *last)
+{
+    const char *key;
+    json_t *value;
+    int rc = strake_buf_putc(text, '{');
+
+    json_object_foreach(object, key, value) {
+        if (rc == 0 && strcmp(key, last) != 0) {
+            rc = strake_buf_printf(text, "\"%s\":", key);
+            rc = rc == 0 ? strake_json_dump(value, text) : rc;
+            rc = rc == 0 ? strake_buf_putc(text, ',') : rc;
+        }
+    }
+    return rc < 0 ? rc : strake_buf_printf(text, "\"%s\":[", last);
+}
+
 void cli_printf(const char *fmt, ...)
 {
     struct strake_buf text = { .secret = true };

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def _layer(busybox: Path) -> tuple:
     return raw.getvalue(), gzip.compress(raw.getvalue(), 6, mtime=0)
 
 
-def _upload(registry: Registry, repository: str, data: bytes) -> str:
+def upload(registry: Registry, repository: str, data: bytes) -> str:
     base = f"{registry.scheme}://{registry.host}"
     status, headers, _ = http("POST", f"{base}/v2/{repository}/blobs/uploads/", b"")
     assert status == 202, status
@@ -55,7 +56,7 @@ def _upload(registry: Registry, repository: str, data: bytes) -> str:
     return _digest(data)
 
 
-def _put(registry: Registry, repository: str, reference: str, media_type: str, document: dict) -> tuple:
+def put_manifest(registry: Registry, repository: str, reference: str, media_type: str, document: dict) -> tuple:
     data = json.dumps(document).encode()
     status, _, body = http("PUT", f"{registry.scheme}://{registry.host}/v2/{repository}/manifests/{reference}", data,
                            {"Content-Type": media_type})
@@ -72,12 +73,12 @@ def _platform(registry: Registry, repository: str, busybox: Path, arch: str) -> 
     }).encode()
     manifest = {
         "schemaVersion": 2, "mediaType": MANIFEST,
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": _upload(registry, repository, config),
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": upload(registry, repository, config),
                    "size": len(config)},
         "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
-                    "digest": _upload(registry, repository, packed), "size": len(packed)}],
+                    "digest": upload(registry, repository, packed), "size": len(packed)}],
     }
-    digest, size = _put(registry, repository, _digest(json.dumps(manifest).encode()), MANIFEST, manifest)
+    digest, size = put_manifest(registry, repository, _digest(json.dumps(manifest).encode()), MANIFEST, manifest)
     return {"mediaType": MANIFEST, "digest": digest, "size": size, "platform": {"os": "linux", "architecture": arch}}
 
 
@@ -87,5 +88,54 @@ def push_busybox(registry: Registry, repository: str = "base/busybox", tag: str 
         _platform(registry, repository, Path("/bin/busybox"), "amd64"),
         _platform(registry, repository, tool("busybox", "busybox-arm64/bin/busybox", "busybox-arm64/usr/bin/busybox"), "arm64"),
     ]
-    _put(registry, repository, tag, INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+    put_manifest(registry, repository, tag, INDEX, {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
+    return f"{registry.host}/{repository}:{tag}"
+
+
+def tar_of(files: list) -> bytes:
+    """A plain tar of (name, bytes) pairs; a name with None is a folder, a name with a text a symbolic link."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in files:
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o755 if content is None else 0o644
+            if content is None:
+                entry.type = tarfile.DIRTYPE
+            elif isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+            else:
+                entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return raw.getvalue()
+
+
+def pack(data: bytes, compression: str | None) -> tuple:
+    """The bytes of a layer and its media type; None: they are packed already."""
+    media_type = "application/vnd.oci.image.layer.v1.tar"
+    if compression == "gzip":
+        return gzip.compress(data, 6, mtime=0), media_type + "+gzip"
+    if compression == "zstd":
+        return subprocess.run(["zstd", "-q", "-c"], input=data, check=True, capture_output=True).stdout, media_type + "+zstd"
+    return data, media_type if compression == "" else media_type + "+gzip"
+
+
+def push_image(registry: Registry, repository: str, tag: str, layers: list, compression: str | None = "gzip",
+               config: dict | None = None) -> str:
+    """Push an image for linux/amd64 with these tars as its layers; its reference."""
+    document = {
+        "architecture": "amd64", "os": "linux", "config": config or {},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": f"step {i}"} for i in range(len(layers))],
+    }
+    raw = json.dumps(document).encode()
+    manifest = {
+        "schemaVersion": 2, "mediaType": MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": upload(registry, repository, raw),
+                   "size": len(raw)},
+        "layers": [],
+    }
+    for layer in layers:
+        packed, media_type = pack(layer, compression)
+        manifest["layers"].append({"mediaType": media_type, "digest": upload(registry, repository, packed), "size": len(packed)})
+    put_manifest(registry, repository, tag, MANIFEST, manifest)
     return f"{registry.host}/{repository}:{tag}"
