@@ -101,7 +101,7 @@ def test_wherever_a_line_breaks_it_is_the_builders_failure(strake, project, base
 
 # ---- dark lines --------------------------------------------------------------------------------------------
 
-IMPATIENT = ', timeout = "1s", liveness = "1s"'
+IMPATIENT = ', timeout = "3s", liveness = "1s"'
 
 
 def test_a_builder_whose_line_goes_dark_is_replaced(strake, project, base, line, amd_buildkit, registry, tmp_path):
