@@ -154,6 +154,26 @@ def test_attestations_only_when_they_are_asked_for(strake, project, base, env, r
     assert "provenance" in layer["annotations"]["in-toto.io/predicate-type"]
 
 
+SCAN = """cat > "$BUILDKIT_SCAN_DESTINATION/app.spdx.json" <<end
+{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document",
+ "predicate": {"name": "$(cat "$BUILDKIT_SCAN_SOURCE/a")"}}
+end
+"""
+
+
+def test_an_sbom_is_what_the_named_generator_says(strake, project, base, env, registry):
+    folder = project({"Dockerfile": f'FROM {base}\nCOPY scan /scan\nENTRYPOINT ["/bin/sh", "/scan"]\n', "scan": SCAN})
+    push(strake, folder, env, f"{registry.host}/options/scanner:1")
+    folder = project({"Dockerfile": f"FROM {base}\nRUN echo scanned > /a\n"})
+    push(strake, folder, env, f"{registry.host}/options/sbom:1", "--sbom", f"generator={registry.host}/options/scanner:1")
+    entries = raw(registry, "options/sbom", "1")["manifests"]
+    attestation = next(entry for entry in entries if entry["platform"]["os"] == "unknown")
+    layer = raw(registry, "options/sbom", attestation["digest"])["layers"][0]
+    assert layer["annotations"]["in-toto.io/predicate-type"] == "https://spdx.dev/Document"
+    status, _, body = registry.get(f"/v2/options/sbom/blobs/{layer['digest']}")
+    assert status == 200 and json.loads(body)["predicate"] == {"name": "scanned"}
+
+
 def test_reproducible_is_the_same_digest_on_two_daemons(strake, project, base, buildkit, amd_buildkit, registry):
     folder = project({"Dockerfile": f"FROM {base}\nRUN date > /dev/null; echo same > /same\nCOPY file /file\n",
                       "file": "content\n", "strake.lua": f"""
