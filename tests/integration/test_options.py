@@ -1,7 +1,13 @@
 """What a target asks of its builder beside the Dockerfile's words: through buildctl, on real daemons."""
 
+import contextlib
 import json
+import socket
+import socketserver
 import subprocess
+import tarfile
+import tempfile
+import threading
 
 import pytest
 
@@ -172,6 +178,44 @@ def test_an_sbom_is_what_the_named_generator_says(strake, project, base, env, re
     assert layer["annotations"]["in-toto.io/predicate-type"] == "https://spdx.dev/Document"
     status, _, body = registry.get(f"/v2/options/sbom/blobs/{layer['digest']}")
     assert status == 200 and json.loads(body)["predicate"] == {"name": "scanned"}
+
+
+@pytest.fixture
+def unix_address(buildkit):
+    """The daemon behind a socket in the file system."""
+    class Pass(socketserver.BaseRequestHandler):
+        def handle(self):
+            with socket.create_connection(("127.0.0.1", buildkit.port)) as daemon:
+                back = threading.Thread(target=self.carry, args=(daemon, self.request))
+                back.start()
+                self.carry(self.request, daemon)
+                back.join()
+
+        @staticmethod
+        def carry(source, to):
+            try:
+                while data := source.recv(1 << 16):
+                    to.sendall(data)
+                to.shutdown(socket.SHUT_WR)
+            except OSError:  # one of them has hung up
+                for end in (source, to):
+                    with contextlib.suppress(OSError):
+                        end.shutdown(socket.SHUT_RDWR)
+
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
+        with socketserver.ThreadingUnixStreamServer(f"{folder}/s", Pass) as server:
+            threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+            yield f"unix://{folder}/s"
+            server.shutdown()
+
+
+def test_a_daemon_at_a_socket_writes_a_tar(strake, unix_address, base, tmp_path):
+    (tmp_path / "Dockerfile").write_text(f"FROM {base} AS work\nRUN echo tarred > /file\nFROM scratch\nCOPY --from=work /file /\n")
+    done = strake("build", "--output", f"type=tar,dest={tmp_path / 'out.tar'}", ".", cwd=tmp_path,
+                  env={"BUILDKIT_HOST": unix_address})
+    assert done.exit == 0, done.err
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        assert archive.extractfile("file").read() == b"tarred\n"
 
 
 def test_reproducible_is_the_same_digest_on_two_daemons(strake, project, base, buildkit, amd_buildkit, registry):
