@@ -10,7 +10,7 @@
 
 /* One host's configuration, and its instance once it was needed. */
 struct store {
-    char *key; /* the host, or "oci:" and the layout's folder */
+    char *key; /* the host, or "oci:" and a layout's folder, "docker-archive:" and its file */
     char *type;
     json_t *options;
     struct strake_instance *instance;
@@ -122,13 +122,14 @@ static struct store *store_make(struct strake_stores *stores, const struct strak
     json_t *options;
     struct store *store;
 
-    if (ref->store == STRAKE_STORE_LAYOUT) {
+    if (ref->store != STRAKE_STORE_REGISTRY) {
         options = json_object();
         if (options && strake_json_set_str(options, "path", ref->repository) < 0) {
             json_decref(options);
             options = NULL;
         }
-        store = store_add(stores, key, "layout", options);
+        store = store_add(stores, key, ref->store == STRAKE_STORE_LAYOUT ? "layout" : "archive",
+                          options);
     } else {
         store = store_add(stores, key, "oci", registry_options(stores, key, NULL));
     }
@@ -137,22 +138,24 @@ static struct store *store_make(struct strake_stores *stores, const struct strak
     return store;
 }
 
+static char *store_key(const struct strake_reference *ref)
+{
+    return ref->store == STRAKE_STORE_REGISTRY ? strake_strdup(ref->host)
+           : ref->store == STRAKE_STORE_LAYOUT
+               ? strake_asprintf("oci:%s", ref->repository)
+               : strake_asprintf("docker-archive:%s", ref->repository);
+}
+
 int strake_stores_find(struct strake_stores *stores, const struct strake_reference *ref,
                        struct strake_place_in_store *out, struct strake_err *err)
 {
-    const bool layout = ref->store == STRAKE_STORE_LAYOUT;
-    char *key = layout ? strake_asprintf("oci:%s", ref->repository) : strake_strdup(ref->host);
+    char *key = store_key(ref);
     struct store *store;
     int rc = 0;
 
     *out = (struct strake_place_in_store){ 0 };
     if (!key)
         return strake_fail_nomem(err);
-    if (ref->store == STRAKE_STORE_DOCKER_ARCHIVE) {
-        rc = strake_fail(err, STRAKE_EUSAGE, "%s: a docker archive cannot be used here", ref->name);
-        strake_err_hint(err, "name a registry repository or an OCI layout, oci:DIR");
-        goto out;
-    }
     pthread_mutex_lock(&stores->lock);
     store = store_find(stores, key);
     if (!store)
@@ -167,7 +170,7 @@ int strake_stores_find(struct strake_stores *stores, const struct strake_referen
     pthread_mutex_unlock(&stores->lock);
     if (rc < 0)
         goto out;
-    out->repository = strake_strdup(layout ? "" : ref->repository);
+    out->repository = strake_strdup(ref->store == STRAKE_STORE_REGISTRY ? ref->repository : "");
     if (!out->repository) {
         strake_place_in_store_dispose(out);
         rc = strake_fail_nomem(err);
@@ -239,7 +242,8 @@ int strake_stores_hosts(const struct strake_stores *stores, struct strake_string
 
     pthread_mutex_lock(&locked->lock);
     for (size_t i = 0; rc == 0 && i < stores->count; i++) {
-        if (strncmp(stores->items[i].key, "oci:", 4) != 0)
+        if (strncmp(stores->items[i].key, "oci:", 4) != 0 &&
+            strncmp(stores->items[i].key, "docker-archive:", 15) != 0)
             rc = strake_strings_add(hosts, stores->items[i].key);
     }
     pthread_mutex_unlock(&locked->lock);

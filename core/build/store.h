@@ -1,5 +1,5 @@
 /* The stores of images that a command works with: a registry instance a host, a layout instance a
- * folder, opened when first used. Any thread. */
+ * folder, an archive instance a file, opened when first used. Any thread. */
 #ifndef STRAKE_BUILD_STORE_H
 #define STRAKE_BUILD_STORE_H
 

@@ -290,3 +290,79 @@ def test_a_diff_of_two_stores_and_of_what_is_not_there(strake, registry, tmp_pat
     assert here["files"] == there["files"] and here["packages"] == there["packages"]
     assert strake("image", "diff", a, f"{registry.host}/diff/pair:absent").exit == 8
     assert diff_of(strake, base, base, "--platform", "linux/arm64")["platforms"] == ["linux/arm64", "linux/arm64"]
+
+
+# ---- docker archives ----
+
+def archive_of(tmp_path, members):
+    """A tar of (name, bytes or link), as docker save writes it."""
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of(members))
+    return path
+
+
+def saved(layers, **more):
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"User": "dev"},
+                         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]}}).encode()
+    name = hashlib.sha256(config).hexdigest() + ".json"
+    names = [f"{i}/layer.tar" for i in range(len(layers))]
+    manifest = [{"Config": name, "RepoTags": ["app:1.2"], "Layers": names, **more}]
+    return [(name, config), *zip(names, layers), ("manifest.json", json.dumps(manifest).encode())]
+
+
+def test_a_docker_archive_is_read_like_a_registry(strake, registry, tmp_path):
+    layers = [tar_of(layer) for layer in THREE]
+    ref = f"docker-archive:{archive_of(tmp_path, saved(layers))}"
+    here, = layers_of(strake, ref, "--files")["platforms"]
+    there, = layers_of(strake, push_image(registry, "layers/three", "saved", layers), "--files")["platforms"]
+    assert [counts(layer) for layer in here["layers"]] == [counts(layer) for layer in there["layers"]]
+    assert here["config"]["user"] == "dev" and here["layers"][0]["files"] == there["layers"][0]["files"]
+    assert strake("image", "list", ref, "--json").json()["tags"] == ["1.2"]
+    # into a registry and a layout, and nothing changes
+    for target in (f"{registry.host}/layers/from-archive:1", f"oci:{tmp_path}/layout:1"):
+        assert strake("image", "copy", ref, target).exit == 0
+        assert diff_of(strake, ref, target)["files"] == []
+        assert strake("image", "show", target, "--json").json()["digest"] == strake("image", "show", ref, "--json").json()["digest"]
+
+
+def test_skopeo_writes_an_archive_that_is_read(strake, registry, tmp_path):
+    ref = push_image(registry, "layers/three", "skopeo", [tar_of(layer) for layer in THREE])
+    subprocess.run(["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{ref}", f"docker-archive:{tmp_path}/s.tar:app:1"],
+                   check=True, capture_output=True, env={**strake.env, "HOME": str(tmp_path)}, timeout=60)
+    document = diff_of(strake, ref, f"docker-archive:{tmp_path}/s.tar")
+    assert document["files"] == [] and document["config"] == []
+
+
+def test_packed_and_shared_layers_of_an_archive(strake, tmp_path):
+    layer = tar_of([("a", b"a" * 1000)])
+    members = dict(saved([layer, layer]))
+    members["0/layer.tar"] = gzip.compress(layer)
+    members["1/layer.tar"] = "../0/layer.tar"
+    platform, = layers_of(strake, f"docker-archive:{archive_of(tmp_path, list(members.items()))}")["platforms"]
+    assert [(layer["unpacked_bytes"], layer["added"], layer["changed"]) for layer in platform["layers"]] == [(1000, 1, 0), (1000, 0, 1)]
+
+
+@pytest.mark.parametrize("members, says", [
+    ([("x", b"")], "has no manifest.json"), ([("manifest.json", b"[")], "malformed"), ([("manifest.json", b"[]")], "names no image"),
+    ([("manifest.json", b'[{"Config":"c","Layers":["l"]}]')], "has no c"),
+    ([("manifest.json", b'[{"Config":"c","Layers":["l"]}]'), ("c", b"{}")], "a layer is missing"),
+    ([("manifest.json", b"[{},{}]")], "several images")])
+def test_archives_that_are_none(strake, tmp_path, members, says):
+    done = strake("image", "show", f"docker-archive:{archive_of(tmp_path, members)}")
+    assert done.exit == 8 and says in done.err
+
+
+def test_files_that_are_no_archives(strake, tmp_path):
+    layer = tar_of([("a", b"a" * 1000)])
+    whole = archive_of(tmp_path, saved([layer])).read_bytes()
+    for name, data, says in (("no.tar", b"x" * 2000, "no plain tar"), ("cut.tar", whole[:3000], "cut off"), ("empty.tar", b"", "manifest.json")):
+        (tmp_path / name).write_bytes(data)
+        done = strake("image", "layers", f"docker-archive:{tmp_path / name}")
+        assert done.exit == 8 and says in done.err
+    assert strake("image", "show", f"docker-archive:{tmp_path}/absent.tar").exit == 8
+    # another layer than the configuration says
+    path = archive_of(tmp_path, saved([layer])[:1] + [("0/layer.tar", tar_of([("a", b"b" * 1000)]))] + saved([layer])[2:])
+    done = strake("image", "layers", f"docker-archive:{path}")
+    assert done.exit == 8 and "digest" in done.err
+    done = strake("image", "copy", f"docker-archive:{path}", f"docker-archive:{tmp_path}/to.tar")
+    assert done.exit == 2 and "oci:DIR" in done.err

@@ -88,8 +88,7 @@ static void store_is_opened_once_a_folder(void **state)
 
 static void store_refuses_what_is_none(void **state)
 {
-    static const char *const refs[] = { "docker-archive:/x.tar", "", "UPPER//case",
-                                        "h.example/a:b:c" };
+    static const char *const refs[] = { "docker-archive:", "", "UPPER//case", "h.example/a:b:c" };
     struct strake_stores *stores = strake_stores_new(0, NULL);
 
     (void)state;
