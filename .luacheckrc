@@ -5,13 +5,14 @@ max_line_length = 120
 -- The engine's own names for the scripts that ship; core is what C gives to them alone.
 files["scripts"] = { read_globals = {
   "core", "env", "exec", "fs", "git", "http", "image", "json", "log", "secret", "tags", "include", "target",
+  "policy", "deny",
 } }
 
 -- What a strake.lua says.
 files["**/strake.lua"] = { read_globals = {
   "builder", "registry", "notifier", "scanner", "workflow", "deployer", "target", "policy", "flow",
   "bake", "env", "exec", "fs", "git", "http", "image", "json", "log", "secret", "tags", "include",
-  "all", "build", "deny", "notify", "plan", "publish", "scan", "verify", "warn",
+  "policies", "all", "build", "deny", "notify", "plan", "publish", "scan", "verify", "warn",
 } }
 
 -- Descriptions for the language server: names that are written and never used.

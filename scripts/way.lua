@@ -7,10 +7,11 @@ local way = {}
 
 -- Everything that policies denied, told at once: the first as the message, the others below it.
 local function stop_on_deny(decisions, where)
-  local first, others = nil, {}
+  local first, others, told = nil, {}, {}
   for _, decision in ipairs(decisions) do
-    if decision.action == "deny" then
-      local line = ("policy \"%s\" at %s: %s"):format(decision.name, decision.at, decision.message)
+    local line = ("policy \"%s\" at %s: %s"):format(decision.name, decision.at, decision.message)
+    if decision.action == "deny" and not told[line] then -- several platforms may have one fault
+      told[line] = true
       if first then others[#others + 1] = line else first = { decision = decision, line = line } end
     end
   end
@@ -76,14 +77,32 @@ local function policy_view(image, entry)
   return {
     ref = image.ref, repository = image.image, digest = entry.digest, platform = entry.platform,
     config = entry.config, layers = entry.layers, size_bytes = entry.size_bytes, target = image.name,
-    tags = image.tags, packages = {},
+    tags = image.tags, packages = {}, moves = image.moves,
   }
 end
 
+-- What the tags of each image would do: a tag that does not exist is at `false`. What policies saw is then
+-- what publishing goes by; with `kept` that is what was read while the images were built.
+local function add_moves(images, kept)
+  local refs = {}
+  for _, image in ipairs(images) do
+    for _, ref in ipairs(image.wanted) do refs[#refs + 1] = ref end
+  end
+  local now = core.tags_now { refs = refs, kept = kept }
+  for _, image in ipairs(images) do
+    image.moves = {}
+    for i, ref in ipairs(image.wanted) do
+      image.moves[i] = { ref = ref, tag = ref:match(":([^:/]+)$"), to = image.digest,
+                         from = now[ref] ~= "" and now[ref] or false }
+    end
+  end
+end
+
 -- Each policy of `point` is asked about every platform of every image before anyone is denied, so that
--- one run tells all there is to mend.
-local function gate(point, images)
-  if not core.has_policies(point) then return end
+-- one run tells all there is to mend. Where tags move, @return true: publish by what policies saw.
+local function gate(point, images, kept)
+  if not core.has_policies(point) then return kept end
+  if point == "publish" or point == "retag" then add_moves(images, kept) end
   local all, where = {}, nil
   for _, image in ipairs(images) do
     for _, entry in ipairs(core.inspect(image.ref).platforms) do
@@ -96,6 +115,7 @@ local function gate(point, images)
     end
   end
   stop_on_deny(all, where or "")
+  return true
 end
 
 -- ---- build --------------------------------------------------------------------------------------
@@ -142,7 +162,7 @@ local function publish_images(result, images, before, options)
       tags[#tags + 1] = { ref = ref, source = image.image, digest = image.digest }
     end
   end
-  gate("publish", images)
+  before = gate("publish", images, before) or false
   local failure
   result.moves, failure = core.publish(tags, before, options)
   if failure then core.raise(failure) end
@@ -301,11 +321,18 @@ function way.retag(args)
     local repository = core.repository(args.source)
     local tags, failure = {}
     result.digest = core.resolve(args.source)
-    gate("retag", { { name = "", image = repository, tags = args.refs, ref = args.source } })
+    local before = gate("retag", { { name = "", image = repository, tags = args.refs, wanted = args.refs,
+                                     digest = result.digest, ref = args.source } }) or false
     for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = result.digest } end
-    result.moves, failure = core.publish(tags, false, { force = args.force, kind = "tag" })
+    result.moves, failure = core.publish(tags, before, { force = args.force, kind = "tag" })
     if failure then core.raise(failure) end
   end)
+end
+
+-- `strake rollback`
+function way.rollback(args)
+  local result = { moves = {}, kept = {}, images = {} }
+  return told(result, function() core.script("rollback").run(args, result, gate) end)
 end
 
 -- What `strake tags` puts into labels beside the version: the commit that it is all about.

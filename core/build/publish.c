@@ -71,6 +71,13 @@ static const struct tag_entry *state_find(const struct strake_tag_state *state, 
     return NULL;
 }
 
+const char *strake_tag_state_digest(const struct strake_tag_state *state, const char *ref)
+{
+    const struct tag_entry *entry = state_find(state, ref);
+
+    return entry ? entry->digest : NULL;
+}
+
 /* ---- the unit ---- */
 
 /* A unit in the making. `status[i]` and `undone[i]` belong to `moves[i]`. */
@@ -263,8 +270,10 @@ static int do_move(struct unit *unit, size_t at, struct strake_manifest_kept *ke
         if (rc < 0)
             return rc;
         post_tag(unit, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
+        unit->status[at] = "done";
+    } else {
+        unit->status[at] = "unchanged"; /* somebody else did the same meanwhile */
     }
-    unit->status[at] = "done";
     return mark(unit, at, true, err);
 }
 

@@ -18,10 +18,12 @@ struct strake_tag_state;
 int strake_tags_read(struct strake_stores *stores, const char *const *refs, struct strake_job *job,
                      struct strake_tag_state **out, struct strake_err *err);
 void strake_tag_state_free(struct strake_tag_state *state);
+/** Where a tag was: its digest, "" when it did not exist, NULL when it was not read. Borrowed. */
+const char *strake_tag_state_digest(const struct strake_tag_state *state, const char *ref);
 
 struct strake_publish_options {
     const char *run;  /**< id of the run */
-    const char *kind; /**< publish, tag */
+    const char *kind; /**< publish, tag, rollback */
     bool force;       /**< move also a tag that somebody else moved meanwhile */
 };
 

@@ -57,7 +57,7 @@ struct cli {
 };
 
 extern const struct cli_command cli_build, cli_plan, cli_run, cli_publish, cli_tags, cli_image,
-    cli_history, cli_notify, cli_doctor, cli_plugin, cli_policy, cli_init, cli_cache;
+    cli_history, cli_notify, cli_doctor, cli_plugin, cli_policy, cli_init, cli_cache, cli_rollback;
 /** All commands, NULL at the end. */
 extern const struct cli_command *const cli_commands[];
 extern const struct cli_option cli_common_options[];
@@ -112,6 +112,12 @@ void cli_printf(const char *fmt, ...) STRAKE_PRINTF(1, 2);
 
 /** What became of each tag, for people. */
 void cli_print_moves(const json_t *moves);
+
+/* ---- cmd_tags.c ---- */
+
+/** The target of that name; with NULL the default one, or the only one. NULL with cli->err
+ *  filled. */
+const struct strake_target *cli_choose_target(struct cli *cli, const char *name);
 
 /* ---- cmd_explain.c ---- */
 

@@ -10,10 +10,9 @@ static const struct cli_option options[] = {
     { NULL, 0, CLI_FLAG, NULL, NULL },
 };
 
-static const struct strake_target *choose(struct cli *cli)
+const struct strake_target *cli_choose_target(struct cli *cli, const char *name)
 {
     const struct strake_project *project = cli->session.project;
-    const char *name = cli->args.rest.count ? cli->args.rest.items[0] : NULL;
     const struct strake_target *target = name ? strake_project_target(project, name) : NULL;
 
     if (name && !target)
@@ -24,7 +23,7 @@ static const struct strake_target *choose(struct cli *cli)
     }
     if (!name && !target) {
         strake_fail(&cli->err, STRAKE_EUSAGE, "no target is named, and none is the default");
-        strake_err_hint(&cli->err, "strake tags TARGET");
+        strake_err_hint(&cli->err, "strake %s TARGET", cli->command->name);
     }
     return target;
 }
@@ -124,7 +123,7 @@ static int run(struct cli *cli)
 
     if (rc < 0)
         return rc;
-    target = choose(cli);
+    target = cli_choose_target(cli, cli->args.rest.count ? cli->args.rest.items[0] : NULL);
     if (!target)
         return cli->err.code;
     if (cli->json)

@@ -87,6 +87,11 @@ static int open_all(lua_State *L)
     lua_setfield(L, -2, "rules");
     strake_lua_protect(L, "tags");
     strake_lua_define(L, "tags");
+    lua_createtable(L, 0, 1);
+    strake_lua_push_stub(L, "policies", "immutable_tags", STRAKE_LUA_LOAD);
+    lua_setfield(L, -2, "immutable_tags");
+    strake_lua_protect(L, "policies");
+    strake_lua_define(L, "policies");
     lua_pushcfunction(L, strake_lua_all);
     strake_lua_define(L, "all");
     return 0;

@@ -40,8 +40,9 @@ int strake_way_push_out(lua_State *L, void *call);
 int strake_way_push_both(lua_State *L, void *call);
 int strake_way_push_nothing(lua_State *L, void *call);
 
-/** Register the primitives of lua_way_build.c and lua_way_publish.c. */
+/** Register the primitives of lua_way_build.c, lua_way_publish.c and lua_way_rollback.c. */
 void strake_way_open_build(lua_State *L);
 void strake_way_open_publish(lua_State *L);
+void strake_way_open_rollback(lua_State *L);
 
 #endif

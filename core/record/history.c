@@ -160,8 +160,8 @@ static int no_such_run(const char *run, const struct strake_strings *near, struc
 }
 
 /* The full id of "last", an id, or a unique beginning of one. */
-static int find_run(struct strake_record *record, const char *run, char **id,
-                    struct strake_err *err)
+int strake_record_find_run(struct strake_record *record, const char *run, char **id,
+                           struct strake_err *err)
 {
     struct strake_strings found = { 0 };
     int rc;
@@ -293,7 +293,7 @@ int strake_record_show(struct strake_record *record, const char *run, json_t **o
 
     pthread_mutex_lock(&record->lock);
     if (rc == 0)
-        rc = find_run(record, run, &id, err);
+        rc = strake_record_find_run(record, run, &id, err);
     if (rc == 0)
         rc = strake_sql(record, "SELECT " RUN_COLUMNS " FROM runs WHERE id=?",
                         STRAKE_VALUES(STRAKE_TEXT(id)), add_run, runs, err);
@@ -334,7 +334,7 @@ int strake_record_logs(struct strake_record *record, const char *run,
     int rc;
 
     pthread_mutex_lock(&record->lock);
-    rc = find_run(record, run, &id, err);
+    rc = strake_record_find_run(record, run, &id, err);
     if (rc == 0)
         rc = strake_sql(
             record,

@@ -62,6 +62,28 @@ int strake_record_logs(struct strake_record *record, const char *run,
 int strake_record_last_image(struct strake_record *record, const char *repository, bool staged,
                              json_t **out, struct strake_err *err);
 
+/* ---- moves.c ---- */
+
+/** The units that moved tags of a repository, oldest first, those that were moved back left out:
+ *  [{"unit","run","kind","time","moves":[{"ref","from","to"}]}]. A new reference. */
+int strake_record_units(struct strake_record *record, const char *repository, json_t **out,
+                        struct strake_err *err);
+/** What a run (its id, a unique prefix of it, or "last") staged: [{"name","image","digest"}], never
+ *  empty. A new reference. @return 0, STRAKE_EUSAGE */
+int strake_record_staged(struct strake_record *record, const char *run, json_t **out,
+                         struct strake_err *err);
+
+/* ---- claim.c ---- */
+
+/** What this process alone does on this machine until it gives it up or dies. */
+struct strake_claim;
+/** Claim `what` (any text: a repository). @return 0, STRAKE_ECONFLICT: another process has it,
+ *  *holder its run (the caller's; may be ""). */
+int strake_record_claim(struct strake_record *record, const char *run, const char *what,
+                        struct strake_claim **out, char **holder, struct strake_err *err);
+/** NULL does nothing. */
+void strake_claim_free(struct strake_claim *claim);
+
 /* ---- images.c ---- */
 
 /** What made an image: {"target","repository","digest","media_type","platforms":{…},"inputs",

@@ -61,6 +61,10 @@ const char *strake_sql_text(struct strake_record *record, sqlite3_stmt *stmt, in
 
 /** schema.c: make or migrate the tables. */
 int strake_schema_migrate(struct strake_record *record, struct strake_err *err);
+/** history.c: the id of a run by its id, a unique prefix of it, or "last"; the caller's.
+ *  @return 0, STRAKE_EUSAGE naming near ids */
+int strake_record_find_run(struct strake_record *record, const char *run, char **id,
+                           struct strake_err *err);
 /** batch.c: write what waits. */
 int strake_batch_flush(struct strake_record *record, struct strake_err *err);
 void strake_batch_drop(struct strake_record *record);

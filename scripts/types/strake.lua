@@ -136,6 +136,12 @@ bake = {}
 ---@return table<string, strake.Declaration|string[]> targets, and the names of the targets of each group
 function bake.import(file, options) end
 
+policies = {}
+
+---A tag such as v1.2.3 that has an image keeps it, at `publish` and at `retag`.
+---@param options? { match: string|string[] } Lua patterns of whole tags, in place of versions
+function policies.immutable_tags(options) end
+
 -- ---- in policies ---------------------------------------------------------------------------------
 
 ---Deny, and end the policy.

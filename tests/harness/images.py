@@ -139,3 +139,30 @@ def push_image(registry: Registry, repository: str, tag: str, layers: list, comp
         manifest["layers"].append({"mediaType": media_type, "digest": upload(registry, repository, packed), "size": len(packed)})
     put_manifest(registry, repository, tag, MANIFEST, manifest)
     return f"{registry.host}/{repository}:{tag}"
+
+
+def stage_image(registry: Registry, repository: str, text: str, labels: dict | None = None,
+                created: str = "2026-11-25T02:12:36Z", arches: tuple = ("amd64",)) -> str:
+    """Push an image of one small file by digest alone, and give that; a bare manifest for one architecture, else an
+    index."""
+    entries = []
+    for arch in arches:
+        raw = tar_of([("content", text.encode())])
+        packed, media_type = pack(raw, "gzip")
+        config = json.dumps({
+            "architecture": arch, "os": "linux", "created": created, "config": {"Labels": labels or {}, "User": "dev"},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(raw)]},
+            "history": [{"created": created, "created_by": "COPY content /"}],
+        }).encode()
+        manifest = {
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": upload(registry, repository, config),
+                       "size": len(config)},
+            "layers": [{"mediaType": media_type, "digest": upload(registry, repository, packed), "size": len(packed)}],
+        }
+        digest, size = put_manifest(registry, repository, _digest(json.dumps(manifest).encode()), MANIFEST, manifest)
+        entries.append({"mediaType": MANIFEST, "digest": digest, "size": size, "platform": {"os": "linux", "architecture": arch}})
+    if len(entries) == 1:
+        return entries[0]["digest"]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    return put_manifest(registry, repository, _digest(json.dumps(index).encode()), INDEX, index)[0]
