@@ -300,15 +300,61 @@ local function told(result, step)
   return result
 end
 
--- `strake publish`: the tags of a target move to its image, the last one staged here or --digest.
+-- The last image staged here, or --digest, of each target that is named.
+local function images_of_targets(args)
+  local plan, images = make_plan(args.wish, to_build(false)), {}
+  for i = 1, core.plan_count(plan) do
+    local view = core.plan_view(plan, i)
+    local digest = args.digest or core.last_staged(view.image)
+    images[i] = image_of({ name = view.name, image = view.image, digest = digest, refs = {} }, plan)
+  end
+  return images
+end
+
+-- What another run staged: args.staged has { image, digest, tag, name } of references and { run } of runs.
+local function images_of_runs(args)
+  local images, names = {}, {}
+  for _, entry in ipairs(args.staged) do
+    for _, image in ipairs(entry.run and core.staged(entry.run) or { entry }) do
+      images[#images + 1] = { name = image.name or "", image = image.image, digest = image.digest, tag = image.tag,
+                              refs = {}, run = entry.run }
+    end
+  end
+  for _, image in ipairs(images) do
+    image.ref = image.image .. "@" .. image.digest
+    if args.refs and #images > 1 then
+      core.raise { kind = "usage", message = "-t names the tags of one image, and there are " .. #images,
+                   hint = "publish them one by one, or leave -t away" }
+    elseif args.refs or image.tag then
+      image.wanted = args.refs or { image.image .. ":" .. image.tag }
+      image.tags = {}
+      for i, ref in ipairs(image.wanted) do image.tags[i] = ref:match(":([^:/]+)$") end
+    elseif not args.targets[image.name] then
+      core.raise { kind = "usage", hint = "name them with -t REF",
+                   message = ("no target has the image %s: which tags shall it get?"):format(image.image) }
+    else
+      names[#names + 1] = image.name
+    end
+  end
+  if #names == 0 then return images end
+  args.wish.names = names
+  local plan = make_plan(args.wish, to_build(false))
+  for _, image in ipairs(images) do
+    if not image.wanted then image_of(image, plan) end
+  end
+  return images
+end
+
+-- `strake publish`: the tags of a target move to its image, or to what is named. What another job staged is
+-- gated here as it would have been there.
 function way.publish(args)
   local result = { moves = {}, targets = {} }
   return told(result, function()
-    local plan = make_plan(args.wish, to_build(false))
-    for i = 1, core.plan_count(plan) do
-      local view = core.plan_view(plan, i)
-      local digest = args.digest or core.last_staged(view.image)
-      result.targets[i] = image_of({ name = view.name, image = view.image, digest = digest, refs = {} }, plan)
+    if args.staged then
+      result.targets = images_of_runs(args)
+      gate("image", result.targets)
+    else
+      result.targets = images_of_targets(args)
     end
     publish_images(result, result.targets, false, { force = args.force })
   end)

@@ -1,9 +1,10 @@
-/* strake publish: the tags of a target move to an image that is staged, and what a killed run left
- * half done is settled. */
+/* strake publish: the tags of a target move to an image that is staged, here or by another job, and
+ * what a killed run left half done is settled. */
 #include <string.h>
 
 #include "cli/cli.h"
 #include "image/digest.h"
+#include "image/reference.h"
 #include "util/json.h"
 
 static const struct cli_option options[] = {
@@ -92,11 +93,133 @@ static int settle(struct cli *cli)
 
 /* ---- publishing ---- */
 
+/* "20261125T021236-7f3a9c" or a beginning of it that has the time, or "last"; a target's name wins. */
+static bool is_run(const struct cli *cli, const char *word)
+{
+    if (strake_project_target(cli->session.project, word))
+        return false;
+    return strcmp(word, "last") == 0 ||
+           (strspn(word, "0123456789") == 8 && word[8] == 'T' && strlen(word) >= 9);
+}
+
+static const char *target_of(const struct cli *cli, const char *image)
+{
+    const struct strake_project *project = cli->session.project;
+
+    for (size_t i = 0; i < project->target_count; i++) {
+        if (strake_strings_has(&project->targets[i]->images, image))
+            return project->targets[i]->name;
+    }
+    return NULL;
+}
+
+/* A reference with its digest, or a run. */
+static json_t *staged_entry(struct cli *cli, const char *word)
+{
+    struct strake_reference ref = { 0 };
+    json_t *entry = json_object();
+    int rc = entry ? 0 : STRAKE_ENOMEM;
+
+    if (rc == 0 && is_run(cli, word)) {
+        rc = strake_json_set_str(entry, "run", word);
+    } else if (rc == 0 && strake_reference_parse(word, &ref, &cli->err) == 0) {
+        if (strake_json_set_str(entry, "image", ref.name) < 0 ||
+            strake_json_set_str(entry, "digest", ref.digest) < 0 ||
+            strake_json_set_str(entry, "name", target_of(cli, ref.name)) < 0 ||
+            strake_json_set_str(entry, "tag", ref.tag[0] ? ref.tag : NULL) < 0)
+            rc = STRAKE_ENOMEM;
+    }
+    strake_reference_dispose(&ref);
+    if (rc < 0)
+        strake_fail_nomem(&cli->err);
+    if (cli->err.code) {
+        json_decref(entry);
+        return NULL;
+    }
+    return entry;
+}
+
+/* Words that name no target name what is staged. *staged stays NULL when there is none. */
+static int take_staged(struct cli *cli, json_t **staged)
+{
+    const struct strake_strings *words = &cli->args.rest;
+    size_t count = 0;
+
+    for (size_t i = 0; i < words->count; i++)
+        count += strchr(words->items[i], '@') || is_run(cli, words->items[i]);
+    if (count == 0)
+        return 0;
+    if (count < words->count || cli_text(&cli->args, "digest")) {
+        strake_fail(&cli->err, STRAKE_EUSAGE,
+                    "what is staged is named by runs and REF@DIGEST, or by targets, not by both");
+        strake_err_hint(&cli->err, "strake publish RUN, or strake publish --digest DIGEST TARGET");
+        return STRAKE_EUSAGE;
+    }
+    *staged = json_array();
+    for (size_t i = 0; *staged && i < words->count; i++) {
+        json_t *entry = staged_entry(cli, words->items[i]);
+        if (!entry)
+            return cli->err.code;
+        if (json_array_append_new(*staged, entry) < 0)
+            return strake_fail_nomem(&cli->err);
+    }
+    return *staged ? 0 : strake_fail_nomem(&cli->err);
+}
+
+/* What -t says, and which names are targets of this project. */
+static int add_staged(struct cli *cli, json_t *args, json_t *staged)
+{
+    const struct strake_project *project = cli->session.project;
+    json_t *refs = json_array(), *targets = json_object();
+    const char *ref;
+    int rc = refs && targets ? 0 : STRAKE_ENOMEM;
+
+    for (size_t n = 0; rc == 0 && (ref = cli_item(&cli->args, "tag", n)); n++) {
+        struct strake_reference parsed = { 0 };
+        struct strake_buf text = { 0 };
+        if (strake_reference_parse(ref, &parsed, &cli->err) < 0) {
+            rc = cli->err.code;
+        } else if (strake_buf_printf(&text, "%s:%s", parsed.name,
+                                     parsed.tag[0] ? parsed.tag : "latest") < 0 ||
+                   strake_json_append_str(refs, strake_buf_text(&text)) < 0) {
+            rc = STRAKE_ENOMEM;
+        }
+        strake_buf_dispose(&text);
+        strake_reference_dispose(&parsed);
+    }
+    for (size_t i = 0; rc == 0 && i < project->target_count; i++)
+        rc = strake_json_set_bool(targets, project->targets[i]->name, true);
+    if (rc == 0 && (json_object_set(args, "staged", staged) < 0 ||
+                    json_object_set(args, "targets", targets) < 0 ||
+                    (json_array_size(refs) && json_object_set(args, "refs", refs) < 0)))
+        rc = STRAKE_ENOMEM;
+    json_decref(refs);
+    json_decref(targets);
+    return rc < 0 && !cli->err.code ? strake_fail_nomem(&cli->err) : rc;
+}
+
+/* The words are no targets then. */
+static json_t *wish_of(struct cli *cli, const json_t *staged)
+{
+    json_t *wish = cli_wish(cli);
+
+    if (wish && staged) {
+        json_object_del(wish, "names");
+        json_object_del(wish, "refs");
+    }
+    return wish;
+}
+
 static json_t *publish_args(struct cli *cli)
 {
-    json_t *args = json_object(), *wish = cli_wish(cli);
+    json_t *staged = NULL;
+    int rc = take_staged(cli, &staged);
+    json_t *args = json_object(), *wish = rc == 0 ? wish_of(cli, staged) : NULL;
 
-    if (!args || !wish || json_object_set(args, "wish", wish) < 0 ||
+    if (rc == 0 && args && staged)
+        rc = add_staged(cli, args, staged);
+    json_decref(staged);
+    if (rc < 0 || !args || !wish || json_object_set(args, "wish", wish) < 0 ||
         strake_json_set_str(args, "digest", cli_text(&cli->args, "digest")) < 0 ||
         strake_json_set_bool(args, "force", cli_flag(&cli->args, "force")) < 0) {
         json_decref(args);
@@ -141,7 +264,9 @@ static int run(struct cli *cli)
     rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE);
     if (rc == 0) {
         args = publish_args(cli);
-        rc = args ? cli_way(cli, "publish", args, &result) : cli->err.code;
+        rc = args            ? cli_way(cli, "publish", args, &result)
+             : cli->err.code ? cli->err.code
+                             : strake_fail_nomem(&cli->err);
     }
     if (rc == 0 && json_is_object(json_object_get(result, "error")))
         rc = strake_err_parse(&cli->err, json_object_get(result, "error"));
@@ -156,8 +281,9 @@ static int run(struct cli *cli)
 const struct cli_command cli_publish = {
     .name = "publish",
     .summary = "move a target's tags to its staged image, as one unit",
-    .usage = "[OPTIONS] [TARGET…]",
+    .usage = "[OPTIONS] [TARGET… | RUN… | REF@DIGEST…]",
     .help = "  strake build --stage app && strake publish app\n"
+            "  strake publish ghcr.io/o/app@sha256:…   what another job staged\n"
             "  strake publish --settle",
     .options = options,
     .http = true,

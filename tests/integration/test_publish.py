@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness.liar import Answer
+from harness.program import Strake
 
 TAG = r"/manifests/(?!sha256:)"
 
@@ -375,6 +376,131 @@ def test_a_cancelled_publish_moves_back(shop):
     left = shop.digests()
     assert left == {} or "v2" in err, (left, err)
     assert shop.history()["status"] == "cancelled"
+
+
+# ---- what another job staged -------------------------------------------------------------------------------
+
+
+def test_a_run_is_published_by_its_id_and_its_beginning(shop):
+    shop.targets({"one": ["one"], "two": ["two"]}, "default = true, labels = { x = 'y' }")
+    (shop.folder / "strake.lua").write_text((shop.folder / "strake.lua").read_text().replace("x = 'y'", "x = 'z'", 1))
+    staged = shop.run("build", "--stage", "--json").json()
+    shop.content("later")
+    shop.stage()
+    digests = {target["name"]: target["digest"] for target in staged["targets"]}
+    assert digests["one"] != digests["two"] and shop.digests() == {}
+    done = shop.run("publish", "--json", staged["run"]).json()
+    assert shop.digests() == digests and len(done["moves"]) == 2
+    assert shop.history()["publishes"] == [{"kind": "publish", "outcome": "done"}]
+    again = shop.run("publish", "--json", staged["run"][:-2]).json()["moves"]
+    assert {move["status"] for move in again} == {"unchanged"}
+
+
+def test_the_last_run_that_staged_something_is_published(shop):
+    digest = shop.stage()
+    shop.run("publish", "last")
+    assert shop.digests() == {"latest": digest}
+    done = shop.run("publish", shop.history()["run"], exit=2)
+    assert "staged no image" in done.err
+    assert "there is no run" in shop.run("publish", "20200101T000000-000000", exit=2).err
+
+
+def test_a_digest_is_published_by_a_machine_that_knows_nothing(shop, tmp_path):
+    digest = shop.stage()
+    other = Strake(tmp_path / "other")
+    done = other("publish", "--json", f"{shop.image}@{digest}", cwd=shop.folder)
+    assert done.exit == 0, done.err
+    assert shop.digests() == {"latest": digest}
+    assert done.json()["targets"][0]["name"] == "app" and done.json()["targets"][0]["refs"] == [f"{shop.image}:latest"]
+    assert other("publish", f"{shop.image}:v1@{digest}", cwd=shop.folder).exit == 0
+    assert other("publish", f"{shop.image}@{digest}", "-t", f"{shop.image}:v2", "-t", f"{shop.image}-more:v2",
+                 cwd=shop.folder).exit == 0
+    assert shop.digests() == dict.fromkeys(["latest", "v1", "v2"], digest)
+    assert shop.registry.digest(shop.name + "-more", "v2") == digest
+
+
+def test_what_another_job_staged_is_gated(shop):
+    digest = shop.stage()
+    for point in ("image", "publish"):
+        (shop.folder / "strake.lua").write_text(
+            f"target 'app' {{ image = '{shop.image}', tags = {{ 'latest' }} }}\n"
+            f"policy 'no' {{ at = '{point}', check = function(image) deny(image.target .. image.digest) end }}\n")
+        error = shop.run("publish", "--json", f"{shop.image}@{digest}", exit=4).json()["error"]
+        assert "app" + digest in error["message"] and f"at {point}" in error["message"]
+    assert shop.digests() == {}
+
+
+def test_what_cannot_be_published_is_told(shop):
+    digest = shop.stage()
+    elsewhere = f"{shop.liar.host}/elsewhere@{digest}"
+    assert "no target has the image" in shop.run("publish", elsewhere, exit=2).err
+    assert "not by both" in shop.run("publish", f"{shop.image}@{digest}", "app", exit=2).err
+    assert "not by both" in shop.run("publish", f"{shop.image}@{digest}", "--digest", digest, exit=2).err
+    two = f"{shop.image}@{digest}", f"{shop.image}@sha256:{'1' * 64}"
+    assert "there are 2" in shop.run("publish", *two, "-t", f"{shop.image}:x", exit=2).err
+    assert "both want the tag" in shop.run("publish", *two, exit=3).err
+    shop.run("publish", two[1], exit=8)
+    shop.run("publish", f"{shop.image}@sha256:12", exit=2)
+    assert shop.digests() == {}
+
+
+# ---- immutable tags ----------------------------------------------------------------------------------------
+
+
+def test_immutable_tags_are_made_and_never_moved(shop):
+    def write(tags, options=""):
+        shop.targets({"app": tags})
+        with open(shop.folder / "strake.lua", "a") as lua:
+            lua.write(f"policies.immutable_tags({options})\n")
+    write(["latest", "v1.0.0", "v1"])
+    first = shop.push().json()["targets"][0]["digest"]
+    shop.push()  # the same image: nothing moves
+    shop.content("two")
+    error = shop.push("--force", exit=4).json()["error"]
+    assert error["kind"] == "policy" and f"{shop.image}:v1.0.0" in error["message"] and first[:19] in error["message"]
+    assert shop.digests() == dict.fromkeys(["latest", "v1.0.0", "v1"], first)
+    write(["latest", "v1.0.1-rc.1", "v1"])
+    second = shop.push().json()["targets"][0]["digest"]
+    assert shop.digests() == {"latest": second, "v1.0.1-rc.1": second, "v1": second, "v1.0.0": first}
+    for tag in ("v1.0.0", "v1.0.1-rc.1"):
+        source = first if tag == "v1.0.1-rc.1" else second
+        done = shop.run("image", "tag", f"{shop.image}@{source}", tag, exit=4)
+        assert "immutable tags, retag" in done.err and tag in done.err
+    shop.run("image", "tag", f"{shop.image}@{first}", "v1", "v1.0.2")
+    done = shop.run("rollback", "--tag", "v1.0.0", "--to", second, exit=4)
+    assert "never moves" in done.err
+    listed = shop.run("policy", "list", "--json").json()["policies"]
+    assert {(one["name"], one["at"]) for one in listed} == {("immutable tags", "publish"), ("immutable tags, retag", "retag")}
+    assert {one["line"] for one in listed} == {3} and listed[0]["file"].endswith("strake.lua")
+
+
+def test_immutable_tags_can_be_others(shop):
+    def write(options):
+        shop.targets({"app": ["stable-1", "v1.0.0"]})
+        with open(shop.folder / "strake.lua", "a") as lua:
+            lua.write(f"policies.immutable_tags({options})\n")
+    write("{ match = 'stable%-%d+' }")
+    shop.push()
+    shop.content("two")
+    error = shop.push(exit=4).json()["error"]
+    assert "stable-1" in error["message"] and "v1.0.0" not in json.dumps(error)
+    for options, told in (("{ match = 3 }", "a list of patterns"), ("{ match = { '[' } }", "entry 1"),
+                          ("{ matches = 'x' }", "no option 'matches'"), ("'v1'", "a table of options")):
+        write(options)
+        done = shop.run("policy", "list", exit=3)
+        assert told in done.err and "strake.lua:3" in done.err
+
+
+def test_what_policies_saw_of_the_tags_is_what_is_published(shop):
+    shop.targets({"app": ["latest", "v1.0.0"]})
+    with open(shop.folder / "strake.lua", "a") as lua:
+        lua.write("policies.immutable_tags()\n")
+    theirs = shop.stage()
+    shop.content("ours")
+    shop.stage()
+    shop.liar.before("PUT", "/manifests/latest$", lambda: shop.registry.put(shop.name, "v1.0.0", theirs))
+    error = shop.run("publish", "--json", exit=8).json()["error"]
+    assert error["kind"] == "conflict" and shop.digests() == {"v1.0.0": theirs}
 
 
 # ---- image tag ---------------------------------------------------------------------------------------------
