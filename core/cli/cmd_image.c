@@ -266,11 +266,6 @@ static int copy(struct cli *cli)
 
     if (rc == 0 && platform)
         rc = strake_platform_parse(platform, copying.platform, &cli->err);
-    if (rc == 0 && strncmp(cli->args.rest.items[2], "docker-archive:", 15) == 0) {
-        rc = strake_fail(&cli->err, STRAKE_EUSAGE, "%s: docker archives are only read",
-                         cli->args.rest.items[2]);
-        strake_err_hint(&cli->err, "write an OCI layout instead: oci:DIR");
-    }
     if (rc < 0)
         return rc;
     copying.source = cli->args.rest.items[1];
@@ -326,11 +321,9 @@ const struct cli_command cli_image = {
     .summary = "show, take apart, compare, list, tag and copy images in registries and layouts",
     .usage = "show REF | layers REF | diff A B | list REPOSITORY | tag SOURCE REF… | "
              "copy SOURCE DESTINATION",
-    .help =
-        "A REF is a registry reference, or oci:DIR[:TAG|@DIGEST] for an OCI layout, or, for "
-        "reading,\ndocker-archive:FILE for what docker save wrote. layers and "
-        "diff read\nthe layers as they come, without unpacking them: of this machine's platform, "
-        "or of --platform.",
+    .help = "A REF is a registry reference, oci:DIR[:TAG|@DIGEST] for an OCI layout, or\n"
+            "docker-archive:FILE for what docker save writes. layers and diff read the layers as\n"
+            "they come, without unpacking them: of this machine's platform, or of --platform.",
     .options = options,
     .http = true,
     .run = run,

@@ -1,13 +1,15 @@
-/* The archive plugin: registry/1 on what `docker save` writes, for reading. The manifest that such
- * a file lacks is made from what it says: Docker's schema 2, with the layers as they lie in it.
+/* The archive plugin: registry/1 on what `docker save` writes. The manifest that such a file lacks
+ * is made from what it says: Docker's schema 2, with the layers as they lie in it.
  *
  *   archive.c  the plugin
  *   members.c  the files of the tar, found by their headers, read where they lie
- *   image.c    manifest.json and the configuration, made a manifest */
+ *   image.c    manifest.json and the configuration, made a manifest
+ *   write.c    another file in its place */
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
 
 #include <jansson.h>
+#include <pthread.h>
 
 #include "common/options.h"
 #include "common/util.h"
@@ -32,11 +34,21 @@ struct archive_blob {
     const struct archive_member *member;
 };
 
-/** An instance: one file. Constant after open(). */
+/** The file that will take the place of ours. */
+struct archive_draft {
+    int fd;
+    char *path;               /**< NULL: nothing begun */
+    struct plug_list digests; /**< of the blobs in it */
+};
+
+/** An instance: one file. */
 struct archive {
     const struct strake_host *host;
     struct archive_options options;
-    int fd;
+    pthread_mutex_t writing; /**< guards `draft` */
+    struct archive_draft draft;
+    pthread_rwlock_t lock; /**< guards all below: they change when a draft is done */
+    int fd;                /**< -1: there is no file */
     struct archive_member *members;
     size_t member_count;
     struct archive_blob *blobs; /**< the configuration, then the layers */
@@ -59,5 +71,23 @@ int archive_pread(const struct archive *archive, void *data, size_t len, int64_t
 
 /** Make the manifest. @return 0, STRAKE_EREGISTRY: none, or several */
 int archive_image_make(struct archive *archive, struct strake_err *err);
+
+/** The member that a blob lies in. NULL: none, described. */
+const struct archive_member *archive_blob_find(const struct archive *archive, const char *digest,
+                                               struct strake_err *err);
+/** @return 0, STRAKE_ECANCELLED, STRAKE_ETIMEOUT */
+int archive_check_job(const struct archive *archive, const struct strake_job *job,
+                      struct strake_err *err);
+
+/** Write a blob into the draft, and begin one. The caller holds `writing`. */
+int archive_blob_write(struct archive *archive, struct strake_job *job, const char *digest,
+                       int64_t size_bytes, int64_t (*source)(void *ctx, void *data, size_t cap),
+                       void *ctx, struct strake_err *err);
+/** End it with the image of this manifest, and put it into the file's place. The caller holds both
+ *  locks. @return also STRAKE_EUSAGE: it is an index; STRAKE_ENOTFOUND: a blob is missing */
+int archive_write(struct archive *archive, struct strake_job *job, const void *data, size_t len,
+                  struct strake_err *err);
+/** Leave nothing of it. */
+void archive_draft_drop(struct archive *archive);
 
 #endif

@@ -364,5 +364,39 @@ def test_files_that_are_no_archives(strake, tmp_path):
     path = archive_of(tmp_path, saved([layer])[:1] + [("0/layer.tar", tar_of([("a", b"b" * 1000)]))] + saved([layer])[2:])
     done = strake("image", "layers", f"docker-archive:{path}")
     assert done.exit == 8 and "digest" in done.err
-    done = strake("image", "copy", f"docker-archive:{path}", f"docker-archive:{tmp_path}/to.tar")
-    assert done.exit == 2 and "oci:DIR" in done.err
+
+
+def left(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name != "home")
+
+
+def test_a_docker_archive_is_written(strake, registry, tmp_path, base):
+    source = push_image(registry, "layers/three", "to-archive", [tar_of(layer) for layer in THREE], config={"User": "dev"})
+    path = tmp_path / "out.tar"
+    for ref in (source, base, source):  # another image takes the place of the first, and that one's again
+        words = ["--platform", "linux/amd64"] if ref == base else []
+        done = strake("image", "copy", ref, f"docker-archive:{path}", *words)
+        assert done.exit == 0, done.err
+        document = diff_of(strake, ref, f"docker-archive:{path}", *words)
+        assert (document["files"], document["config"], document["layers"]["b"]) == ([], [], [])
+        assert left(tmp_path) == ["out.tar"]
+    # what is there already is taken over
+    assert strake("image", "copy", source, f"docker-archive:{path}", "--json").json()["blobs"] == {"copied": 0, "mounted": 0, "present": 4}
+    subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"docker-archive:{path}", f"docker://{registry.host}/layers/back:1"],
+                   check=True, capture_output=True, env={**strake.env, "HOME": str(tmp_path / "home")}, timeout=60)
+    document = diff_of(strake, source, f"{registry.host}/layers/back:1")
+    assert document["files"] == [] and document["config"] == []
+    with tarfile.open(path) as tar:
+        listing = json.load(tar.extractfile("manifest.json"))
+        assert set(tar.getnames()) == {"manifest.json", listing[0]["Config"], *listing[0]["Layers"]}
+
+
+def test_an_index_is_not_written_into_an_archive(strake, base, tmp_path):
+    done = strake("image", "copy", base, f"docker-archive:{tmp_path}/out.tar")
+    assert done.exit == 2 and "--platform" in done.err
+    assert left(tmp_path) == []
+    (tmp_path / "other").write_bytes(b"precious" * 100)
+    done = strake("image", "copy", base, f"docker-archive:{tmp_path}/other", "--platform", "linux/amd64")
+    assert done.exit == 8 and (tmp_path / "other").read_bytes() == b"precious" * 100
+    done = strake("image", "copy", base, f"docker-archive:{tmp_path}/absent/out.tar", "--platform", "linux/amd64")
+    assert done.exit == 1 and "cannot be written" in done.err
