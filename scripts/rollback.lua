@@ -270,18 +270,22 @@ end
 
 -- Everything that a tag shall show has to be there as a whole; what it shows now is described if it can be.
 local function look_at_images(result, plan, units)
-  local seen = {}
+  local facts = {}
   for _, move in ipairs(plan) do
     local key = move.source .. "@" .. move.to
-    if not seen[key] then
-      seen[key] = core.look { repository = move.source, digest = move.to, whole = true }
+    if not facts[key] then
+      facts[key] = core.look { repository = move.source, digest = move.to, whole = true }
     end
   end
   for _, move in ipairs(plan) do
     local repository = repository_of(move.ref)
-    local ok, facts = pcall(core.look, { repository = repository, digest = move.from, whole = false })
-    describe(result.images, units, repository, move.from, ok and facts or {})
-    describe(result.images, units, repository, move.to, seen[move.source .. "@" .. move.to])
+    local key = repository .. "@" .. move.from
+    if not facts[key] then
+      local ok, found = pcall(core.look, { repository = repository, digest = move.from, whole = false })
+      facts[key] = ok and found or {}
+    end
+    describe(result.images, units, repository, move.from, facts[key])
+    describe(result.images, units, repository, move.to, facts[move.source .. "@" .. move.to])
   end
 end
 

@@ -90,6 +90,8 @@ def test_three_tags_go_back_as_one_unit_without_pulling_a_layer(shop):
     assert len({one.body for one in puts}) == 1  # the same bytes under each tag
     layers = {layer["digest"] for layer in json.loads(puts[0].body)["layers"]}
     assert not [one for one in shop.liar.requests if one.method == "GET" and one.path.rpartition("/")[2] in layers]
+    for digest in (first, second):  # looked at once, and the one that is put read once more
+        assert len(shop.liar.asked("GET", f"/manifests/{digest}$")) == (2 if digest == first else 1)
     shown = shop.run("history", "show", "last", "--json").json()["runs"][0]
     assert shown["publishes"] == [{"kind": "rollback", "outcome": "done"}] and len(shown["tag_moves"]) == 3
     assert shown["command"] == "rollback"
