@@ -29,6 +29,10 @@ static int check_options(struct cli *cli)
     if (ways > 1)
         return strake_fail(&cli->err, STRAKE_EUSAGE,
                            "--steps, --to and --commit each say where to: give one of them");
+    for (size_t i = 0; i < args->count; i++) { /* "$TAG" with an unset variable */
+        if (args->seen[i]->kind != CLI_FLAG && !*args->values[i])
+            return strake_fail(&cli->err, STRAKE_EUSAGE, "--%s is empty", args->seen[i]->name);
+    }
     if (args->rest.count > 1)
         return strake_fail(&cli->err, STRAKE_EUSAGE, "one target or repository, not %zu",
                            args->rest.count);

@@ -166,6 +166,31 @@ def test_tags_of_others_are_left_alone_and_one_tag_can_be_named(shop):
     assert shop.digests() == {"latest": one, "main": two, "feature": branch}
 
 
+def test_several_repositories_of_a_target_go_back_as_one_unit(shop):
+    other = f"{shop.image}-mirror"
+    shop.lua()
+    text = (shop.folder / "strake.lua").read_text()
+    (shop.folder / "strake.lua").write_text(text.replace(f"'{shop.image}'", f"{{ '{shop.image}', '{other}' }}"))
+    digests = [shop.make(word) for word in ("one", "two")]
+    for digest in digests:
+        shop.run("publish", f"{shop.image}@{digest}", "-t", f"{shop.image}:latest", "-t", f"{other}:latest")
+    done = shop.rollback("app")
+    assert {move["ref"]: move["to"] for move in done["moves"]} == dict.fromkeys([f"{shop.image}:latest", f"{other}:latest"],
+                                                                               digests[0])
+    assert shop.registry.digest(shop.name, "latest") == shop.registry.digest(shop.name + "-mirror", "latest") == digests[0]
+    shown = shop.run("history", "show", "last", "--json").json()["runs"][0]
+    assert shown["publishes"] == [{"kind": "rollback", "outcome": "done"}]
+
+
+def test_the_tags_of_a_layout_go_back(shop, tmp_path):
+    layout = f"oci:{tmp_path}/layout"
+    digests = [shop.make(word) for word in ("one", "two")]
+    for digest in digests:
+        shop.run("image", "copy", f"{shop.image}@{digest}", f"{layout}:newest")
+        shop.run("image", "tag", f"{layout}@{digest}", "latest")
+    assert moved(shop.rollback(layout)) == {"latest": (digests[1], digests[0], "done")}
+
+
 # ---- where to --------------------------------------------------------------------------------------------------
 
 
@@ -350,6 +375,9 @@ def test_a_tag_that_does_not_exist_is_not_made(shop):
 @pytest.mark.parametrize("words, told", [
     (("--steps", "1", "--to", "x"), "one of them"),
     (("--tag", "not/a/tag"), "is no tag"),
+    (("--tag", ""), "--tag is empty"),
+    (("--to", ""), "--to is empty"),
+    (("--commit", ""), "--commit is empty"),
     (("a/b", "c/d"), "not 2"),
     (("nothing",), "no target"),
     (("a/b:tag",), "a repository is rolled back"),
