@@ -35,7 +35,12 @@ static int add_image(struct strake_request *out, const struct strake_plan_target
         return rc;
     }
     rc = strake_reference_parse(target->images.items[0], &ref, err);
-    if (rc == 0 && ref.store == STRAKE_STORE_REGISTRY) {
+    if (rc == 0 && ref.store == STRAKE_STORE_DOCKER_ARCHIVE) {
+        rc = strake_fail(err, STRAKE_EUSAGE,
+                         "target %s: an image cannot be staged in a docker archive", target->name);
+        strake_err_place(err, target->file, target->line);
+        strake_err_hint(err, "--output type=docker,dest=FILE writes one; oci:DIR is a layout");
+    } else if (rc == 0 && ref.store == STRAKE_STORE_REGISTRY) {
         out->request.image = target->images.items[0];
         out->request.plain_http = strake_stores_plain_http(stores, ref.host);
     }

@@ -400,3 +400,10 @@ def test_an_index_is_not_written_into_an_archive(strake, base, tmp_path):
     assert done.exit == 8 and (tmp_path / "other").read_bytes() == b"precious" * 100
     done = strake("image", "copy", base, f"docker-archive:{tmp_path}/absent/out.tar", "--platform", "linux/amd64")
     assert done.exit == 1 and "cannot be written" in done.err
+
+
+def test_nothing_is_staged_in_an_archive(strake, project, buildkit, base, tmp_path):
+    done = strake("build", ".", "--push", "-t", f"docker-archive:{tmp_path}/out.tar", cwd=project({"Dockerfile": f"FROM {base}\n"}),
+                  env={"BUILDKIT_HOST": buildkit.address})
+    assert done.exit == 2 and "docker archive" in done.err and "type=docker" in done.err
+    assert not (tmp_path / "out.tar").exists()
