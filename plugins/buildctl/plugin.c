@@ -38,13 +38,10 @@ static int check_options(struct buildctl *self, struct strake_err *err)
         self->program = strdup("buildctl");
     if (self->address == NULL || self->program == NULL)
         return plug_fail_nomem(host, err);
-    if ((self->cert == NULL) != (self->key == NULL))
-        return host->fail(err, STRAKE_ECONFIG,
-                          "buildctl: option '%s' is missing: cert and key "
-                          "belong together",
-                          self->cert == NULL ? "cert" : "key");
-    if (self->server_name != NULL && self->ca == NULL)
-        return host->fail(err, STRAKE_ECONFIG, "buildctl: option 'server_name' needs a ca");
+    int rc = buildkit_certificates_check(host, "buildctl", self->ca, self->cert, self->key,
+                                         self->server_name, err);
+    if (rc < 0)
+        return rc;
     /* A wrong address is told where it is written, not when it is dialled. */
     return buildkit_address_check(host, "buildctl", self->address, err);
 }

@@ -39,13 +39,8 @@ static int check_certificates(const struct buildx *self, struct strake_err *err)
                                                     : NULL;
     if (self->address == NULL && stray != NULL)
         return self->host->fail(err, STRAKE_ECONFIG, "buildx: option '%s' needs an address", stray);
-    if ((self->cert == NULL) != (self->key == NULL))
-        return self->host->fail(err, STRAKE_ECONFIG,
-                                "buildx: option '%s' is missing: cert and key belong together",
-                                self->cert == NULL ? "cert" : "key");
-    if (self->server_name != NULL && self->ca == NULL)
-        return self->host->fail(err, STRAKE_ECONFIG, "buildx: option 'server_name' needs a ca");
-    return 0;
+    return buildkit_certificates_check(self->host, "buildx", self->ca, self->cert, self->key,
+                                       self->server_name, err);
 }
 
 static int check_options(struct buildx *self, struct strake_err *err)

@@ -407,3 +407,16 @@ int buildkit_address_check(const struct strake_host *host, const char *plugin, c
                         "or ssh://HOST");
     return STRAKE_ECONFIG;
 }
+
+int buildkit_certificates_check(const struct strake_host *host, const char *plugin, const char *ca,
+                                const char *cert, const char *key, const char *server_name,
+                                struct strake_err *err)
+{
+    if ((cert == NULL) != (key == NULL))
+        return host->fail(err, STRAKE_ECONFIG,
+                          "%s: option '%s' is missing: cert and key belong together", plugin,
+                          cert == NULL ? "cert" : "key");
+    if (server_name != NULL && ca == NULL)
+        return host->fail(err, STRAKE_ECONFIG, "%s: option 'server_name' needs a ca", plugin);
+    return 0;
+}

@@ -31,5 +31,10 @@ int buildkit_reach(const struct buildkit_peer *peer, struct strake_job *job,
  *  hint. `plugin` is the name for messages. @return 0 or STRAKE_ECONFIG. */
 int buildkit_address_check(const struct strake_host *host, const char *plugin, const char *address,
                            struct strake_err *err);
+/** Options of TLS that fit each other, each NULL when it is not given: a cert has its key, and a
+ *  server_name a ca. `plugin` is the name for messages. @return 0 or STRAKE_ECONFIG. */
+int buildkit_certificates_check(const struct strake_host *host, const char *plugin, const char *ca,
+                                const char *cert, const char *key, const char *server_name,
+                                struct strake_err *err);
 
 #endif
