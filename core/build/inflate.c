@@ -2,56 +2,8 @@
  * bounds are ours. */
 #include "build/inflate.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <pthread.h>
-
-#include "util/lazy.h"
+#include "build/libarchive.h"
 #include "util/mem.h"
-
-static struct {
-    struct archive *(*read_new)(void);
-    int (*read_free)(struct archive *);
-    int (*support_raw)(struct archive *);
-    int (*support_empty)(struct archive *);
-    int (*support_gzip)(struct archive *);
-    int (*support_zstd)(struct archive *);
-    int (*open)(struct archive *, void *, archive_open_callback *, archive_read_callback *,
-                archive_close_callback *);
-    int (*next_header)(struct archive *, struct archive_entry **);
-    int (*data_block)(struct archive *, const void **, size_t *, la_int64_t *);
-    const char *(*error_string)(struct archive *);
-} lib;
-
-static pthread_mutex_t lib_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool lib_ready; /* guarded by lib_lock */
-
-/* A lock and not pthread_once: a load that failed for want of memory may succeed the next time. */
-static int lib_load(struct strake_err *err)
-{
-    static const struct strake_lazy_symbol symbols[] = {
-        { "archive_read_new", &lib.read_new },
-        { "archive_read_free", &lib.read_free },
-        { "archive_read_support_format_raw", &lib.support_raw },
-        { "archive_read_support_format_empty", &lib.support_empty },
-        { "archive_read_support_filter_gzip", &lib.support_gzip },
-        { "archive_read_support_filter_zstd", &lib.support_zstd },
-        { "archive_read_open", &lib.open },
-        { "archive_read_next_header", &lib.next_header },
-        { "archive_read_data_block", &lib.data_block },
-        { "archive_error_string", &lib.error_string },
-    };
-    int rc = 0;
-
-    pthread_mutex_lock(&lib_lock);
-    if (!lib_ready) {
-        rc = strake_lazy_open("libarchive.so.13", "libarchive13", symbols,
-                              sizeof(symbols) / sizeof(symbols[0]), err);
-        lib_ready = rc == 0;
-    }
-    pthread_mutex_unlock(&lib_lock);
-    return rc;
-}
 
 struct strake_inflate {
     strake_tar_read_fn read;
@@ -78,7 +30,7 @@ static la_ssize_t feed(struct archive *archive, void *ctx, const void **data)
 /* What libarchive says, unless it only passes on what the source said. */
 static int failed(struct strake_inflate *inflate)
 {
-    const char *why = lib.error_string(inflate->archive);
+    const char *why = strake_archive.error_string(inflate->archive);
 
     if (inflate->err->code)
         return inflate->err->code;
@@ -90,7 +42,7 @@ int strake_inflate_new(strake_tar_read_fn read, void *ctx, int64_t bytes_max, co
                        struct strake_inflate **out, struct strake_err *err)
 {
     struct strake_inflate *inflate;
-    int rc = lib_load(err);
+    int rc = strake_archive_load(err);
 
     if (rc < 0)
         return rc;
@@ -101,15 +53,15 @@ int strake_inflate_new(strake_tar_read_fn read, void *ctx, int64_t bytes_max, co
     inflate->ctx = ctx;
     inflate->bytes_max = bytes_max;
     inflate->what = strake_strdup(what);
-    inflate->archive = lib.read_new();
+    inflate->archive = strake_archive.read_new();
     if (!inflate->what || !inflate->archive) {
         strake_inflate_free(inflate);
         return strake_fail_nomem(err);
     }
-    lib.support_gzip(inflate->archive);
-    lib.support_zstd(inflate->archive);
-    lib.support_raw(inflate->archive);
-    lib.support_empty(inflate->archive);
+    strake_archive.support_gzip(inflate->archive);
+    strake_archive.support_zstd(inflate->archive);
+    strake_archive.support_raw(inflate->archive);
+    strake_archive.support_empty(inflate->archive);
     *out = inflate;
     return 0;
 }
@@ -122,7 +74,7 @@ void strake_inflate_free(struct strake_inflate *inflate)
         return;
     inflate->err = &err; /* it may ask for more when it is closed */
     if (inflate->archive)
-        lib.read_free(inflate->archive);
+        strake_archive.read_free(inflate->archive);
     strake_free(inflate->what);
     strake_free(inflate);
 }
@@ -132,10 +84,10 @@ static int begin(struct strake_inflate *inflate)
     struct archive_entry *entry;
     int got;
 
-    if (lib.open(inflate->archive, inflate, NULL, feed, NULL) != ARCHIVE_OK)
+    if (strake_archive.open(inflate->archive, inflate, NULL, feed, NULL) != ARCHIVE_OK)
         return failed(inflate);
     inflate->open = true;
-    got = lib.next_header(inflate->archive, &entry);
+    got = strake_archive.next_header(inflate->archive, &entry);
     inflate->ended = got == ARCHIVE_EOF;
     return got == ARCHIVE_OK || got == ARCHIVE_WARN || got == ARCHIVE_EOF ? inflate->err->code
                                                                           : failed(inflate);
@@ -152,7 +104,7 @@ ssize_t strake_inflate_read(void *ctx, const void **data, struct strake_err *err
     if (!inflate->open && begin(inflate) < 0)
         return err->code;
     while (!inflate->ended && len == 0) {
-        got = lib.data_block(inflate->archive, data, &len, &at);
+        got = strake_archive.data_block(inflate->archive, data, &len, &at);
         if (got == ARCHIVE_EOF)
             inflate->ended = true;
         else if (got != ARCHIVE_OK && got != ARCHIVE_WARN)

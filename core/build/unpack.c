@@ -2,83 +2,16 @@
  * is made by us, from the folder's descriptor downwards and through no link. */
 #include "build/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "util/lazy.h"
+#include "build/libarchive.h"
 #include "util/mem.h"
 
 #define NAME_BYTES_MAX 4096
-
-/* ---- the library ---- */
-
-static struct {
-    struct archive *(*read_new)(void);
-    int (*read_free)(struct archive *);
-    int (*support_tar)(struct archive *);
-    int (*support_gzip)(struct archive *);
-    int (*support_bzip2)(struct archive *);
-    int (*support_xz)(struct archive *);
-    int (*support_zstd)(struct archive *);
-    int (*open)(struct archive *, void *, archive_open_callback *, archive_read_callback *,
-                archive_close_callback *);
-    int (*next_header)(struct archive *, struct archive_entry **);
-    int (*data_block)(struct archive *, const void **, size_t *, la_int64_t *);
-    const char *(*error_string)(struct archive *);
-    const char *(*pathname)(struct archive_entry *);
-    const char *(*hardlink)(struct archive_entry *);
-    const char *(*symlink)(struct archive_entry *);
-    __LA_MODE_T (*filetype)(struct archive_entry *);
-    __LA_MODE_T (*perm)(struct archive_entry *);
-    la_int64_t (*size)(struct archive_entry *);
-    time_t (*mtime)(struct archive_entry *);
-    long (*mtime_nsec)(struct archive_entry *);
-} lib;
-
-static pthread_mutex_t lib_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool lib_ready; /* guarded by lib_lock */
-
-/* A lock and not pthread_once: a load that failed for want of memory may succeed the next time. */
-static int lib_load(struct strake_err *err)
-{
-    static const struct strake_lazy_symbol symbols[] = {
-        { "archive_read_new", &lib.read_new },
-        { "archive_read_free", &lib.read_free },
-        { "archive_read_support_format_tar", &lib.support_tar },
-        { "archive_read_support_filter_gzip", &lib.support_gzip },
-        { "archive_read_support_filter_bzip2", &lib.support_bzip2 },
-        { "archive_read_support_filter_xz", &lib.support_xz },
-        { "archive_read_support_filter_zstd", &lib.support_zstd },
-        { "archive_read_open", &lib.open },
-        { "archive_read_next_header", &lib.next_header },
-        { "archive_read_data_block", &lib.data_block },
-        { "archive_error_string", &lib.error_string },
-        { "archive_entry_pathname", &lib.pathname },
-        { "archive_entry_hardlink", &lib.hardlink },
-        { "archive_entry_symlink", &lib.symlink },
-        { "archive_entry_filetype", &lib.filetype },
-        { "archive_entry_perm", &lib.perm },
-        { "archive_entry_size", &lib.size },
-        { "archive_entry_mtime", &lib.mtime },
-        { "archive_entry_mtime_nsec", &lib.mtime_nsec },
-    };
-    int rc = 0;
-
-    pthread_mutex_lock(&lib_lock);
-    if (!lib_ready) {
-        rc = strake_lazy_open("libarchive.so.13", "libarchive13", symbols,
-                              sizeof(symbols) / sizeof(symbols[0]), err);
-        lib_ready = rc == 0;
-    }
-    pthread_mutex_unlock(&lib_lock);
-    return rc;
-}
 
 /* ---- what it is ---- */
 
@@ -174,7 +107,7 @@ static la_ssize_t feed(struct archive *archive, void *ctx, const void **data)
 /* What libarchive says, unless it only passes on what we said ourselves. */
 static int archive_failed(struct unpacking *u)
 {
-    const char *why = lib.error_string(u->archive);
+    const char *why = strake_archive.error_string(u->archive);
 
     if (u->err->code)
         return u->err->code;
@@ -390,7 +323,7 @@ static int write_blocks(struct unpacking *u, int fd, int64_t size, const char *p
         int rc = strake_job_check(u->job, u->err), got;
         if (rc < 0)
             return rc;
-        got = lib.data_block(u->archive, &data, &len, &at);
+        got = strake_archive.data_block(u->archive, &data, &len, &at);
         if (got == ARCHIVE_EOF)
             break;
         if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
@@ -411,7 +344,7 @@ static int put_file(struct unpacking *u, int parent, const char *name, const cha
                     struct archive_entry *entry, const struct timespec *mtime)
 {
     const struct timespec times[2] = { *mtime, *mtime };
-    int64_t size = lib.size(entry);
+    int64_t size = strake_archive.size(entry);
     int fd, rc = make_room(u, parent, name, path);
 
     if (rc < 0)
@@ -422,7 +355,8 @@ static int put_file(struct unpacking *u, int parent, const char *name, const cha
     if (fd < 0)
         return system_failed(u, path);
     rc = write_blocks(u, fd, size, path);
-    if (rc == 0 && (fchmod(fd, (lib.perm(entry) & 07777) | S_IRUSR) < 0 || futimens(fd, times) < 0))
+    if (rc == 0 &&
+        (fchmod(fd, (strake_archive.perm(entry) & 07777) | S_IRUSR) < 0 || futimens(fd, times) < 0))
         rc = system_failed(u, path);
     if (close(fd) < 0 && rc == 0)
         rc = system_failed(u, path);
@@ -472,30 +406,31 @@ static int put_hardlink(struct unpacking *u, int parent, const char *name, const
 
 static int put_entry(struct unpacking *u, struct archive_entry *entry)
 {
-    const struct timespec mtime = { .tv_sec = lib.mtime(entry), .tv_nsec = lib.mtime_nsec(entry) };
-    const char *hardlink = lib.hardlink(entry), *name;
+    const struct timespec mtime = { .tv_sec = strake_archive.mtime(entry),
+                                    .tv_nsec = strake_archive.mtime_nsec(entry) };
+    const char *hardlink = strake_archive.hardlink(entry), *name;
     char path[NAME_BYTES_MAX];
-    int parent, rc = clean_name(u, lib.pathname(entry), path);
+    int parent, rc = clean_name(u, strake_archive.pathname(entry), path);
 
     if (rc < 0)
         return rc;
     if (!path[0]) /* the folder itself, as `tar c .` has it */
-        return !hardlink && lib.filetype(entry) == AE_IFDIR
+        return !hardlink && strake_archive.filetype(entry) == AE_IFDIR
                    ? 0
-                   : refuse(u, lib.pathname(entry), "has no usable name");
+                   : refuse(u, strake_archive.pathname(entry), "has no usable name");
     parent = open_parent(u, path, true, &name);
     if (parent < 0)
         return parent;
     if (hardlink) {
         rc = put_hardlink(u, parent, name, path, hardlink);
-    } else if (lib.filetype(entry) == AE_IFREG) {
+    } else if (strake_archive.filetype(entry) == AE_IFREG) {
         rc = put_file(u, parent, name, path, entry, &mtime);
-    } else if (lib.filetype(entry) == AE_IFDIR) {
+    } else if (strake_archive.filetype(entry) == AE_IFDIR) {
         rc = put_folder(u, parent, name, path);
         if (rc == 0)
-            rc = remember_folder(u, path, lib.perm(entry) & 07777, &mtime);
-    } else if (lib.filetype(entry) == AE_IFLNK) {
-        rc = put_symlink(u, parent, name, path, lib.symlink(entry), &mtime);
+            rc = remember_folder(u, path, strake_archive.perm(entry) & 07777, &mtime);
+    } else if (strake_archive.filetype(entry) == AE_IFLNK) {
+        rc = put_symlink(u, parent, name, path, strake_archive.symlink(entry), &mtime);
     } else {
         rc = refuse(u, path, "is a device, a socket or a FIFO");
     }
@@ -510,7 +445,7 @@ static int put_all(struct unpacking *u)
         int rc = strake_job_check(u->job, u->err), got;
         if (rc < 0)
             return rc;
-        got = lib.next_header(u->archive, &entry);
+        got = strake_archive.next_header(u->archive, &entry);
         if (got == ARCHIVE_EOF)
             return u->err->code; /* what the source said of its end stays */
         /* A warning is about names that are not in our character set: they are kept as bytes. */
@@ -526,16 +461,17 @@ static int put_all(struct unpacking *u)
 
 static int open_archive(struct unpacking *u)
 {
-    u->archive = lib.read_new();
+    u->archive = strake_archive.read_new();
     if (!u->archive)
         return strake_fail_nomem(u->err);
     /* Of these each may be left out of a library's build: what cannot be read is told then. */
-    lib.support_gzip(u->archive);
-    lib.support_bzip2(u->archive);
-    lib.support_xz(u->archive);
-    lib.support_zstd(u->archive);
-    lib.support_tar(u->archive);
-    return lib.open(u->archive, u, NULL, feed, NULL) == ARCHIVE_OK ? 0 : archive_failed(u);
+    strake_archive.support_gzip(u->archive);
+    strake_archive.support_bzip2(u->archive);
+    strake_archive.support_xz(u->archive);
+    strake_archive.support_zstd(u->archive);
+    strake_archive.support_tar(u->archive);
+    return strake_archive.open(u->archive, u, NULL, feed, NULL) == ARCHIVE_OK ? 0
+                                                                              : archive_failed(u);
 }
 
 int strake_unpack(const struct strake_unpack *unpack, struct strake_job *job,
@@ -544,7 +480,7 @@ int strake_unpack(const struct strake_unpack *unpack, struct strake_job *job,
     struct unpacking u = {
         .given = unpack, .job = job, .err = err, .bytes_left = unpack->bytes_max
     };
-    int rc = lib_load(err);
+    int rc = strake_archive_load(err);
 
     if (rc < 0)
         return rc;
@@ -554,7 +490,7 @@ int strake_unpack(const struct strake_unpack *unpack, struct strake_job *job,
     if (rc == 0)
         rc = settle_folders(&u);
     if (u.archive)
-        lib.read_free(u.archive);
+        strake_archive.read_free(u.archive);
     for (size_t i = 0; i < u.folder_count; i++)
         strake_free(u.folders[i].path);
     strake_free(u.folders);
