@@ -320,15 +320,6 @@ static int merge_list(struct strake_strings *to, const struct strake_strings *fr
     return rc;
 }
 
-static int merge_pairs(struct strake_pairs *to, const struct strake_pairs *from)
-{
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < from->count; i++)
-        rc = strake_pairs_set(to, from->items[i]->name, from->items[i]->value);
-    return rc;
-}
-
 static int merge_text(char **to, const char *from)
 {
     char *copy;
@@ -347,9 +338,9 @@ int strake_extras_merge(struct strake_build_extras *to, const struct strake_buil
 {
     if (merge_list(&to->ssh, &from->ssh) < 0 ||
         merge_list(&to->entitlements, &from->entitlements) < 0 ||
-        merge_pairs(&to->add_hosts, &from->add_hosts) < 0 ||
-        merge_pairs(&to->ulimits, &from->ulimits) < 0 ||
-        merge_pairs(&to->attestations, &from->attestations) < 0 ||
+        strake_pairs_copy(&to->add_hosts, &from->add_hosts) < 0 ||
+        strake_pairs_copy(&to->ulimits, &from->ulimits) < 0 ||
+        strake_pairs_copy(&to->attestations, &from->attestations) < 0 ||
         merge_list(&to->no_cache_stages, &from->no_cache_stages) < 0 ||
         merge_text(&to->network, from->network) < 0 ||
         merge_text(&to->compression, from->compression) < 0 ||

@@ -94,15 +94,6 @@ static int take_platforms(struct making *making, struct strake_plan_target *targ
     return 0;
 }
 
-static int merge_pairs(struct strake_pairs *to, const struct strake_pairs *from)
-{
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < from->count; i++)
-        rc = strake_pairs_set(to, from->items[i]->name, from->items[i]->value);
-    return rc;
-}
-
 /* What the command line says of every chosen target, over its declaration. */
 static int apply_wish(struct making *making, struct strake_plan_target *target, bool chosen)
 {
@@ -139,10 +130,11 @@ static int apply_wish(struct making *making, struct strake_plan_target *target, 
         strake_free(target->dockerfile);
         target->dockerfile = strake_strdup(wish->dockerfile);
     }
-    if (!target->stage || !target->dockerfile || merge_pairs(&target->args, &wish->args) < 0 ||
-        merge_pairs(&target->labels, &wish->labels) < 0 ||
-        merge_pairs(&target->contexts, &wish->contexts) < 0 ||
-        merge_pairs(&target->annotations, &wish->annotations) < 0 ||
+    if (!target->stage || !target->dockerfile ||
+        strake_pairs_copy(&target->args, &wish->args) < 0 ||
+        strake_pairs_copy(&target->labels, &wish->labels) < 0 ||
+        strake_pairs_copy(&target->contexts, &wish->contexts) < 0 ||
+        strake_pairs_copy(&target->annotations, &wish->annotations) < 0 ||
         strake_extras_merge(&target->extras, &wish->extras) < 0)
         return strake_fail_nomem(making->err);
     return 0;
