@@ -166,7 +166,7 @@ static int build_share(struct share *share)
     struct strake_building *b = share->b;
     struct strake_strings refs = { 0 };
     struct strake_request made = { 0 };
-    int rc = strake_pool_instance(b->run->pool, share->member, &share->builder, &share->err);
+    int rc = strake_pool_instance(share->member, &share->builder, &share->err);
 
     if (rc == 0)
         rc = check_needs(share);

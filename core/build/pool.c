@@ -101,13 +101,12 @@ size_t strake_pool_slots(const struct strake_pool *pool)
     return slots;
 }
 
-int strake_pool_instance(struct strake_pool *pool, struct strake_pool_member *member,
-                         struct strake_instance **out, struct strake_err *err)
+int strake_pool_instance(struct strake_pool_member *member, struct strake_instance **out,
+                         struct strake_err *err)
 {
     const struct strake_plan_build *build = member->build;
     int rc = 0;
 
-    (void)pool;
     pthread_mutex_lock(&member->opening);
     if (!member->instance)
         rc = strake_instance_open(build->plugin, build->builder, "builder/1", build->options,
@@ -147,8 +146,7 @@ static int ask(struct strake_pool_member *member, struct strake_strings *platfor
     struct strake_builder_info info = { .size = sizeof(info) };
     struct strake_job *job = strake_job_new(member->pool->job, NULL, NULL);
     struct strake_instance *instance = NULL;
-    int rc =
-        job ? strake_pool_instance(member->pool, member, &instance, err) : strake_fail_nomem(err);
+    int rc = job ? strake_pool_instance(member, &instance, err) : strake_fail_nomem(err);
 
     if (rc == 0) {
         strake_job_set_timeout(job, STRAKE_POOL_PROBE_MS);

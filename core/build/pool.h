@@ -70,8 +70,8 @@ void strake_pool_leave(struct strake_pool *pool, struct strake_pool_member *memb
 void strake_pool_wake(struct strake_pool *pool);
 
 /** Its instance, opened when first needed; the pool's. */
-int strake_pool_instance(struct strake_pool *pool, struct strake_pool_member *member,
-                         struct strake_instance **out, struct strake_err *err);
+int strake_pool_instance(struct strake_pool_member *member, struct strake_instance **out,
+                         struct strake_err *err);
 /** It cannot be reached any more: nobody gets it until it has answered again. */
 void strake_pool_lost(struct strake_pool *pool, struct strake_pool_member *member,
                       const struct strake_err *why);

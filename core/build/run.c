@@ -20,8 +20,6 @@ struct node {
 
 struct graph {
     struct strake_run run;
-    const struct strake_plan *plan;
-    const struct strake_run_options *options;
     struct strake_job *job; /* cancelled when a failure stops the rest */
     struct strake_run_result *out;
     struct node *nodes;
@@ -47,11 +45,11 @@ void strake_run_result_dispose(struct strake_run_result *result)
 
 static int nodes_make(struct graph *graph)
 {
-    graph->nodes = strake_calloc(graph->plan->count, sizeof(*graph->nodes));
+    graph->nodes = strake_calloc(graph->run.plan->count, sizeof(*graph->nodes));
     if (!graph->nodes)
         return STRAKE_ENOMEM;
-    for (size_t i = 0; i < graph->plan->count; i++) {
-        const struct strake_strings *after = &graph->plan->targets[i].after;
+    for (size_t i = 0; i < graph->run.plan->count; i++) {
+        const struct strake_strings *after = &graph->run.plan->targets[i].after;
         struct node *node = &graph->nodes[i];
         if (after->count == 0)
             continue;
@@ -59,9 +57,10 @@ static int nodes_make(struct graph *graph)
         if (!node->needs)
             return STRAKE_ENOMEM;
         for (size_t k = 0; k < after->count; k++) {
-            const struct strake_plan_target *other = strake_plan_find(graph->plan, after->items[k]);
+            const struct strake_plan_target *other =
+                strake_plan_find(graph->run.plan, after->items[k]);
             if (other)
-                node->needs[node->need_count++] = (size_t)(other - graph->plan->targets);
+                node->needs[node->need_count++] = (size_t)(other - graph->run.plan->targets);
         }
     }
     return 0;
@@ -69,7 +68,7 @@ static int nodes_make(struct graph *graph)
 
 static void nodes_free(struct graph *graph)
 {
-    for (size_t i = 0; graph->nodes && i < graph->plan->count; i++)
+    for (size_t i = 0; graph->nodes && i < graph->run.plan->count; i++)
         strake_free(graph->nodes[i].needs);
     strake_free(graph->nodes);
 }
@@ -90,7 +89,7 @@ static ssize_t failed_need(const struct graph *graph, size_t at)
 /* Waiting targets behind a failed one are skipped, theirs too: a plan has what is needed first. */
 static void skip_dependents(struct graph *graph)
 {
-    for (size_t i = 0; i < graph->plan->count; i++) {
+    for (size_t i = 0; i < graph->run.plan->count; i++) {
         struct strake_target_result *result = &graph->out->targets[i];
         ssize_t need = graph->nodes[i].state == NODE_WAITING ? failed_need(graph, i) : -1;
         if (need < 0)
@@ -99,7 +98,7 @@ static void skip_dependents(struct graph *graph)
         result->status = "skipped";
         strake_fail(&result->err, STRAKE_EBUILD,
                     "target %s was not built: %s, which it needs, failed",
-                    graph->plan->targets[i].name, graph->plan->targets[need].name);
+                    graph->run.plan->targets[i].name, graph->run.plan->targets[need].name);
     }
 }
 
@@ -120,13 +119,13 @@ static bool is_ready(const struct graph *graph, size_t at)
 static ssize_t next_target(struct graph *graph, bool *busy)
 {
     *busy = false;
-    for (size_t i = 0; i < graph->plan->count; i++) {
+    for (size_t i = 0; i < graph->run.plan->count; i++) {
         if (graph->nodes[i].state == NODE_RUNNING || graph->nodes[i].state == NODE_WAITING)
             *busy = true;
     }
     if (strake_job_cancelled(graph->job))
         return -1;
-    for (size_t i = 0; i < graph->plan->count; i++) {
+    for (size_t i = 0; i < graph->run.plan->count; i++) {
         if (is_ready(graph, i))
             return (ssize_t)i;
     }
@@ -144,7 +143,7 @@ static void target_event(const struct graph *graph, struct strake_job *job, size
 
 static void announce_start(const struct graph *graph, struct strake_job *job, size_t at)
 {
-    const struct strake_plan_target *target = &graph->plan->targets[at];
+    const struct strake_plan_target *target = &graph->run.plan->targets[at];
     json_t *data = json_object();
 
     if (data && strake_json_set_str(data, "name", target->name) == 0 &&
@@ -157,7 +156,7 @@ static void announce_start(const struct graph *graph, struct strake_job *job, si
 
 static void build_target(struct graph *graph, size_t at)
 {
-    const struct strake_plan_target *target = &graph->plan->targets[at];
+    const struct strake_plan_target *target = &graph->run.plan->targets[at];
     struct strake_target_result *result = &graph->out->targets[at];
     struct strake_job *job = strake_job_new(graph->job, NULL, target->name);
     int64_t started = strake_time_mono_ms();
@@ -188,7 +187,7 @@ static void settle_target(struct graph *graph, size_t at)
     if (failed) {
         if (!graph->first_failed)
             graph->first_failed = at + 1;
-        if (!graph->options->keep_going)
+        if (!graph->run.options->keep_going)
             strake_job_cancel(graph->job);
         skip_dependents(graph);
     }
@@ -223,13 +222,13 @@ static void *worker(void *arg)
 /* The calling thread is one of the workers: a single target needs no other. */
 static void run_workers(struct graph *graph)
 {
-    size_t jobs = graph->options->jobs > 0 ? (size_t)graph->options->jobs
-                                           : strake_pool_slots(graph->run.pool);
+    size_t jobs = graph->run.options->jobs > 0 ? (size_t)graph->run.options->jobs
+                                               : strake_pool_slots(graph->run.pool);
     pthread_t *threads;
     size_t started = 0;
 
-    if (jobs > graph->plan->count)
-        jobs = graph->plan->count;
+    if (jobs > graph->run.plan->count)
+        jobs = graph->run.plan->count;
     threads = strake_calloc(jobs, sizeof(*threads));
     while (threads && started + 1 < jobs &&
            pthread_create(&threads[started], NULL, worker, graph) == 0)
@@ -243,13 +242,13 @@ static void run_workers(struct graph *graph)
 /* What a stopped run never began. */
 static void mark_rest(struct graph *graph)
 {
-    for (size_t i = 0; i < graph->plan->count; i++) {
+    for (size_t i = 0; i < graph->run.plan->count; i++) {
         struct strake_target_result *result = &graph->out->targets[i];
         if (graph->nodes[i].state != NODE_WAITING)
             continue;
         result->status = graph->first_failed ? "skipped" : "cancelled";
         strake_fail(&result->err, STRAKE_ECANCELLED, "target %s was not built",
-                    graph->plan->targets[i].name);
+                    graph->run.plan->targets[i].name);
     }
 }
 
@@ -257,16 +256,17 @@ static int verdict(const struct graph *graph, struct strake_err *err)
 {
     size_t done = 0;
 
-    for (size_t i = 0; i < graph->plan->count; i++)
+    for (size_t i = 0; i < graph->run.plan->count; i++)
         done += graph->nodes[i].state == NODE_DONE;
-    if (done == graph->plan->count)
+    if (done == graph->run.plan->count)
         return 0;
     if (!graph->first_failed)
         return strake_fail(err, STRAKE_ECANCELLED, "cancelled");
     strake_err_copy(err, &graph->out->targets[graph->first_failed - 1].err);
-    if (graph->options->keep_going && done > 0) {
-        strake_err_prefix(err, "%zu of %zu targets failed; the first: ", graph->plan->count - done,
-                          graph->plan->count);
+    if (graph->run.options->keep_going && done > 0) {
+        strake_err_prefix(err,
+                          "%zu of %zu targets failed; the first: ", graph->run.plan->count - done,
+                          graph->run.plan->count);
         strake_err_recode(err, STRAKE_EPARTIAL);
     }
     return err->code;
@@ -299,10 +299,11 @@ static int check_targets(struct graph *graph, size_t *at, struct strake_err *err
     struct strake_known_bases known = { 0 };
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && !graph->options->keep_going && i < graph->plan->count; i++) {
-        const struct strake_plan_target *target = &graph->plan->targets[i];
+    for (size_t i = 0; rc == 0 && !graph->run.options->keep_going && i < graph->run.plan->count;
+         i++) {
+        const struct strake_plan_target *target = &graph->run.plan->targets[i];
         struct strake_route route = { 0 };
-        bool together = graph->options->output == STRAKE_OUTPUT_FILE;
+        bool together = graph->run.options->output == STRAKE_OUTPUT_FILE;
         *at = i;
         if (target->past && target->past->unchanged)
             continue;
@@ -322,7 +323,7 @@ static int check_targets(struct graph *graph, size_t *at, struct strake_err *err
 /* Nothing has run: the target at fault has failed, and no other was begun. */
 static void mark_all(struct graph *graph, size_t at, const struct strake_err *err)
 {
-    for (size_t i = 0; i < graph->plan->count; i++) {
+    for (size_t i = 0; i < graph->run.plan->count; i++) {
         struct strake_target_result *result = &graph->out->targets[i];
         if (i == at && err->code != STRAKE_ECANCELLED) {
             result->status = "failed";
@@ -331,7 +332,7 @@ static void mark_all(struct graph *graph, size_t at, const struct strake_err *er
         }
         result->status = err->code == STRAKE_ECANCELLED ? "cancelled" : "skipped";
         strake_fail(&result->err, STRAKE_ECANCELLED, "target %s was not built",
-                    graph->plan->targets[i].name);
+                    graph->run.plan->targets[i].name);
     }
 }
 
@@ -340,10 +341,7 @@ int strake_run_plan(const struct strake_plan *plan, const struct strake_run_opti
                     struct strake_run_result *out, struct strake_err *err)
 {
     struct graph graph = {
-        .run = { .plan = plan, .options = options, .stores = stores, .results = out },
-        .plan = plan,
-        .options = options,
-        .out = out
+        .run = { .plan = plan, .options = options, .stores = stores, .results = out }, .out = out
     };
     int rc = prepare(plan, out, err);
 
