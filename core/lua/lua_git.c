@@ -114,16 +114,40 @@ static int ask_dirty(struct strake_engine *engine, json_t *git)
     return rc;
 }
 
+/* The URL without what logs somebody in: all that stands before the host of http and https (a
+ * token may be the name), elsewhere the password. `git@host:path` has none. */
+static void drop_credentials(struct strake_buf *url)
+{
+    char *user = strstr(strake_buf_text(url), "://"), *at = NULL, *from;
+    const bool web = strncmp(strake_buf_text(url), "http", 4) == 0;
+
+    if (!user)
+        return;
+    user += 3;
+    for (char *c = user; *c && !strchr("/?#", *c); c++)
+        at = *c == '@' ? c : at;
+    if (!at)
+        return;
+    from = web ? user : memchr(user, ':', (size_t)(at - user));
+    if (!from)
+        return;
+    at += web;
+    memmove(from, at, strlen(at) + 1);
+    url->len -= (size_t)(at - from);
+}
+
 static int ask_remote(struct strake_engine *engine, json_t *git)
 {
     static const char *const words[] = { "config", "--get", "remote.origin.url", NULL };
     struct strake_buf output = STRAKE_BUF(GIT_OUTPUT_MAX);
     int rc;
 
-    if (run_git(engine, words, &output) && output.len)
+    if (run_git(engine, words, &output) && output.len) {
+        drop_credentials(&output);
         rc = strake_json_set_str(git, "remote", strake_buf_text(&output));
-    else
+    } else {
         rc = strake_json_set_bool(git, "remote", false);
+    }
     strake_buf_dispose(&output);
     return rc;
 }

@@ -78,6 +78,29 @@ static void git_facts_are_those_of_the_commit(void **state)
                 "[false,[\"y\"]]");
 }
 
+/* A token in a remote's URL is in no plan, event or label. */
+static void git_remote_has_no_credentials(void **state)
+{
+    static const char *const cases[][2] = {
+        { "https://oauth2:s3cret@example.org/o/r.git", "\"https://example.org/o/r.git\"" },
+        { "https://s3cret@example.org/o/r.git", "\"https://example.org/o/r.git\"" },
+        { "https://a:p@q@example.org:8443/r", "\"https://example.org:8443/r\"" },
+        { "ssh://git:s3cret@example.org/r", "\"ssh://git@example.org/r\"" },
+        { "ssh://git@example.org/r", "\"ssh://git@example.org/r\"" },
+        { "git@example.org:o/r.git", "\"git@example.org:o/r.git\"" },
+        { "https://example.org/a@b", "\"https://example.org/a@b\"" },
+    };
+    struct fixture *fixture = *state;
+
+    sh(fixture, "git init -q .; git remote add origin x");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char command[128];
+        snprintf(command, sizeof(command), "git remote set-url origin '%s'", cases[i][0]);
+        sh(fixture, command);
+        expect_flow(fixture, "return git.remote", cases[i][1]);
+    }
+}
+
 /* A repository's configuration must not make reading facts run programs. */
 static void git_runs_nothing_of_the_repository(void **state)
 {
@@ -221,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(git_facts_are_those_of_the_commit, setup, teardown),
+        cmocka_unit_test_setup_teardown(git_remote_has_no_credentials, setup, teardown),
         cmocka_unit_test_setup_teardown(git_runs_nothing_of_the_repository, setup, teardown),
         cmocka_unit_test_setup_teardown(table_functions_do_what_they_do_in_lua, setup, teardown),
         cmocka_unit_test_setup_teardown(included_files_share_the_layers_names_and_run_once, setup,
