@@ -58,6 +58,8 @@ int cache_record_rest(struct cache_ask *ask, enum cache_side side, const char *c
 void cache_record_export(struct cache_ask *ask, bool ours, struct plug_text *record);
 /** Say of keys that nobody knows, and that look like one that is known, which one. */
 void cache_warn_of_slips(const struct cache_ask *ask);
+/** Refuse a key that is longer than any that a cache may have. @return 0, STRAKE_ECONFIG */
+int cache_check_keys(struct cache_ask *ask);
 /** Refuse a secret in the table: it would be in the command line and the plan.
  *  @return 0, STRAKE_ECONFIG */
 int cache_check_secrets(struct cache_ask *ask);

@@ -41,10 +41,12 @@ static void replace(char *text, char from, char to)
     }
 }
 
+#define KEY_MAX 64
+
 /* The key with hyphens, by which all lists here know it. */
-static void plain_key(const char *key, char *out, size_t size)
+static void plain_key(const char *key, char out[static KEY_MAX])
 {
-    snprintf(out, size, "%s", key);
+    snprintf(out, KEY_MAX, "%s", key);
     if (!listed(underscored, out))
         replace(out, '_', '-');
 }
@@ -97,8 +99,8 @@ int cache_record_rest(struct cache_ask *ask, enum cache_side side, const char *c
     const char *key;
     json_t *value;
     json_object_foreach(ask->table, key, value) {
-        char name[64];
-        plain_key(key, name, sizeof(name));
+        char name[KEY_MAX];
+        plain_key(key, name);
         if (listed(ours, name) || listed(but, name) ||
             (side == CACHE_IMPORT && listed(export_only, name)))
             continue;
@@ -170,8 +172,8 @@ void cache_warn_of_slips(const struct cache_ask *ask)
     const char *key;
     json_t *value;
     json_object_foreach(ask->table, key, value) {
-        char name[64];
-        plain_key(key, name, sizeof(name));
+        char name[KEY_MAX];
+        plain_key(key, name);
         const char *near = listed(known, name) ? NULL : cache_nearest(name, known, 2);
         if (near != NULL)
             ask->host->log(STRAKE_LOG_WARN,
@@ -196,6 +198,20 @@ static const char *secret_hint(const char *type)
     return "a registry's credentials go into its `registry` block, or come from `docker login`";
 }
 
+int cache_check_keys(struct cache_ask *ask)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(ask->table, key, value) {
+        if (strlen(key) >= KEY_MAX)
+            return ask->host->fail(ask->err, STRAKE_ECONFIG,
+                                   "a key of `cache` is too long: %.40s…; no cache has one of %d "
+                                   "characters or more",
+                                   key, KEY_MAX);
+    }
+    return 0;
+}
+
 int cache_check_secrets(struct cache_ask *ask)
 {
     static const char *const secrets[] = {
@@ -204,8 +220,8 @@ int cache_check_secrets(struct cache_ask *ask)
     const char *key;
     json_t *value;
     json_object_foreach(ask->table, key, value) {
-        char name[64];
-        plain_key(key, name, sizeof(name));
+        char name[KEY_MAX];
+        plain_key(key, name);
         if (!listed(secrets, name) && !json_is_object(value))
             continue;
         if (json_is_object(value) && json_object_get(value, "secret") == NULL)

@@ -319,7 +319,9 @@ int cache_specs(struct cache_ask *ask)
     };
     static const char *const names[] = { "auto", "registry", "inline", "local",
                                          "gha",  "s3",       "azblob", NULL };
-    int rc = cache_check_secrets(ask);
+    int rc = cache_check_keys(ask);
+    if (rc == 0)
+        rc = cache_check_secrets(ask);
     if (rc < 0)
         return rc;
     if (strcmp(ask->request.platform, STRAKE_CACHE_PLATFORM) != 0) /* once a table */

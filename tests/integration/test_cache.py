@@ -290,6 +290,8 @@ def test_auto_goes_where_the_image_goes(strake, cached, buildkit, registry, tmp_
     assert registry.tags(repository) == ["buildcache-app", "t"]
     again = strake("build", "--no-cache", cwd=folder)
     assert "ABSENT" in again.err and "FAILED" not in again.err
+    shown = strake("history", "show", cwd=folder).out
+    assert "absent  app: importing cache manifest" in shown and "failed" not in shown, shown
 
 
 def test_auto_without_an_image_is_a_folder(strake, project, base, buildkit, tmp_path):
@@ -406,6 +408,10 @@ def test_a_key_that_looks_like_a_slip_is_told(strake, cached):
     assert done.exit == 0, done.err
     assert done.err.count("no cache has a key `mdoe`; did you mean `mode`?") == 1 and "my_own" not in done.err
     assert "mdoe=max,my-own=x" in done.out
+    long = "k" * 64
+    (folder / "strake.lua").write_text((folder / "strake.lua").read_text().replace("my_own", long))
+    done = strake("plan", cwd=folder)
+    assert done.exit == 3 and "a key of `cache` is too long: kkkk" in done.err, done.err
 
 
 def test_a_third_party_adds_a_type(strake, cached):
