@@ -27,5 +27,10 @@ bool strake_step_name_parse(const char *name, struct strake_step_name *out);
  *  @return false: it is no such step */
 bool strake_step_name_base(const char *name, struct strake_step_name *out, struct strake_span *ref,
                            struct strake_span *digest);
+/** Which cache a step reads: "importing cache manifest from NAME". @return NAME within it, or NULL */
+const char *strake_step_name_import(const char *name);
+/** That step ended with `error` (may be NULL) because there is no such cache yet: a branch's first
+ *  build has none of its own, and nothing has failed. */
+bool strake_step_name_absent(const char *name, const char *error);
 
 #endif

@@ -211,19 +211,19 @@ static int check_base(const struct strake_explain_build *now,
  * there before its first build. */
 static int check_imports(const struct strake_explain_build *now, struct strake_explain_cause *cause)
 {
-    static const char importing[] = "importing cache manifest from ";
     const json_t *steps = json_object_get(now->json, "steps"), *step;
     const char *failed = NULL, *why = NULL;
     size_t i;
 
     json_array_foreach(steps, i, step) {
         const char *name = strake_json_str(step, "name"), *error = strake_json_str(step, "error");
-        if (!name || strncmp(name, importing, strlen(importing)) != 0)
+        const char *import = name ? strake_step_name_import(name) : NULL;
+        if (!import)
             continue;
         if (!error || !*error)
             return 0;
         if (!failed) {
-            failed = name + strlen(importing);
+            failed = import;
             why = error;
         }
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "build/explain.h"
 #include "build/progress_impl.h"
 #include "util/json.h"
 #include "util/time.h"
@@ -144,20 +145,11 @@ static void take_name(struct strake_view_step *step, const json_t *data)
     }
 }
 
-/* The first build of a branch has no cache of its own to read: nothing has failed. */
-static bool is_absent(const struct strake_view_step *step, const char *error)
-{
-    static const char importing[] = "importing cache manifest from ", end[] = ": not found";
-    const size_t len = error ? strlen(error) : 0;
-
-    return len >= sizeof(end) && strncmp(step->name, importing, sizeof(importing) - 1) == 0 &&
-           strcmp(error + len - (sizeof(end) - 1), end) == 0;
-}
-
 static void take_state(struct strake_view_step *step, const struct strake_event *event)
 {
     const char *started = strake_json_str(event->data, "started");
     const char *completed = strake_json_str(event->data, "completed");
+    const char *error = strake_json_str(event->data, "error");
 
     take_name(step, event->data);
     if (started)
@@ -169,10 +161,10 @@ static void take_state(struct strake_view_step *step, const struct strake_event 
     }
     if (completed)
         strake_time_parse(completed, &step->completed_us);
-    step->state = is_absent(step, strake_json_str(event->data, "error")) ? STRAKE_VIEW_ABSENT
-                  : strake_json_str(event->data, "error")                ? STRAKE_VIEW_FAILED
-                  : strake_json_bool(event->data, "cached", false)       ? STRAKE_VIEW_CACHED
-                                                                         : STRAKE_VIEW_DONE;
+    step->state = strake_step_name_absent(step->name, error)       ? STRAKE_VIEW_ABSENT
+                  : error                                          ? STRAKE_VIEW_FAILED
+                  : strake_json_bool(event->data, "cached", false) ? STRAKE_VIEW_CACHED
+                                                                   : STRAKE_VIEW_DONE;
 }
 
 struct strake_view_step *strake_view_take(struct strake_progress *progress,

@@ -110,3 +110,20 @@ bool strake_step_name_base(const char *name, struct strake_step_name *out, struc
         *out = head;
     return true;
 }
+
+const char *strake_step_name_import(const char *name)
+{
+    static const char importing[] = "importing cache manifest from ";
+    const size_t len = sizeof(importing) - 1;
+
+    return strncmp(name, importing, len) == 0 ? name + len : NULL;
+}
+
+bool strake_step_name_absent(const char *name, const char *error)
+{
+    static const char end[] = ": not found";
+    const size_t len = error ? strlen(error) : 0;
+
+    return len >= sizeof(end) && strake_step_name_import(name) &&
+           strcmp(error + len - (sizeof(end) - 1), end) == 0;
+}

@@ -1,6 +1,7 @@
 /* strake history: what ran on this machine, what it made and what it said. */
 #include <string.h>
 
+#include "build/explain.h"
 #include "cli/cli.h"
 #include "util/json.h"
 #include "util/time.h"
@@ -75,14 +76,16 @@ static void print_steps(const json_t *steps)
     size_t i;
 
     json_array_foreach(steps, i, step) {
-        const char *error = strake_json_str(step, "error");
+        const char *error = strake_json_str(step, "error"), *name = strake_json_str(step, "name");
+        const bool absent = strake_step_name_absent(name, error);
         cli_printf("  %-7s %s: %s\n",
-                   error                                     ? "failed"
+                   absent                                    ? "absent"
+                   : error                                   ? "failed"
                    : strake_json_bool(step, "cached", false) ? "cached"
                    : strake_json_str(step, "completed")      ? "done"
                                                              : "running",
-                   strake_json_str(step, "target"), strake_json_str(step, "name"));
-        if (error)
+                   strake_json_str(step, "target"), name);
+        if (error && !absent)
             cli_printf("          %s\n", error);
     }
 }
