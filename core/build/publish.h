@@ -41,7 +41,7 @@ int strake_publish(struct strake_stores *stores, struct strake_record *record,
  *  [{"run","outcome":"done|rolled-back|partial","moves":[…]}], in any case. A unit that can go
  *  neither way now (no connection, a refusal) stays for the next command; with `give_up` it is
  *  ended as partial. Blocks. @return 0, or the failure of the first unit that stays, the others
- *  settled. */
+ *  settled; STRAKE_ECONFLICT: another process is settling. */
 int strake_publish_settle(struct strake_stores *stores, struct strake_record *record, bool give_up,
                           struct strake_job *job, json_t **report, struct strake_err *err);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "build/publish.h"
+#include "record/record.h"
 #include "util/json.h"
 #include "util/log.h"
 
@@ -165,16 +166,33 @@ static int report_unit(json_t *report, const struct strake_unit *unit, const cha
     return rc;
 }
 
+/* One process settles at a time: two would put and take back the same tags. */
+static int claim(struct strake_record *record, struct strake_claim **out, struct strake_err *err)
+{
+    char *holder = NULL;
+    int rc = strake_record_claim(record, "", "settling", out, &holder, err);
+
+    strake_free(holder);
+    if (rc == STRAKE_ECONFLICT) {
+        strake_err_dispose(err);
+        rc = strake_fail(err, rc, "another process is settling what a killed run left");
+        strake_err_hint(err, "`strake publish --settle` tells whether it could");
+    }
+    return rc;
+}
+
 int strake_publish_settle(struct strake_stores *stores, struct strake_record *record, bool give_up,
                           struct strake_job *job, json_t **report, struct strake_err *err)
 {
+    struct strake_claim *alone = NULL;
     struct strake_unit *units = NULL;
     size_t count = 0;
-    int rc = strake_journal_pending(record, &units, &count, err);
+    int rc;
 
     *report = json_array();
-    if (rc == 0 && !*report)
-        rc = strake_fail_nomem(err);
+    rc = *report ? claim(record, &alone, err) : strake_fail_nomem(err);
+    if (rc == 0)
+        rc = strake_journal_pending(record, &units, &count, err);
     for (size_t i = 0; i < count && rc != STRAKE_ENOMEM && rc != STRAKE_ECANCELLED; i++) {
         struct settling settling = {
             .stores = stores, .record = record, .job = job, .unit = &units[i]
@@ -194,5 +212,6 @@ int strake_publish_settle(struct strake_stores *stores, struct strake_record *re
         json_decref(moves);
     }
     strake_units_free(units, count);
+    strake_claim_free(alone);
     return rc;
 }

@@ -28,7 +28,8 @@ enum cli_need {
     CLI_NEED_PROJECT = 1 << 0, /**< engine, layers, stores */
     CLI_NEED_RUN = 1 << 1,     /**< a run in the history, told by events */
     CLI_NEED_RECORD = 1 << 2,  /**< the history for reading */
-    CLI_NEED_SETTLE = 1 << 3 /**< the command publishes: what a killed run left is settled first */
+    CLI_NEED_SETTLE = 1 << 3, /**< the command publishes: what a killed run left is settled first */
+    CLI_SETTLES = 1 << 4      /**< settling is the command: nobody has to be told of it */
 };
 
 struct cli_view; /* how progress is shown, view.c */

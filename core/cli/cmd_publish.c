@@ -72,7 +72,7 @@ static void print_units(const struct cli *cli, const json_t *units)
 static int settle(struct cli *cli)
 {
     json_t *result = NULL;
-    int rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN);
+    int rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_SETTLES);
 
     if (rc == 0 && !cli->session.record) { /* why was told as a warning */
         rc = strake_fail(&cli->err, STRAKE_EINTERNAL,

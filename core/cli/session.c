@@ -344,7 +344,7 @@ int cli_open(struct cli *cli, unsigned needs)
         rc = open_history(cli);
     if (rc == 0 && (needs & CLI_NEED_SETTLE))
         rc = settle_first(cli);
-    else if (rc == 0)
+    else if (rc == 0 && !(needs & CLI_SETTLES))
         report_waiting(cli);
     return rc;
 }

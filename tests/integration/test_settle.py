@@ -1,5 +1,6 @@
 """A publish that is killed at any moment: settling leaves all tags old or all new, and the record says which."""
 
+import json
 import os
 import random
 import time
@@ -307,3 +308,19 @@ def test_a_run_that_is_alive_is_not_settled_by_another(shop, liar):
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, out + err
     assert len(set(shop.tags())) == 1
+
+
+def test_two_do_not_settle_at_once(shop, liar):
+    shop.push("A")
+    kill_at(shop, liar, "B", "v1", True)
+    liar.slow("PUT", "/manifests/stable$", 3.0)
+    child = shop.strake.popen("publish", "--settle", "--json", cwd=shop.folder)
+    while not liar.asked("PUT", "/manifests/stable$"):
+        assert child.poll() is None
+        time.sleep(0.01)
+    second = shop.run("publish", "--settle", exit=8)
+    assert "another process is settling what a killed run left" in second.err
+    out, err = child.communicate(timeout=60)
+    assert "strake publish --settle" not in err
+    assert child.returncode == 0 and json.loads(out)["units"][0]["outcome"] == "done", out + err
+    assert shop.settle() == [] and len(set(shop.tags())) == 1
