@@ -130,6 +130,10 @@ static bool of_dockerfile(struct look *look)
         return plug_failure_tell(look->out, STRAKE_EDOCKERFILE,
                                  "does an ARG of a FROM line have no value?",
                                  "the Dockerfile has no FROM with a name");
+    if (has(reason, "invalid reference format"))
+        return plug_failure_tell(
+            look->out, STRAKE_EDOCKERFILE, "a name has lower-case letters: HOST/REPOSITORY:TAG",
+            "a FROM of the Dockerfile names no image that could exist: %s", reason);
     if (begins(reason, "stat ") && has(reason, ": no such file or directory"))
         return plug_failure_tell(
             look->out, STRAKE_EDOCKERFILE, "give its path with -f, or `dockerfile` in strake.lua",

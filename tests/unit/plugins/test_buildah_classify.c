@@ -20,6 +20,10 @@ static const struct {
       "RUN --nosuch=1 echo" },
     { "empty", STRAKE_EDOCKERFILE, "the Dockerfile is empty", "" },
     { "argbase", STRAKE_EDOCKERFILE, "the Dockerfile has no FROM with a name", "" },
+    { "frombad", STRAKE_EDOCKERFILE,
+      "a FROM of the Dockerfile names no image that could exist: creating build container: invalid "
+      "reference format",
+      "" },
     { "nodf", STRAKE_EDOCKERFILE, "the Dockerfile is missing: /src/nodf/Dockerfile", "" },
     { "stage", STRAKE_EBUILD, "The target \"nostage\" was not found in the provided Dockerfile",
       "" },
