@@ -106,29 +106,6 @@ static int upload(struct share *share)
     return rc;
 }
 
-/* BuildKit pushes the image and exports its cache at the same time. Of a new blob that both hold
- * the image's push may take the other's upload for done, and its manifest is refused (v0.32, one
- * push in ten). By then the blob is there, and the steps come from the cache. */
-static bool overtook_its_cache(const struct share *share, int rc)
-{
-    return rc == STRAKE_EREGISTRY && share->b->target->cache_export.count > 0 &&
-           strstr(strake_err_message(&share->err), "blob unknown to registry");
-}
-
-static int call_builder(struct share *share, const struct strake_build_request *request)
-{
-    int rc;
-
-    share->built = (struct strake_build_result){ .size = sizeof(share->built) };
-    rc = strake_builder_build(share->builder, request, share->job, &share->built, &share->err);
-    if (!overtook_its_cache(share, rc))
-        return rc;
-    strake_log(STRAKE_LOG_INFO, "the push overtook the cache's export; once more");
-    strake_err_dispose(&share->err);
-    share->built = (struct strake_build_result){ .size = sizeof(share->built) };
-    return strake_builder_build(share->builder, request, share->job, &share->built, &share->err);
-}
-
 static int make_request(struct share *share, struct strake_request *made,
                         struct strake_strings *refs)
 {
@@ -173,7 +150,8 @@ static int build_share(struct share *share)
     if (rc == 0)
         rc = make_request(share, &made, &refs);
     if (rc == 0)
-        rc = call_builder(share, &made.request);
+        rc = strake_builder_build(share->builder, &made.request, share->job, &share->built,
+                                  &share->err);
     strake_request_dispose(&made);
     strake_strings_dispose(&refs);
     if (rc < 0 || !b->stage)

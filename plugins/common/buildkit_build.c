@@ -22,7 +22,8 @@ struct build {
     const struct strake_build_request *request;
     struct strake_job *job;
     struct strake_err *err;
-    bool lost; /* a step showed that the daemon is not reached */
+    bool lost;      /* a step showed that the daemon is not reached */
+    bool *overtook; /* NULL: told as any failure; else set in place of telling it */
     struct plug_tempdir dir;
     char metadata_file[PATH_MAX + 16];
     struct plug_list argv;
@@ -120,6 +121,15 @@ static void name_cache(const struct build *build, struct plug_failure *failure)
     plug_text_dispose(&places);
 }
 
+/* BuildKit pushes the image and exports its cache at the same time. Of a new blob that both hold
+ * the image's push may take the other's upload for done, and its manifest is refused (v0.32, one
+ * push in ten). By then the blob is there, and the steps come from the cache. */
+static bool overtook_its_cache(const struct build *build, const struct plug_failure *failure)
+{
+    return failure->code == STRAKE_EREGISTRY && build->request->cache_export[0] != NULL &&
+           strstr(failure->message, "blob unknown to registry") != NULL;
+}
+
 /* From its last words. */
 static int explain_exit(const struct build *build)
 {
@@ -131,6 +141,10 @@ static int explain_exit(const struct build *build)
                       &failure);
     if (build->call->client->refine != NULL)
         build->call->client->refine(build->call->self, &failure);
+    if (build->overtook != NULL && overtook_its_cache(build, &failure)) {
+        *build->overtook = true;
+        return failure.code;
+    }
     name_cache(build, &failure);
     bool nameless = failure.file[0] == '\0' && failure.code == STRAKE_EDOCKERFILE;
     bool ours = nameless || strcmp(failure.file, dockerfile_name(request)) == 0;
@@ -287,7 +301,7 @@ static int run(struct build *build)
     return last < 0 ? plug_fail_nomem(build->host, build->err) : 0;
 }
 
-int buildkit_build(const struct buildkit_call *call)
+static int attempt(const struct buildkit_call *call, bool *overtook)
 {
     const struct strake_host *host = call->host;
     struct strake_build_request request;
@@ -301,6 +315,7 @@ int buildkit_build(const struct buildkit_call *call)
         .events = { .sink = &sink, .shown_as = request.dockerfile },
         .lines = { .max = BUILDKIT_EVENT_MAX, .line = on_line },
         .watch = { .call = call },
+        .overtook = overtook,
     };
     build.events.ctx = &build;
     build.events.dockerfile = dockerfile_name(&request);
@@ -340,4 +355,14 @@ int buildkit_build(const struct buildkit_call *call)
     plug_tail_dispose(&build.words);
     buildkit_exports_dispose(&build.exports);
     return rc;
+}
+
+int buildkit_build(const struct buildkit_call *call)
+{
+    bool overtook = false;
+    int rc = attempt(call, &overtook);
+    if (!overtook)
+        return rc;
+    call->host->log(STRAKE_LOG_INFO, "the push overtook the cache's export; once more");
+    return attempt(call, NULL);
 }

@@ -526,3 +526,18 @@ def test_a_cache_that_may_not_be_written_says_so(strake, cached, private_registr
     assert f"the build cache could not be written to {name}: " in done.err
     shown = strake("cache", "show", "app", "--json", cwd=folder).json()["caches"]
     assert [(entry["status"], entry["error"]["kind"]) for entry in shown] == [("failed", "auth")]
+
+
+# ---- a push that overtakes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_push_that_overtakes_its_cache_is_tried_once_more(strake, cached, liar, times):
+    folder, _ = cached('"auto"', image=f"{liar.host}/caches/overtakes-{times}")
+    liar.refuse("PUT", "/manifests/sha256:", 404, times=times, headers=[("Content-Type", "application/json")],
+                body=b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown to registry"}]}')
+    done = strake("build", "--push", cwd=folder)
+    liar.forget()
+    assert done.err.count(" exporting to image\n") == 2, done.err
+    assert done.exit == (0 if times == 1 else 8), done.err
+    assert ("failed: unknown: blob unknown to registry\n  hint" in done.err) == (times == 2), done.err
