@@ -94,11 +94,14 @@ int strake_registry_blob_write(struct strake_instance *registry, struct strake_j
 int strake_registry_manifest_delete(struct strake_instance *registry, struct strake_job *job,
                                     const char *repository, const char *reference,
                                     struct strake_err *err);
-/** The index of what refers to `digest`, as the registry sent it. STRAKE_EUNSUPPORTED where it has
- *  none: there is the fallback tag. */
+/** What refers to `digest`, from the store's own list or the fallback tag: an index, with no items
+ *  where nothing does. A manifest with a `subject` that manifest_put() took is among them.
+ *  @param artifact_type only these; "" for all
+ *  @param out strake_manifest_dispose()
+ *  @return 0; STRAKE_EUNSUPPORTED: such a store keeps none; STRAKE_ETOOBIG: more than 10,000 */
 int strake_registry_referrers(struct strake_instance *registry, struct strake_job *job,
-                              const char *repository, const char *digest, struct strake_buf *bytes,
-                              struct strake_err *err);
+                              const char *repository, const char *digest, const char *artifact_type,
+                              struct strake_manifest *out, struct strake_err *err);
 int strake_registry_ping(struct strake_instance *registry, struct strake_job *job,
                          struct strake_buf *detail, struct strake_err *err);
 /** Which of `actions` ("pull,push") the credentials allow in a repository; both "": whether they are

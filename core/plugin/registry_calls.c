@@ -80,8 +80,9 @@ static int run_manifest_delete(struct strake_call *call)
 
 static int run_referrers(struct strake_call *call)
 {
-    return REGISTRY(call)->referrers(SELF(call), call->job, MADE(call)->repository,
-                                     MADE(call)->reference, &MADE(call)->bytes, &call->err);
+    return REGISTRY(call)->referrers_of(SELF(call), call->job, MADE(call)->repository,
+                                        MADE(call)->reference, MADE(call)->artifact_type,
+                                        &MADE(call)->bytes, &call->err);
 }
 
 static int run_ping(struct strake_call *call)
@@ -248,22 +249,29 @@ int strake_registry_manifest_delete(struct strake_instance *registry, struct str
 }
 
 int strake_registry_referrers(struct strake_instance *registry, struct strake_job *job,
-                              const char *repository, const char *digest, struct strake_buf *bytes,
-                              struct strake_err *err)
+                              const char *repository, const char *digest, const char *artifact_type,
+                              struct strake_manifest *out, struct strake_err *err)
 {
     struct strake_registry_call *made;
+    char *what;
     int rc;
 
-    if (!registry->as.registry.referrers)
+    *out = (struct strake_manifest){ 0 };
+    if (!registry->as.registry.referrers_of)
         return strake_fail(err, STRAKE_EUNSUPPORTED, "%s lists no referrers", registry->name);
-    made = strake_registry_call_new(registry, "referrers", job, run_referrers, repository, digest,
-                                    err);
+    made = strake_registry_call_new(registry, "referrers_of", job, run_referrers, repository,
+                                    digest, err);
     if (!made)
         return STRAKE_ENOMEM;
     made->bytes.max = INDEX_MAX;
-    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    what = strake_asprintf("what refers to %s@%s", repository, digest);
+    rc = !what || strake_call_copy(&made->call, artifact_type, &made->artifact_type) < 0
+             ? strake_fail_nomem(err)
+             : strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
     if (rc == 0)
-        rc = strake_call_give(&made->bytes, bytes, err);
+        rc = strake_manifest_parse(strake_buf_text(&made->bytes), made->bytes.len,
+                                   STRAKE_MEDIA_OCI_INDEX, what, out, err);
+    strake_free(what);
     strake_call_unref(&made->call);
     return rc;
 }

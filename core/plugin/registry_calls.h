@@ -11,7 +11,8 @@ struct strake_registry_call {
     const char *repository;
     const char *reference; /**< a tag or digest; "" when the method takes none */
     const char *media_type;
-    struct strake_buf bytes; /**< what it sends or what came */
+    const char *artifact_type; /**< referrers() */
+    struct strake_buf bytes;   /**< what it sends or what came */
     struct strake_descriptor out;
     struct strake_strings tags;
     bool too_many;      /**< tags */

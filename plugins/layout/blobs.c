@@ -46,7 +46,7 @@ int layout_blob_stat(void *self, struct strake_job *job, const char *repository,
     return 0;
 }
 
-static int check_job(const struct layout *layout, const struct strake_job *job,
+int layout_check_job(const struct layout *layout, const struct strake_job *job,
                      struct strake_err *err)
 {
     if (job && layout->host->job_cancelled(job))
@@ -81,7 +81,7 @@ int layout_blob_get(void *self, struct strake_job *job, const char *repository, 
             rc = sink(ctx, chunk, (size_t)got);
         offset += got;
         if (rc == 0)
-            rc = check_job(layout, job, err);
+            rc = layout_check_job(layout, job, err);
     }
     free(chunk);
     close(fd);
@@ -110,7 +110,7 @@ static int fill(const struct layout *layout, struct strake_job *job, struct layo
         total += got;
         rc = layout_draft_write(layout, draft, chunk, (size_t)got, err);
         if (rc == 0)
-            rc = check_job(layout, job, err);
+            rc = layout_check_job(layout, job, err);
     }
     free(chunk);
     if (rc == 0 && total != size_bytes)

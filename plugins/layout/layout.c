@@ -15,8 +15,7 @@ static const struct plug_option option_table[] = {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/** The entry for a tag or digest; the latest one of a tag counts. NULL: none. */
-static const json_t *find_entry(const json_t *manifests, const char *reference)
+const json_t *layout_find_entry(const json_t *manifests, const char *reference)
 {
     bool by_digest = layout_is_digest(reference);
     for (size_t i = json_array_size(manifests); i > 0; i--) {
@@ -84,7 +83,7 @@ static int read_manifest(const struct layout *layout, const char *reference,
     if (rc < 0)
         return rc;
     const json_t *manifests = json_object_get(index, "manifests");
-    const json_t *entry = find_entry(manifests, reference);
+    const json_t *entry = layout_find_entry(manifests, reference);
     const char *digest = entry ? json_string_value(json_object_get(entry, "digest")) : reference;
     char *name = NULL;
     if (!layout_is_digest(digest) || !plug_copy(out->digest, sizeof(out->digest), digest)) {
@@ -148,7 +147,7 @@ static int layout_tags(void *self, struct strake_job *job, const char *repositor
         const json_t *entry = json_array_get(manifests, i);
         const char *tag = layout_entry_tag(entry);
         /* Of two entries with one tag the latest counts, and only it is told. */
-        if (tag && find_entry(manifests, tag) == entry)
+        if (tag && layout_find_entry(manifests, tag) == entry)
             rc = each(ctx, tag);
     }
     json_decref(index);
@@ -156,12 +155,6 @@ static int layout_tags(void *self, struct strake_job *job, const char *repositor
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
-
-/** What manifest_put does to index.json. */
-struct tagging {
-    const char *tag;
-    const struct strake_descriptor *descriptor;
-};
 
 /** Remove the entries of the tag, and those that name `digest` (or NULL) without a tag. */
 static void take_tag(json_t *manifests, const char *tag, const char *digest)
@@ -175,20 +168,17 @@ static void take_tag(json_t *manifests, const char *tag, const char *digest)
     }
 }
 
-static int set_tag(const struct layout *layout, json_t *manifests, void *ctx,
-                   struct strake_err *err)
+int layout_set_tag(const struct layout *layout, json_t *manifests, const char *tag,
+                   const struct strake_descriptor *descriptor, struct strake_err *err)
 {
-    const struct tagging *tagging = ctx;
-    const struct strake_descriptor *descriptor = tagging->descriptor;
-    take_tag(manifests, tagging->tag, descriptor->digest);
-    json_t *entry =
-        json_pack("{s:s, s:s, s:I, s:{s:s}}", "mediaType", descriptor->media_type, "digest",
-                  descriptor->digest, "size", (json_int_t)descriptor->size_bytes, "annotations",
-                  LAYOUT_TAG, tagging->tag);
+    take_tag(manifests, tag, descriptor->digest);
+    json_t *entry = json_pack("{s:s, s:s, s:I, s:{s:s}}", "mediaType", descriptor->media_type,
+                              "digest", descriptor->digest, "size",
+                              (json_int_t)descriptor->size_bytes, "annotations", LAYOUT_TAG, tag);
     return json_array_append_new(manifests, entry) < 0 ? plug_fail_nomem(layout->host, err) : 0;
 }
 
-static int write_blob(const struct layout *layout, const char *digest, const void *data, size_t len,
+int layout_write_blob(const struct layout *layout, const char *digest, const void *data, size_t len,
                       struct strake_err *err)
 {
     char *name = layout_blob_name(digest);
@@ -202,6 +192,27 @@ static int write_blob(const struct layout *layout, const char *digest, const voi
         rc = layout_draft_commit(layout, &draft, name, err);
     layout_draft_drop(&draft);
     free(name);
+    return rc;
+}
+
+/** What is done to index.json for a manifest that comes or goes. */
+struct change {
+    const char *reference;
+    const struct strake_descriptor *descriptor;
+    struct plug_referrer referrer;
+};
+
+static int take_manifest(const struct layout *layout, json_t *manifests, void *ctx,
+                         struct strake_err *err)
+{
+    const struct change *change = ctx;
+    const char *digest = change->descriptor->digest;
+    int rc = 0;
+    /* A manifest without a tag is one within an index: index.json need not name it. */
+    if (!layout_is_digest(change->reference))
+        rc = layout_set_tag(layout, manifests, change->reference, change->descriptor, err);
+    if (rc == 0 && *change->referrer.subject)
+        rc = layout_referrers_keep(layout, manifests, &change->referrer, digest, false, err);
     return rc;
 }
 
@@ -224,11 +235,17 @@ static int layout_manifest_put(void *self, struct strake_job *job, const char *r
                           layout->options.path, digest, reference);
     (void)plug_copy(out->digest, sizeof(out->digest), digest); /* host->digest() gives 71 */
     out->size_bytes = (int64_t)len;
-    int rc = write_blob(layout, digest, data, len, err);
-    /* A manifest without a tag is one within an index: index.json need not name it. */
-    struct tagging tagging = { reference, out };
+    struct change change = { .reference = reference, .descriptor = out };
+    int rc = 0;
+    if (plug_may_refer(data, len) &&
+        plug_referrer_of(data, len, media_type, digest, &change.referrer) < 0)
+        rc = plug_fail_nomem(host, err);
     if (rc == 0)
-        rc = layout_index_change(layout, job, by_digest ? NULL : set_tag, &tagging, err);
+        rc = layout_write_blob(layout, digest, data, len, err);
+    bool changes = !by_digest || *change.referrer.subject;
+    if (rc == 0)
+        rc = layout_index_change(layout, job, changes ? take_manifest : NULL, &change, err);
+    plug_referrer_dispose(&change.referrer);
     return rc;
 }
 
@@ -236,7 +253,7 @@ static int remove_tag(const struct layout *layout, json_t *manifests, void *ctx,
                       struct strake_err *err)
 {
     const char *tag = ctx;
-    if (!find_entry(manifests, tag))
+    if (!layout_find_entry(manifests, tag))
         return fail_not_found(layout, manifests, tag, err);
     take_tag(manifests, tag, NULL);
     return 0;
@@ -245,33 +262,53 @@ static int remove_tag(const struct layout *layout, json_t *manifests, void *ctx,
 static int remove_digest(const struct layout *layout, json_t *manifests, void *ctx,
                          struct strake_err *err)
 {
-    const char *digest = ctx;
-    (void)layout;
-    (void)err;
+    const struct change *change = ctx;
     for (size_t i = json_array_size(manifests); i > 0; i--) {
         const json_t *digest_of = json_object_get(json_array_get(manifests, i - 1), "digest");
-        if (strcmp(json_string_value(digest_of), digest) == 0)
+        if (strcmp(json_string_value(digest_of), change->reference) == 0)
             json_array_remove(manifests, i - 1);
     }
-    return 0;
+    if (!*change->referrer.subject)
+        return 0;
+    return layout_referrers_keep(layout, manifests, &change->referrer, change->reference, true,
+                                 err);
+}
+
+static int delete_manifest(const struct layout *layout, struct strake_job *job, const char *digest,
+                           struct strake_err *err)
+{
+    struct change change = { .reference = digest };
+    struct plug_text bytes = { 0 };
+    char *name = layout_blob_name(digest);
+    int rc =
+        name ? layout_read_file(layout, name, &bytes, err) : plug_fail_nomem(layout->host, err);
+    if (rc == STRAKE_ENOTFOUND)
+        layout->host->fail(err, rc, "the layout %s has no blob %s", layout->options.path, digest);
+    const char *data = plug_text_view(&bytes);
+    if (rc == 0 && plug_may_refer(data, bytes.len) &&
+        plug_referrer_of(data, bytes.len, "", digest, &change.referrer) < 0)
+        rc = plug_fail_nomem(layout->host, err);
+    if (rc == 0)
+        rc = layout_index_change(layout, job, remove_digest, &change, err);
+    char *path = name ? plug_format("%s/%s", layout->options.path, name) : NULL;
+    if (rc == 0 && (!path || unlink(path) < 0))
+        rc = layout->host->fail(err, STRAKE_EIO, "%s: blob %s cannot be removed",
+                                layout->options.path, digest);
+    plug_referrer_dispose(&change.referrer);
+    plug_text_dispose(&bytes);
+    free(path);
+    free(name);
+    return rc;
 }
 
 static int layout_manifest_delete(void *self, struct strake_job *job, const char *repository,
                                   const char *reference, struct strake_err *err)
 {
     const struct layout *layout = self;
-    if (!layout_is_digest(reference))
-        return layout_index_change(layout, job, remove_tag, (void *)reference, err);
-    int64_t size;
-    int rc = layout_blob_stat(self, job, repository, reference, &size, err);
-    if (rc == 0)
-        rc = layout_index_change(layout, job, remove_digest, (void *)reference, err);
-    char *path = plug_format("%s/blobs/sha256/%s", layout->options.path, reference + 7);
-    if (rc == 0 && (!path || unlink(path) < 0))
-        rc = layout->host->fail(err, STRAKE_EIO, "%s: blob %s cannot be removed",
-                                layout->options.path, reference);
-    free(path);
-    return rc;
+    (void)repository;
+    if (layout_is_digest(reference))
+        return delete_manifest(layout, job, reference, err);
+    return layout_index_change(layout, job, remove_tag, (void *)reference, err);
 }
 
 /* ---- the plugin ------------------------------------------------------------------------------ */
@@ -310,6 +347,7 @@ static const struct strake_registry_v1 registry = {
     .blob_get = layout_blob_get,
     .blob_put = layout_blob_put,
     .manifest_delete = layout_manifest_delete,
+    .referrers_of = layout_referrers_of,
 };
 
 static const struct strake_plugin plugin = {

@@ -3,6 +3,7 @@
  * org.opencontainers.image.ref.name.
  *
  *   layout.c  the plugin, manifests and tags
+ *   referrers.c  what refers to a manifest: what index.json names, and what fallback tags list
  *   blobs.c   the files below blobs/
  *   index.c   index.json and its changes, one at a time
  *   files.c   reading whole files; writing them so that a crash leaves the old or the new one */
@@ -12,7 +13,7 @@
 #include <jansson.h>
 
 #include "common/options.h"
-#include "common/util.h"
+#include "common/referrers.h"
 
 #define LAYOUT_FILE_MAX ((size_t)8 * 1024 * 1024)
 #define LAYOUT_TAG "org.opencontainers.image.ref.name"
@@ -58,6 +59,9 @@ int layout_make_folder(const struct layout *layout, struct strake_err *err);
 
 /* ---- blobs.c --------------------------------------------------------------------------------- */
 
+/** @return STRAKE_ECANCELLED, STRAKE_ETIMEOUT, described; 0: go on. `job` may be NULL. */
+int layout_check_job(const struct layout *layout, const struct strake_job *job,
+                     struct strake_err *err);
 /** "sha256:" and 64 hexadecimal digits in lower case: what Strake works with. */
 bool layout_is_digest(const char *text);
 /** "blobs/sha256/…", free it; NULL: out of memory. */
@@ -87,5 +91,27 @@ typedef int layout_change(const struct layout *layout, json_t *manifests, void *
  *  returns 0. The layout is made when it is not there; `change` NULL does no more than that. */
 int layout_index_change(const struct layout *layout, struct strake_job *job, layout_change *change,
                         void *ctx, struct strake_err *err);
+
+/* ---- layout.c -------------------------------------------------------------------------------- */
+
+/** The entry for a tag or digest; the latest one of a tag counts. NULL: none. */
+const json_t *layout_find_entry(const json_t *manifests, const char *reference);
+/** Give a tag to what `descriptor` says, and take it from what had it. */
+int layout_set_tag(const struct layout *layout, json_t *manifests, const char *tag,
+                   const struct strake_descriptor *descriptor, struct strake_err *err);
+/** A blob from memory. */
+int layout_write_blob(const struct layout *layout, const char *digest, const void *data, size_t len,
+                      struct strake_err *err);
+
+/* ---- referrers.c ----------------------------------------------------------------------------- */
+
+int layout_referrers_of(void *self, struct strake_job *job, const char *repository,
+                        const char *digest, const char *artifact_type, struct strake_buf *bytes,
+                        struct strake_err *err);
+/** As a part of layout_index_change(): `referrer` stands in its subject's fallback tag afterwards,
+ *  or (`drop`) no longer. */
+int layout_referrers_keep(const struct layout *layout, json_t *manifests,
+                          const struct plug_referrer *referrer, const char *digest, bool drop,
+                          struct strake_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* Manifests: resolve, get, put, delete, and what refers to them. */
+/* Manifests: resolve, get, put, delete. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 
 #include "oci.h"
 
-#define OCI_INDEX "application/vnd.oci.image.index.v1+json"
+#define OCI_INDEX PLUG_INDEX_TYPE
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
 #define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
@@ -38,7 +38,7 @@ static char *describe(const struct oci *oci, const char *verb, const char *repos
                       const char *reference)
 {
     return plug_format("%s the manifest %s/%s%c%s", verb, oci_name(oci), repository,
-                       oci_is_digest(reference) ? '@' : ':', reference);
+                       plug_is_digest(reference) ? '@' : ':', reference);
 }
 
 /** A call about one manifest; `texts` keeps what it borrows. */
@@ -83,8 +83,7 @@ static void end(struct oci *oci, struct manifest_call *call)
     free(call->scope);
 }
 
-/** Content-Type without its parameters, in lower case, into `type`. */
-static void content_type(const char *headers, char *type, size_t size)
+void oci_content_type(const char *headers, char *type, size_t size)
 {
     size_t pos = 0;
     size_t len = 0;
@@ -105,18 +104,18 @@ static int set_digest(const struct oci_call *call, const struct oci *oci, const 
                            strlen(digest));
 }
 
-/** The digest that the answer claims, in `out`; "" when it has none or it is malformed. */
-static void claimed_digest(const char *headers, char *out, size_t size)
+/** The digest in the header `name`, into `out`; "" when there is none or it is malformed. */
+static void claimed_digest(const char *headers, const char *name, char *out, size_t size)
 {
     size_t pos = 0;
     size_t len = 0;
-    const char *value = plug_header(headers, "docker-content-digest", &pos, &len);
+    const char *value = plug_header(headers, name, &pos, &len);
     *out = '\0';
     if (!value || len >= size)
         return;
     memcpy(out, value, len);
     out[len] = '\0';
-    if (!oci_is_digest(out))
+    if (!plug_is_digest(out))
         *out = '\0';
 }
 
@@ -134,14 +133,14 @@ static int read_head(const struct oci *oci, const struct oci_call *call, const c
                      struct strake_descriptor *out, struct strake_err *err)
 {
     const char *headers = oci_call_headers(oci, call);
-    content_type(headers, out->media_type, sizeof(out->media_type));
+    oci_content_type(headers, out->media_type, sizeof(out->media_type));
     if (is_vague_type(out->media_type))
         return 0;
     if (!is_known_type(out->media_type))
         return fail_type(oci, call, out->media_type, err);
     char digest[sizeof(out->digest)];
-    claimed_digest(headers, digest, sizeof(digest));
-    bool asked_by_digest = oci_is_digest(reference);
+    claimed_digest(headers, "docker-content-digest", digest, sizeof(digest));
+    bool asked_by_digest = plug_is_digest(reference);
     if (asked_by_digest && *digest && strncmp(digest, reference, 7) == 0 &&
         strcmp(digest, reference) != 0)
         return oci->host->fail(err, STRAKE_ECORRUPT, "%s: %s answered with another one, %s",
@@ -169,7 +168,7 @@ static const char *inner_type(const json_t *root)
 static int read_type(const struct oci *oci, const struct oci_call *call, const char *bytes,
                      size_t len, struct strake_descriptor *out, struct strake_err *err)
 {
-    content_type(oci_call_headers(oci, call), out->media_type, sizeof(out->media_type));
+    oci_content_type(oci_call_headers(oci, call), out->media_type, sizeof(out->media_type));
     bool vague = is_vague_type(out->media_type);
     if (!vague && !is_known_type(out->media_type))
         return fail_type(oci, call, out->media_type, err);
@@ -197,11 +196,11 @@ static int read_digest(const struct oci *oci, const struct oci_call *call, const
                        const char *bytes, size_t len, struct strake_descriptor *out,
                        struct strake_err *err)
 {
-    if (oci_is_digest(reference))
+    if (plug_is_digest(reference))
         return set_digest(call, oci, reference, out, err);
     char claimed[sizeof(out->digest)];
     char digest[72];
-    claimed_digest(oci_call_headers(oci, call), claimed, sizeof(claimed));
+    claimed_digest(oci_call_headers(oci, call), "docker-content-digest", claimed, sizeof(claimed));
     int rc = oci->host->digest(bytes, len, digest);
     if (rc < 0)
         return plug_fail_nomem(oci->host, err);
@@ -276,11 +275,11 @@ int oci_manifest_get(void *self, struct strake_job *job, const char *repository,
     return get(self, job, repository, reference, bytes, out, err);
 }
 
-int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
-                     const char *reference, const char *media_type, const void *data, size_t len,
-                     struct strake_descriptor *out, struct strake_err *err)
+int oci_manifest_send(struct oci *oci, struct strake_job *job, const char *repository,
+                      const char *reference, const char *media_type, const void *data, size_t len,
+                      const char *subject, bool *kept, struct strake_descriptor *out,
+                      struct strake_err *err)
 {
-    struct oci *oci = self;
     struct manifest_call put;
     int rc = begin(oci, &put, "PUT", "writing", "pull,push", repository, reference, err);
     if (rc < 0)
@@ -297,8 +296,12 @@ int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
         rc = oci_answer_fail(oci, &put.call, err);
     if (rc < 0)
         goto out;
+    const char *headers = oci_call_headers(oci, &put.call);
+    char known[sizeof(out->digest)];
+    claimed_digest(headers, "oci-subject", known, sizeof(known));
+    *kept = strcmp(known, subject) == 0;
     out->size_bytes = (int64_t)len;
-    claimed_digest(oci_call_headers(oci, &put.call), out->digest, sizeof(out->digest));
+    claimed_digest(headers, "docker-content-digest", out->digest, sizeof(out->digest));
     /* A registry may say nothing; then it is the digest of what it took. */
     if (!*out->digest && oci->host->digest(data, len, out->digest) < 0)
         rc = plug_fail_nomem(oci->host, err);
@@ -307,10 +310,64 @@ out:
     return rc;
 }
 
-int oci_manifest_delete(void *self, struct strake_job *job, const char *repository,
-                        const char *reference, struct strake_err *err)
+/** What the manifest refers to, with the digest of its bytes. */
+static int find_subject(const struct oci *oci, const char *media_type, const void *data, size_t len,
+                        char digest[static 72], struct plug_referrer *referrer,
+                        struct strake_err *err)
+{
+    *referrer = (struct plug_referrer){ .subject = "" };
+    if (!plug_may_refer(data, len))
+        return 0;
+    if (oci->host->digest(data, len, digest) < 0 ||
+        plug_referrer_of(data, len, media_type, digest, referrer) < 0)
+        return plug_fail_nomem(oci->host, err);
+    return 0;
+}
+
+int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
+                     const char *reference, const char *media_type, const void *data, size_t len,
+                     struct strake_descriptor *out, struct strake_err *err)
 {
     struct oci *oci = self;
+    struct plug_referrer referrer;
+    char digest[72];
+    bool kept = false;
+    int rc = find_subject(oci, media_type, data, len, digest, &referrer, err);
+    if (rc == 0)
+        rc = oci_manifest_send(oci, job, repository, reference, media_type, data, len,
+                               referrer.subject, &kept, out, err);
+    if (rc == 0 && *referrer.subject && !kept)
+        rc = oci_referrers_keep(oci, job, repository, &referrer, digest, false, err);
+    plug_referrer_dispose(&referrer);
+    return rc;
+}
+
+/** What the manifest that is about to be deleted refers to. That it is not there is no failure. */
+static int find_deleted(struct oci *oci, struct strake_job *job, const char *repository,
+                        const char *digest, struct plug_referrer *referrer, struct strake_err *err)
+{
+    *referrer = (struct plug_referrer){ .subject = "" };
+    struct strake_descriptor out = { .size = sizeof(out) };
+    struct strake_buf *bytes = oci->host->buf_new(OCI_MANIFEST_MAX);
+    int rc = bytes ? get(oci, job, repository, digest, bytes, &out, err)
+                   : plug_fail_nomem(oci->host, err);
+    if (rc == 0) {
+        size_t len;
+        const char *data = oci->host->buf_data(bytes, &len);
+        if (plug_may_refer(data, len) &&
+            plug_referrer_of(data, len, out.media_type, digest, referrer) < 0)
+            rc = plug_fail_nomem(oci->host, err);
+    } else if (rc != STRAKE_ECANCELLED && rc != STRAKE_ETIMEOUT && rc != STRAKE_ENOMEM) {
+        /* What cannot be read may still be deleted: the registry says so, or why not. */
+        rc = 0;
+    }
+    oci->host->buf_free(bytes);
+    return rc;
+}
+
+static int delete (struct oci *oci, struct strake_job *job, const char *repository,
+                   const char *reference, struct strake_err *err)
+{
     struct manifest_call call;
     int rc = begin(oci, &call, "DELETE", "deleting", "pull,delete", repository, reference, err);
     if (rc == 0)
@@ -333,43 +390,19 @@ out:
     return rc;
 }
 
-int oci_referrers(void *self, struct strake_job *job, const char *repository, const char *digest,
-                  struct strake_buf *bytes, struct strake_err *err)
+int oci_manifest_delete(void *self, struct strake_job *job, const char *repository,
+                        const char *reference, struct strake_err *err)
 {
     struct oci *oci = self;
-    struct manifest_call call;
-    int rc = begin(oci, &call, "GET", "asking what refers to", "pull", repository, digest, err);
-    if (rc < 0)
-        goto out;
-    free(call.url);
-    call.url = oci_url(oci, repository, "referrers", digest);
-    if (!call.url) {
-        rc = plug_fail_nomem(oci->host, err);
-        goto out;
-    }
-    call.call.url = call.url;
-    call.call.accept = OCI_INDEX;
-    call.call.max_redirects = 0;
-    rc = oci_call_run(oci, job, &call.call, err);
-    if (rc < 0)
-        goto out;
-    char type[256];
-    content_type(oci_call_headers(oci, &call.call), type, sizeof(type));
-    int status = call.call.status;
-    size_t len;
-    const char *data = oci_call_answer(oci, &call.call, &len);
-    /* Anything but an index, a page of a proxy or a redirect too, is a registry without this. */
-    if (status == 200 && strcmp(type, OCI_INDEX) == 0) {
-        rc = oci->host->buf_append(bytes, data, len);
-        if (rc < 0)
-            oci->host->fail(err, rc, "%s: there is no room for %zu bytes", call.what, len);
-    } else if (status == 401 || status == 403 || status == 429 || status >= 500) {
-        rc = oci_answer_fail(oci, &call.call, err);
-    } else {
-        rc = oci->host->fail(err, STRAKE_EUNSUPPORTED, "%s: %s does not keep that (%d)", call.what,
-                             oci_name(oci), status);
-    }
-out:
-    end(oci, &call);
+    struct plug_referrer referrer = { .subject = "" };
+    int rc = 0;
+    /* A tag goes, and what it named stays. */
+    if (plug_is_digest(reference))
+        rc = find_deleted(oci, job, repository, reference, &referrer, err);
+    if (rc == 0)
+        rc = delete (oci, job, repository, reference, err);
+    if (rc == 0 && *referrer.subject)
+        rc = oci_referrers_keep(oci, job, repository, &referrer, reference, true, err);
+    plug_referrer_dispose(&referrer);
     return rc;
 }

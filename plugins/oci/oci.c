@@ -22,12 +22,6 @@ static const struct plug_option option_table[] = {
 
 /* ---- small things that every method needs ---------------------------------------------------- */
 
-bool oci_is_digest(const char *text)
-{
-    size_t hex = strncmp(text, "sha256:", 7) == 0 ? 64 : strncmp(text, "sha512:", 7) == 0 ? 128 : 0;
-    return hex > 0 && strlen(text) == 7 + hex && strspn(text + 7, "0123456789abcdef") == hex;
-}
-
 static bool is_name_part(const char *part, size_t len)
 {
     /* "..", ".x" and an empty part could lead a path elsewhere. */
@@ -175,9 +169,9 @@ static const struct strake_registry_v1 registry = {
     .blob_put = oci_blob_put,
     .blob_mount = oci_blob_mount,
     .manifest_delete = oci_manifest_delete,
-    .referrers = oci_referrers,
     .ping = oci_ping,
     .access = oci_access,
+    .referrers_of = oci_referrers_of,
 };
 
 static const struct strake_plugin plugin = {

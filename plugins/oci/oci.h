@@ -8,12 +8,14 @@
  *   access.c       what the credentials are worth, and ping()
  *   answer.c       a refused request in words
  *   manifests.c tags.c blobs.c upload.c   the methods; session.c and chunks.c for uploads
+ *   referrers.c    what refers to an image, and the tag that tells it; pages.c: lists in pages
  *   challenge.c realm.c                   headers and addresses, pure */
 #ifndef OCI_OCI_H
 #define OCI_OCI_H
 
 #include "common/http.h"
 #include "common/options.h"
+#include "common/referrers.h"
 
 #define OCI_MANIFEST_MAX ((size_t)8 * 1024 * 1024)
 #define OCI_ANSWER_MAX ((size_t)1024 * 1024)
@@ -105,10 +107,27 @@ int oci_check_name(const struct oci *oci, const char *repository, const char *re
                    struct strake_err *err);
 /** "repository:NAME:pull", free it; NULL: out of memory. `actions` "pull" or "pull,push". */
 char *oci_scope(const char *repository, const char *actions);
-/** "sha256:" and 64 hexadecimal digits, or "sha512:" and 128, in lower case. */
-bool oci_is_digest(const char *text);
 /** The header's number, or -1. */
 int64_t oci_header_number(const char *lines, const char *name);
+
+/** Manifest methods as the vtable has them, for referrers.c. manifest_put(), but what the manifest
+ *  refers to is left alone; *kept: the registry keeps it in a list itself. */
+int oci_manifest_send(struct oci *oci, struct strake_job *job, const char *repository,
+                      const char *reference, const char *media_type, const void *data, size_t len,
+                      const char *subject, bool *kept, struct strake_descriptor *out,
+                      struct strake_err *err);
+/** Content-Type without its parameters, in lower case, into `type`. */
+void oci_content_type(const char *headers, char *type, size_t size);
+/** Keep the fallback tag: `referrer` stands in it afterwards, or (`drop`) no longer. */
+int oci_referrers_keep(struct oci *oci, struct strake_job *job, const char *repository,
+                       const struct plug_referrer *referrer, const char *digest, bool drop,
+                       struct strake_err *err);
+
+/** The address of the page after the one that `call` got, which is the caller's; NULL at the end.
+ *  @param seen   addresses of the pages so far, which none comes back to
+ *  @return 0; STRAKE_EREGISTRY: it leads elsewhere or in circles; STRAKE_ENOMEM */
+int oci_next_page(const struct oci *oci, const struct oci_call *call, const struct plug_list *seen,
+                  char **next, struct strake_err *err);
 
 int oci_ping(void *self, struct strake_job *job, struct strake_buf *detail, struct strake_err *err);
 int oci_access(void *self, struct strake_job *job, const char *repository, const char *actions,
@@ -123,8 +142,8 @@ int oci_manifest_put(void *self, struct strake_job *job, const char *repository,
                      struct strake_descriptor *out, struct strake_err *err);
 int oci_manifest_delete(void *self, struct strake_job *job, const char *repository,
                         const char *reference, struct strake_err *err);
-int oci_referrers(void *self, struct strake_job *job, const char *repository, const char *digest,
-                  struct strake_buf *bytes, struct strake_err *err);
+int oci_referrers_of(void *self, struct strake_job *job, const char *repository, const char *digest,
+                     const char *artifact_type, struct strake_buf *bytes, struct strake_err *err);
 int oci_tags(void *self, struct strake_job *job, const char *repository,
              int (*each)(void *ctx, const char *tag), void *ctx, struct strake_err *err);
 int oci_blob_stat(void *self, struct strake_job *job, const char *repository, const char *digest,

@@ -3,11 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "challenge.h"
 #include "oci.h"
 
 #define PAGE "?n=1000"
-#define PAGES_MAX 1000
 #define TAGS_MAX 100000
 
 /** A listing on its way. */
@@ -46,38 +44,6 @@ static int give(struct listing *listing, const char *text, size_t len)
     return rc;
 }
 
-/** The URL of the page behind the one at `url`; *next NULL at the end. */
-static int find_next(struct listing *listing, const struct oci_call *call, char **next)
-{
-    struct oci *oci = listing->oci;
-    char *target = NULL;
-    *next = NULL;
-    if (oci_link_next(oci_call_headers(oci, call), &target) < 0)
-        return plug_fail_nomem(oci->host, listing->err);
-    if (!target)
-        return 0;
-    char *url = plug_url_join(call->url, target);
-    free(target);
-    struct plug_url parts = { 0 };
-    bool ours =
-        url && plug_url_split(url, &parts) == 0 && plug_url_same_origin(&parts, &oci->origin);
-    plug_url_dispose(&parts);
-    int rc = 0;
-    if (!ours)
-        rc = oci->host->fail(listing->err, STRAKE_EREGISTRY,
-                             "%s: %s says that the list goes on somewhere else", listing->what,
-                             oci_name(oci));
-    else if (plug_list_has(&listing->seen, url) || listing->seen.count >= PAGES_MAX)
-        rc = oci->host->fail(listing->err, STRAKE_EREGISTRY,
-                             "%s: the list of %s does not end (page %zu)", listing->what,
-                             oci_name(oci), listing->seen.count + 1);
-    if (rc == 0)
-        *next = url;
-    else
-        free(url);
-    return rc;
-}
-
 /** One page; *url becomes the next one's, or NULL. */
 static int page(struct listing *listing, struct strake_job *job, const char *repository,
                 const char *scope, char **url)
@@ -106,7 +72,7 @@ static int page(struct listing *listing, struct strake_job *job, const char *rep
         rc = give(listing, text, len);
     }
     if (rc == 0)
-        rc = find_next(listing, &call, &next);
+        rc = oci_next_page(oci, &call, &listing->seen, &next, listing->err);
     oci_call_dispose(oci, &call);
     free(*url);
     *url = next;

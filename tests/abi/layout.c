@@ -211,6 +211,7 @@ static const struct line lines[] = {
     FIELD(strake_registry_v1, referrers),
     FIELD(strake_registry_v1, ping),
     FIELD(strake_registry_v1, access),
+    FIELD(strake_registry_v1, referrers_of),
     WHOLE(strake_cache_request),
     FIELD(strake_cache_request, size),
     FIELD(strake_cache_request, target),

@@ -89,7 +89,7 @@ static int put_manifest(struct drive *drive, char **args)
 }
 
 /** Commands whose answer is bytes. */
-static int get_bytes(struct drive *drive, char **args)
+static int get_bytes(struct drive *drive, char **args, int count)
 {
     const struct strake_registry_v1 *registry = drive->registry;
     struct strake_descriptor out = { .size = sizeof(out) };
@@ -101,7 +101,8 @@ static int get_bytes(struct drive *drive, char **args)
         rc = registry->manifest_get(drive->self, drive->job, args[1], args[2], bytes, &out,
                                     &drive->err);
     else if (strcmp(args[0], "referrers") == 0)
-        rc = registry->referrers(drive->self, drive->job, args[1], args[2], bytes, &drive->err);
+        rc = registry->referrers_of(drive->self, drive->job, args[1], args[2],
+                                    count == 4 ? args[3] : "", bytes, &drive->err);
     else
         rc = registry->ping(drive->self, drive->job, bytes, &drive->err);
     size_t len;
@@ -151,7 +152,7 @@ static int run(struct drive *drive, char **args, int count)
     } else if (strcmp(command, "sleep") == 0 && count == 2) {
         rc = usleep((useconds_t)atoi(args[1]) * 1000);
     } else if (count >= 1) {
-        rc = get_bytes(drive, args);
+        rc = get_bytes(drive, args, count);
     } else {
         rc = strake_fail(&drive->err, STRAKE_EUSAGE, "no command");
     }

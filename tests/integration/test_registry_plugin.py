@@ -1,7 +1,6 @@
 """The plugins `oci` and `layout`, method by method: against real registries, and against one that
-lies (fake_registry.py)."""
+lies (harness/registry.py)."""
 
-import base64
 import http.client
 import json
 import os
@@ -9,96 +8,12 @@ import socket
 import subprocess
 
 import pytest
-from fake_registry import INDEX, MANIFEST, FakeRegistry, digest_of, error, manifest_answer
 
+from harness.drive import BUILD, CONFIG, IMAGE, PLUGINS, Failed, auth_of, put_image
 from harness.process import free_port
-from harness.program import ROOT
-
-BUILD = ROOT / "build" / os.environ.get("STRAKE_TEST_PRESET", "dev")
-DRIVE = BUILD / "tests" / "registry_drive"
-PLUGINS = BUILD / "lib" / "strake" / "plugins"
-
-CONFIG = b"{}"
-IMAGE = json.dumps({
-    "schemaVersion": 2, "mediaType": MANIFEST,
-    "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
-               "digest": digest_of(CONFIG), "size": len(CONFIG)},
-    "layers": []}).encode()
-
-
-class Failed(Exception):
-    """What the driver printed: kind, message, hint, detail."""
-
-    def __init__(self, report):
-        super().__init__(report.get("message"))
-        self.kind = report.get("kind")
-        self.code = report["code"]
-        self.text = report.get("message", "")
-        self.hint = report.get("hint", "")
-        self.detail = report.get("detail", "")
-        self.whole = json.dumps(report)
-
-
-class Driver:
-    """Calls a plugin's methods; each argument is one command as a tuple."""
-
-    def __init__(self, home):
-        self.home = home
-        self.env = {"HOME": str(home), "PATH": os.environ["PATH"]}
-
-    def __call__(self, plugin, options, *commands):
-        arguments = []
-        for command in commands:
-            arguments += (["--"] if arguments else []) + [str(part) for part in command]
-        done = subprocess.run([DRIVE, PLUGINS / (plugin + ".so"), json.dumps(options), *arguments],
-                              env=self.env, capture_output=True, timeout=60, check=False)
-        lines = done.stderr.decode().splitlines()
-        if done.returncode == 1 and lines and lines[-1].startswith("{"):
-            raise Failed(json.loads(lines[-1]))
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    def oci(self, host, *commands, **options):
-        return self("oci", {"host": host, **options}, *commands)
-
-    def docker_config(self, config):
-        folder = self.home / ".docker"
-        folder.mkdir(exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(config))
-
-
-@pytest.fixture
-def drive(tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    return Driver(home)
-
-
-def auth_of(user, password):
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
-
+from harness.registry import INDEX, MANIFEST, FakeRegistry, digest_of, error, manifest_answer
 
 # ---- real registries ----------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["registry", "registry3"])
-def real(request):
-    """Each of the real registries."""
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def files(tmp_path):
-    (tmp_path / "config").write_bytes(CONFIG)
-    (tmp_path / "image").write_bytes(IMAGE)
-    (tmp_path / "layer").write_bytes(os.urandom(700_000))
-    return tmp_path
-
-
-def put_image(files, repository, *tags):
-    """The commands that put the image there."""
-    return [("blob-put", repository, digest_of(CONFIG), files / "config"),
-            *[("put", repository, tag, MANIFEST, files / "image") for tag in tags]]
 
 
 def test_an_image_goes_up_and_comes_down_with_the_same_bytes(drive, real, files):
@@ -830,19 +745,6 @@ def test_a_deletion_that_is_not_allowed(drive):
     assert failed.value.code == -24
 
 
-@pytest.mark.parametrize("answer,code", [
-    ((404, {}, b""), -24), ((200, {"Content-Type": "text/html"}, b"<html>"), -24),
-    ((302, {"Location": "http://elsewhere.example/"}, b""), -24), (error(403, "DENIED"), -11)])
-def test_referrers_only_from_an_index(drive, answer, code):
-    with FakeRegistry(lambda request: answer) as fake:
-        with pytest.raises(Failed) as failed:
-            drive.oci(fake.host, ("referrers", "app", digest_of(IMAGE)))
-    assert failed.value.code == code
-    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
-    with FakeRegistry(lambda request: (200, {"Content-Type": INDEX}, index)) as fake:
-        assert drive.oci(fake.host, ("referrers", "app", digest_of(IMAGE))) == index
-
-
 # ---- options and connections ---------------------------------------------------------------------
 
 
@@ -1120,7 +1022,7 @@ def test_a_pipe_in_the_place_of_a_blob_does_not_hold_us(layout, files):
 def test_several_writers_lose_no_tag(layout, files):
     layout(*put_image(files, "", "v0"))
     writers = [subprocess.Popen(
-        [DRIVE, PLUGINS / "layout.so", json.dumps({"path": str(layout.path)}),
+        [BUILD / "tests" / "registry_drive", PLUGINS / "layout.so", json.dumps({"path": str(layout.path)}),
          *sum((["put", "", f"w{writer}-{number}", MANIFEST, files / "image", "--"]
                for number in range(10)), []), "stat", "", digest_of(CONFIG)])
         for writer in range(4)]

@@ -346,11 +346,12 @@ static void what_a_store_cannot_do_is_unsupported(void **state)
     struct fixture *fixture = *state;
     struct strake_instance *store = open_instance(fixture, "store", "registry/1", NULL, NULL);
     struct strake_buf bytes = STRAKE_BUF(100);
+    struct strake_manifest found;
 
     assert_int_equal(strake_registry_manifest_delete(store, fixture->job, "r", "t", &fixture->err),
                      STRAKE_EUNSUPPORTED);
     assert_int_equal(
-        strake_registry_referrers(store, fixture->job, "r", DIGEST_7, &bytes, &fixture->err),
+        strake_registry_referrers(store, fixture->job, "r", DIGEST_7, "", &found, &fixture->err),
         STRAKE_EUNSUPPORTED);
     assert_int_equal(strake_registry_ping(store, fixture->job, &bytes, &fixture->err), 0);
     strake_instance_unref(store);

@@ -453,7 +453,9 @@ struct strake_registry_v1 {
     int (*manifest_get)(void *self, struct strake_job *job, const char *repository,
                         const char *reference, struct strake_buf *bytes,
                         struct strake_descriptor *out, struct strake_err *err);
-    /** Mandatory. Put these bytes under a tag or digest. `out->digest` is what was answered. */
+    /** Mandatory. Put these bytes under a tag or digest. `out->digest` is what was answered.
+     *  A plugin with referrers_of() sees to it that a manifest with a `subject` is found there
+     *  afterwards: where the store keeps no list of its own, by the fallback tag. */
     int (*manifest_put)(void *self, struct strake_job *job, const char *repository,
                         const char *reference, const char *media_type, const void *data, size_t len,
                         struct strake_descriptor *out, struct strake_err *err);
@@ -476,11 +478,12 @@ struct strake_registry_v1 {
      *  `*mounted` false: it did not, upload it. */
     int (*blob_mount)(void *self, struct strake_job *job, const char *repository,
                       const char *digest, const char *from, bool *mounted, struct strake_err *err);
-    /** Optional. Delete a manifest by tag or digest. STRAKE_EUNSUPPORTED: not allowed there. */
+    /** Optional. Delete a manifest by tag or digest; one that goes by its digest also goes from the
+     *  fallback tag. STRAKE_EUNSUPPORTED: not allowed there. */
     int (*manifest_delete)(void *self, struct strake_job *job, const char *repository,
                            const char *reference, struct strake_err *err);
     /** Optional. The index of what refers to `digest` appended to `bytes`. STRAKE_EUNSUPPORTED:
-     *  the caller keeps the fallback tag. */
+     *  the store keeps no such list. Nobody asks it since registry/1.2, which has referrers_of(). */
     int (*referrers)(void *self, struct strake_job *job, const char *repository, const char *digest,
                      struct strake_buf *bytes, struct strake_err *err);
     /** Optional. Is it there, and do our credentials hold? Text for `doctor` into `detail`. */
@@ -493,7 +496,17 @@ struct strake_registry_v1 {
      *          STRAKE_EREGISTRY, STRAKE_ECANCELLED */
     int (*access)(void *self, struct strake_job *job, const char *repository, const char *actions,
                   struct strake_registry_access *out, struct strake_err *err);
-    /* registry/1.1 ends here; append below */
+    /* registry/1.1 ends here */
+    /** Optional. What refers to `digest`, appended to `bytes` as one OCI index, which is empty where
+     *  nothing does: all of the list that the store keeps, or else what the fallback tag
+     *  (`sha256-<hex>`; OCI distribution specification 1.1) names. At most 10,000 entries, each
+     *  once, each with a sha256 digest.
+     *  @param artifact_type only these; "" for all
+     *  @return 0; STRAKE_ETOOBIG: there are more; STRAKE_EREGISTRY, STRAKE_EAUTH, … */
+    int (*referrers_of)(void *self, struct strake_job *job, const char *repository,
+                        const char *digest, const char *artifact_type, struct strake_buf *bytes,
+                        struct strake_err *err);
+    /* registry/1.2 ends here; append below */
 };
 
 /* ---- cache/1 -------------------------------------------------------------------------------- */
