@@ -153,6 +153,18 @@ local function owners_of(plan)
   return owners
 end
 
+-- What the ledger says of the tags of images that were built here: their target, and the commit.
+local function ledger_options(images)
+  local options = { kind = "publish", targets = {}, commits = {} }
+  for _, image in ipairs(images) do
+    for _, ref in ipairs(image.wanted) do
+      options.targets[ref] = image.name ~= "" and image.name or nil
+      options.commits[ref] = image.commit
+    end
+  end
+  return options
+end
+
 -- `result.moves` tells what became of each tag, also when one could not be moved.
 local function publish_images(result, images, before, options)
   local tags = {}
@@ -166,6 +178,7 @@ local function publish_images(result, images, before, options)
   local failure
   result.moves, failure = core.publish(tags, before, options)
   if failure then core.raise(failure) end
+  core.script("ledger").write(result.moves, ledger_options(images))
   for _, image in ipairs(images) do
     image.refs = image.wanted
     core.event("image.published", image.name,
@@ -176,7 +189,11 @@ end
 local function staged_images(result, plan)
   local images = {}
   for _, target in ipairs(result.targets) do
-    if target.digest then images[#images + 1] = image_of(target, plan) end
+    if target.digest then
+      local image = image_of(target, plan)
+      image.commit = git.sha or nil
+      images[#images + 1] = image
+    end
   end
   return images
 end
@@ -213,7 +230,7 @@ function way.build(args)
   end
   result.before = nil
   for _, target in ipairs(result.targets) do
-    target.tags, target.wanted, target.ref = nil, nil, nil
+    target.tags, target.wanted, target.ref, target.commit = nil, nil, nil, nil
   end
   return result
 end
@@ -290,6 +307,11 @@ end
 -- `strake publish --settle`, and what comes before every command that publishes.
 function way.settle(args)
   local units, failure = core.settle(args)
+  for _, unit in ipairs(units) do
+    if unit.outcome == "done" then
+      core.script("ledger").write(unit.moves, { kind = unit.kind, run = unit.run })
+    end
+  end
   return { units = units, error = failure }
 end
 
@@ -372,6 +394,7 @@ function way.retag(args)
     for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = result.digest } end
     result.moves, failure = core.publish(tags, before, { force = args.force, kind = "tag" })
     if failure then core.raise(failure) end
+    core.script("ledger").write(result.moves, { kind = "tag" })
   end)
 end
 
@@ -379,6 +402,13 @@ end
 function way.rollback(args)
   local result = { moves = {}, kept = {}, images = {} }
   return told(result, function() core.script("rollback").run(args, result, gate) end)
+end
+
+-- `strake history --remote`
+function way.remote_history(args)
+  local result = { moves = {}, ends = {}, skipped = {}, more = false }
+  core.script("ledger").history(args, result)
+  return result
 end
 
 -- What `strake tags` puts into labels beside the version: the commit that it is all about.

@@ -38,7 +38,7 @@ int strake_publish(struct strake_stores *stores, struct strake_record *record,
                    json_t **moves, struct strake_err *err);
 
 /** Settle every unit that a killed run left behind, forward or back. *report takes
- *  [{"run","outcome":"done|rolled-back|partial","moves":[…]}], in any case. A unit that can go
+ *  [{"run","kind","outcome":"done|rolled-back|partial","moves":[…]}], in any case. A unit that can go
  *  neither way now (no connection, a refusal) stays for the next command; with `give_up` it is
  *  ended as partial. Blocks. @return 0, or the failure of the first unit that stays, the others
  *  settled; STRAKE_ECONFLICT: another process is settling. */

@@ -159,6 +159,7 @@ static int report_unit(json_t *report, const struct strake_unit *unit, const cha
     int rc = 0;
 
     if (!entry || strake_json_set_str(entry, "run", unit->run) < 0 ||
+        strake_json_set_str(entry, "kind", unit->kind) < 0 ||
         strake_json_set_str(entry, "outcome", outcome) < 0 ||
         json_object_set(entry, "moves", moves) < 0 || json_array_append(report, entry) < 0)
         rc = STRAKE_ENOMEM;

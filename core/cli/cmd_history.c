@@ -3,15 +3,15 @@
 
 #include "build/explain.h"
 #include "cli/cli.h"
+#include "cli/history.h"
 #include "util/json.h"
 #include "util/time.h"
 
 static const struct cli_option options[] = {
-    { "limit", 'n', CLI_NUMBER, "N", "how many runs; 20 by default" },
+    { "limit", 'n', CLI_NUMBER, "N", "how many runs, or moves of tags; 20 by default" },
+    { "remote", 0, CLI_TEXT, "REPO[:TAG]", "what the release ledger in a registry tells" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
 };
-
-#define LIMIT 20
 
 /* ---- list ---- */
 
@@ -42,8 +42,9 @@ static int list(struct cli *cli)
     int rc = 0;
 
     if (cli->session.record)
-        rc = strake_record_list(cli->session.record, (int)cli_number(&cli->args, "limit", LIMIT),
-                                &doc, &cli->err);
+        rc = strake_record_list(cli->session.record,
+                                (int)cli_number(&cli->args, "limit", CLI_HISTORY_LIMIT), &doc,
+                                &cli->err);
     else
         doc = no_history();
     if (rc < 0)
@@ -193,8 +194,11 @@ static int logs(struct cli *cli)
 static int run(struct cli *cli)
 {
     const char *verb = cli->args.rest.count ? cli->args.rest.items[0] : "list";
-    int rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RECORD);
+    int rc;
 
+    if (cli_text(&cli->args, "remote"))
+        return cli_history_remote(cli);
+    rc = cli_open(cli, CLI_NEED_PROJECT | CLI_NEED_RECORD);
     if (rc < 0)
         return rc;
     if (strcmp(verb, "list") == 0)
@@ -211,7 +215,7 @@ static int run(struct cli *cli)
 const struct cli_command cli_history = {
     .name = "history",
     .summary = "what ran on this machine, what it made and said",
-    .usage = "[list | show [RUN] | logs [RUN]]",
+    .usage = "[list | show [RUN] | logs [RUN] | --remote REPOSITORY[:TAG]]",
     .help = "RUN is an id, a unique beginning of one, or `last`, which is also the default.",
     .options = options,
     .run = run,

@@ -159,6 +159,19 @@ static int read_subject(const json_t *root, const char *what, struct strake_mani
     return rc;
 }
 
+/* What an artifact is; an image has none. */
+static int read_artifact_type(const json_t *root, const char *what, struct strake_manifest *out,
+                              struct strake_err *err)
+{
+    const json_t *type = json_object_get(root, "artifactType");
+    if (type == NULL || json_is_null(type))
+        return 0;
+    if (!json_is_string(type) || json_string_length(type) > MEDIA_TYPE_MAX)
+        return refuse(err, what, "artifactType", "is no media type");
+    out->artifact_type = strake_strdup(json_string_value(type));
+    return out->artifact_type != NULL ? 0 : strake_fail_nomem(err);
+}
+
 static int read_manifest(const json_t *root, const char *answered, const char *what,
                          struct strake_manifest *out, struct strake_err *err)
 {
@@ -179,8 +192,8 @@ static int read_manifest(const json_t *root, const char *answered, const char *w
     if (out->media_type == NULL)
         return strake_fail_nomem(err);
 
-    int rc = 0;
-    if (!out->index)
+    int rc = read_artifact_type(root, what, out, err);
+    if (rc == 0 && !out->index)
         rc = read_content(json_object_get(root, "config"), what, "config", &out->config, err);
     if (rc == 0)
         rc = read_items(root, what, out, err);
@@ -219,6 +232,7 @@ void strake_manifest_dispose(struct strake_manifest *manifest)
     for (size_t i = 0; i < manifest->count; i++)
         content_dispose(&manifest->items[i]);
     strake_free(manifest->items);
+    strake_free(manifest->artifact_type);
     strake_free(manifest->media_type);
     json_decref(manifest->annotations);
     *manifest = (struct strake_manifest){ 0 };

@@ -34,6 +34,7 @@ struct strake_content {
 struct strake_manifest {
     bool index;
     char *media_type;
+    char *artifact_type;          /**< NULL when it has none */
     struct strake_content config; /**< of a manifest; digest "" in an index */
     struct strake_content *items; /**< layers of a manifest, entries of an index */
     size_t count;

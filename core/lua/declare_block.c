@@ -66,6 +66,20 @@ static int take_slots(struct strake_decl *decl, struct strake_block *block)
     return 0;
 }
 
+/* ledger = true: the core's, which writes and reads it by whatever plugin. */
+static int take_ledger(struct strake_decl *decl, struct strake_block *block)
+{
+    const json_t *value = json_object_get(block->options, "ledger");
+
+    if (!value)
+        return 0;
+    if (!json_is_boolean(value))
+        return strake_decl_fail(decl, "ledger must be true or false");
+    block->ledger = json_is_true(value);
+    json_object_del(block->options, "ledger");
+    return 0;
+}
+
 /* timeout = "2s" is timeout_ms = 2000 for the plugin. */
 static int take_duration(struct strake_decl *decl, json_t *options, const char *key)
 {
@@ -139,6 +153,8 @@ int strake_declare_block(struct strake_decl *decl, enum strake_block_kind kind, 
     json_object_del(block->options, "type");
     if (rc == 0 && kind == STRAKE_BLOCK_BUILDER)
         rc = take_slots(decl, block);
+    if (rc == 0 && kind == STRAKE_BLOCK_REGISTRY)
+        rc = take_ledger(decl, block);
     if (rc == 0)
         rc = take_duration(decl, block->options, "timeout");
     if (rc == 0 && kind == STRAKE_BLOCK_BUILDER)

@@ -240,6 +240,14 @@ static int take_default(struct strake_decl *decl, const char *key, int index, vo
     return strake_take_bool(decl, key, index, &((struct strake_target *)object)->is_default);
 }
 
+static int take_ledger(struct strake_decl *decl, const char *key, int index, void *object)
+{
+    struct strake_target *target = object;
+
+    target->ledger_said = true;
+    return strake_take_bool(decl, key, index, &target->ledger);
+}
+
 int strake_declare_target(struct strake_decl *decl, int index)
 {
     static const struct strake_field fields[] = {
@@ -278,6 +286,7 @@ int strake_declare_target(struct strake_decl *decl, int index)
         { "reproducible", strake_take_extra, false },
         { "shm_size", strake_take_extra, false },
         { "default", take_default, false },
+        { "ledger", take_ledger, false },
         { NULL, NULL, false },
     };
     struct strake_target *target;

@@ -40,9 +40,11 @@ int strake_way_push_out(lua_State *L, void *call);
 int strake_way_push_both(lua_State *L, void *call);
 int strake_way_push_nothing(lua_State *L, void *call);
 
-/** Register the primitives of lua_way_build.c, lua_way_publish.c and lua_way_rollback.c. */
+/** Register the primitives of lua_way_build.c, lua_way_publish.c, lua_way_rollback.c and
+ *  lua_way_ledger.c. */
 void strake_way_open_build(lua_State *L);
 void strake_way_open_publish(lua_State *L);
 void strake_way_open_rollback(lua_State *L);
+void strake_way_open_ledger(lua_State *L);
 
 #endif

@@ -48,6 +48,8 @@ struct strake_target {
     struct strake_strings cache_to;
     bool no_cache;
     bool is_default;
+    bool ledger;      /**< its publishes go into the release ledger */
+    bool ledger_said; /**< `ledger` was written, and wins over the registry's */
 };
 
 enum strake_block_kind {
@@ -66,6 +68,7 @@ struct strake_block {
     char *type;      /**< the plugin; "oci" for a registry that says none */
     json_t *options; /**< for the plugin's open(): without `type` and what the core takes itself */
     int slots;       /**< builders: targets at once; 0: as many as there are */
+    bool ledger;     /**< registries: publishes go into the release ledger of their repository */
     struct strake_strings on; /**< notifiers: event names, "run.*"; empty: only notify{} */
     struct strake_place place;
 };
@@ -173,6 +176,13 @@ struct strake_group *strake_project_group(const struct strake_project *project, 
 /** STRAKE_EUSAGE "no target NAME" with the nearest one as the hint. */
 int strake_project_no_target(const struct strake_project *project, const char *name,
                              struct strake_err *err);
+
+/** Do publishes to a repository go into its release ledger? A target's word for its repositories wins
+ *  over that of their registry.
+ *  @param target its name, or NULL: any target with the repository
+ *  @param repository as references name it: "ghcr.io/o/app" */
+bool strake_project_keeps_ledger(const struct strake_project *project, const char *target,
+                                 const char *repository);
 
 /** Whole references, "latest" where they say no tag: each in `refs`, each repository in `images`, each
  *  tag in `tags`, in order and once; what these held goes.

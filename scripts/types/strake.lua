@@ -51,6 +51,7 @@
 ---@field pull? boolean ask registries for base images, also where the builder has them
 ---@field reproducible? boolean
 ---@field default? boolean built when no target is named
+---@field ledger? boolean each publish is written beside its image; the registry's word by default
 
 ---@class strake.Policy
 ---@field at "dockerfile"|"plan"|"source"|"image"|"publish"|"retag"|"delete"|"deploy"
@@ -71,6 +72,7 @@
 ---@field type? string the plugin
 ---@field timeout? string "2s", "5m"
 ---@field slots? integer builders: targets at once
+---@field ledger? boolean registries: each publish is written beside its image
 
 ---@class strake.Image what build() gives: staged, no tag shows it
 ---@field name string
