@@ -1,18 +1,26 @@
--- `strake rollback`: which tags go back, and to what. The history of this machine is read as the lines of
--- its tags: what each tag showed, one image after the other. A publish adds to a line, a rollback goes back
--- on it, so that a second one goes further back instead of forward again.
+-- `strake rollback`: which tags go back, and to what. What is known of them (rollback_known.lua) is read as the
+-- lines of the tags: what each showed, one image after the other (tag_lines.lua).
 
 local rollback = {}
 
-local policies = core.script("policies")
-
--- Tags that name one release or one commit for good: never moved unless they are asked for.
-local function is_pinned(tag)
-  return policies.is_version(tag) or tag:find("^sha%-%x+$") ~= nil
-end
+local knowledge = core.script("rollback_known")
+local tag_lines = core.script("tag_lines")
 
 local function tag_of(ref)
   return ref:match(":([^:/]+)$")
+end
+
+-- Where `args.source` says that the knowledge comes from.
+local function source_name(args)
+  local places = table.concat(args.repositories, ", ")
+  return args.source == "ledger" and "the ledger of " .. places or "this machine's record"
+end
+
+-- What was asked in vain, at the beginning of a sentence.
+local function nobody(args)
+  local places = table.concat(args.repositories, ", ")
+  return args.ledger and "no ledger of " .. places
+    or ("no record on this machine, and no ledger of %s,"):format(places)
 end
 
 local function raise(kind, message, hint)
@@ -21,77 +29,6 @@ end
 
 local function short(digest)
   return digest:sub(1, 19)
-end
-
--- ---- lines ----------------------------------------------------------------------------------------
-
--- Where on the line `digest` is: behind the tag first, as a rollback goes, else before it.
-local function find(line, digest)
-  for i = line.at, 1, -1 do
-    if line[i].digest == digest then return i end
-  end
-  for i = line.at + 1, #line do
-    if line[i].digest == digest then return i end
-  end
-end
-
-local function go_back(line, move, unit)
-  local i = find(line, move.to)
-  if line.at > 0 and line[line.at].unit then line[line.at].unit.undone = true end
-  if i then
-    for k = i + 1, line.at do
-      if line[k].unit then line[k].unit.undone = true end
-    end
-    for k = line.at + 1, i do
-      if line[k].unit then line[k].unit.undone = false end
-    end
-    line.at = i
-  else -- to an image that this line never had: it stands in for the one that was bad
-    line.at = math.max(line.at, 1)
-    line[line.at] = { digest = move.to, unit = unit, id = unit.unit }
-  end
-end
-
--- What was rolled back is forgotten: the line goes on from the image that the tag showed.
-local function go_on(line, move, unit)
-  for i = #line, line.at + 1, -1 do line[i] = nil end
-  if move.from == "" then
-    for i = #line, 1, -1 do line[i] = nil end
-  elseif #line == 0 or line[#line].digest ~= move.from then
-    line[#line + 1] = { digest = move.from, id = unit.unit - 0.5 } -- somebody else's
-  end
-  line[#line + 1] = { digest = move.to, unit = unit, id = unit.unit }
-  line.at = #line
-end
-
--- ref -> { at, { digest, unit, id } … }, oldest first
-local function lines_of(units)
-  local lines = {}
-  for _, unit in ipairs(units) do
-    for _, move in ipairs(unit.moves) do
-      local line = lines[move.ref] or { at = 0 }
-      lines[move.ref] = line
-      if unit.kind == "rollback" then go_back(line, move, unit) else go_on(line, move, unit) end
-    end
-  end
-  return lines
-end
-
-local function all_units(repositories)
-  local units, known = {}, {}
-  for _, repository in ipairs(repositories) do
-    for _, unit in ipairs(core.units(repository) or {}) do
-      local whole = known[unit.unit]
-      if whole then
-        for _, move in ipairs(unit.moves) do whole.moves[#whole.moves + 1] = move end
-      else
-        known[unit.unit] = unit
-        units[#units + 1] = unit
-      end
-    end
-  end
-  table.sort(units, function(a, b) return a.unit < b.unit end)
-  return units
 end
 
 -- ---- which tags -------------------------------------------------------------------------------------
@@ -113,7 +50,7 @@ local function current_release(lines, repositories, told)
       local release = releases[unit.unit] or { unit = unit, refs = {}, kept = {} }
       if not releases[unit.unit] then newest[#newest + 1] = release end
       releases[unit.unit] = release
-      if is_pinned(tag_of(ref)) then
+      if knowledge.is_pinned(tag_of(ref)) then
         release.kept[ref] = "it names one release"
       elseif line.at == 1 and not (told and #line > 1) then
         release.kept[ref] = unit.kind == "rollback" and "nothing before it is known" or "it did not exist before"
@@ -146,12 +83,13 @@ end
 -- ---- where to ---------------------------------------------------------------------------------------
 
 -- The state before the N-th release from the end, release by release on the lines of these tags.
-local function steps_back(lines, refs, steps)
+local function steps_back(args, lines, refs)
+  local steps = args.steps or 1
   local ids, seen = {}, {}
   for _, ref in ipairs(refs) do
     local line = lines[ref]
     if not line then
-      raise("usage", "this machine's record knows nothing of " .. ref,
+      raise("usage", source_name(args) .. " knows nothing of " .. ref,
             "say where it goes: strake rollback --tag " .. tag_of(ref) .. " --to REF")
     end
     for i = 2, line.at do
@@ -163,7 +101,7 @@ local function steps_back(lines, refs, steps)
   end
   table.sort(ids, function(a, b) return a > b end)
   if #ids < steps then
-    raise("usage", ("this machine's record leads only %d steps back, not %d"):format(#ids, steps),
+    raise("usage", ("%s leads only %d steps back, not %d"):format(source_name(args), #ids, steps),
           "say where it goes: strake rollback --to REF|DIGEST")
   end
   local to, none = {}, {}
@@ -260,7 +198,8 @@ local function describe(images, units, repository, digest, facts)
   for _, unit in ipairs(units) do
     for _, move in ipairs(unit.moves) do
       if move.to == digest and unit.kind ~= "rollback" and repository_of(move.ref) == repository then
-        image.published, image.run = unit.time, unit.run
+        image.published, image.run, image.user = unit.time, unit.run, unit.user
+        if image.commit == "" then image.commit = unit.commit or "" end
         if image.commit == "" then image.commit = tag_of(move.ref):match("^sha%-(%x+)$") or "" end
       end
     end
@@ -293,10 +232,14 @@ end
 local function check_left_there(args, ref, line, now)
   local left = line.at > 0 and line[line.at].digest
   if not left or left == now or args.force or (args.tags and (args.to or args.commit)) then return end
+  if args.source == "ledger" then
+    raise("conflict", ("%s is at %s, not at %s where it was a moment ago: somebody else moves it"):format(
+            ref, short(now), short(left)), "look at what they did: strake history --remote " .. ref)
+  end
   raise("conflict", ("%s is at %s, not at %s where this machine left it: somebody else moved it"):format(
           ref, short(now), short(left)),
-        ("look at it with `strake image show %s`; say where it goes with --tag %s --to REF|DIGEST, or go by "
-          .. "this machine's record with --force"):format(ref, tag_of(ref)))
+        ("look at it with `strake image show %s`; say where it goes with --tag %s --to REF|DIGEST, go by the "
+          .. "registry's ledger with --ledger, or by this machine's record with --force"):format(ref, tag_of(ref)))
 end
 
 -- Where each tag is now, and what it would do.
@@ -337,8 +280,7 @@ local function choose(args, units, lines)
   if args.tags then
     refs = named_refs(args)
   elseif #units == 0 then
-    raise("usage", "no record on this machine says which tags the current release of " ..
-            table.concat(args.repositories, ", ") .. " moved",
+    raise("usage", nobody(args) .. " says which tags the current release moved",
           (args.to or args.commit) and "name them: --tag TAG"
             or "say which tags go back, and where to: strake rollback --tag TAG --to REF|DIGEST, or --commit REV")
   else
@@ -347,10 +289,10 @@ local function choose(args, units, lines)
   if args.to then return refs, named_image(args, refs), {}, release end
   if args.commit then return refs, commit_images(args, refs), {}, release end
   if #units == 0 then
-    raise("usage", "no record on this machine knows what " .. table.concat(refs, ", ") .. " showed before",
+    raise("usage", nobody(args) .. " knows what " .. table.concat(refs, ", ") .. " showed before",
           "say where it goes: --to REF|DIGEST, or --commit REV")
   end
-  local to, none = steps_back(lines, refs, args.steps or 1)
+  local to, none = steps_back(args, lines, refs)
   return refs, to, none, release
 end
 
@@ -391,10 +333,13 @@ end
 -- steps: way.lua's `gate`
 function rollback.run(args, result, gate)
   local claims = args.dry_run and {} or claim_all(args.repositories)
-  local units = all_units(args.repositories)
-  local lines = lines_of(units)
+  local units, moved_on, source = knowledge.units(args)
+  args.source, result.source = source, source
+  local lines = tag_lines.of(units)
   local refs, to, kept, release = choose(args, units, lines)
-  for ref, why in pairs(release and release.kept or {}) do kept[ref] = why end
+  for _, others in ipairs { moved_on, release and release.kept or {} } do
+    for ref, why in pairs(others) do kept[ref] = why end
+  end
   local plan = compare(args, refs, to, kept, lines)
   for _, ref in ipairs(sorted_keys(kept)) do result.kept[#result.kept + 1] = { ref = ref, why = kept[ref] } end
   for i, move in ipairs(plan) do
@@ -409,6 +354,9 @@ function rollback.run(args, result, gate)
   local failure
   result.moves, failure = core.publish(tags, true, { force = args.force, kind = "rollback" })
   if failure then core.raise(failure) end
+  local targets = {}
+  for _, tag in ipairs(tags) do targets[tag.ref] = args.target end
+  core.script("ledger").write(result.moves, { kind = "rollback", targets = targets })
   warn_of_others(result.moves)
   announce(images, args)
   return claims -- held until here

@@ -8,10 +8,13 @@
 
 static const struct cli_option options[] = {
     { "steps", 0, CLI_NUMBER, "N",
-      "so many releases back, by this machine's record; 1 by default" },
+      "so many releases back, by this machine's record or else the registry's ledger; 1 by "
+      "default" },
     { "to", 0, CLI_TEXT, "REF", "to this image: a reference, a tag or a digest" },
     { "commit", 0, CLI_TEXT, "REV", "to the image of this commit, by its tag sha-…" },
     { "tag", 0, CLI_LIST, "TAG", "move this tag, and no other that is not named" },
+    { "ledger", 0, CLI_FLAG, NULL,
+      "go by the ledger in the registry, not by this machine's record" },
     { "dry-run", 0, CLI_FLAG, NULL, "check all and say what would move, and move nothing" },
     { "force", 0, CLI_FLAG, NULL, "move a tag even if somebody else moved it meanwhile" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
@@ -88,6 +91,18 @@ static int repositories_of(struct cli *cli, json_t *repositories, json_t *args)
     return strake_json_set_str(args, "target", target->name) < 0 ? strake_fail_nomem(&cli->err) : 0;
 }
 
+/* The target's tags are whose release the ledger is asked for. */
+static int add_wanted(struct cli *cli, json_t *args)
+{
+    const char *name = strake_json_str(args, "target");
+    const struct strake_target *target =
+        name ? strake_project_target(cli->session.project, name) : NULL;
+
+    if (!target)
+        return 0;
+    return strake_json_set(args, "wanted", strake_json_strings(strake_strings_view(&target->tags)));
+}
+
 static int add_tags(struct cli *cli, json_t *args)
 {
     json_t *tags = json_array();
@@ -116,7 +131,8 @@ static json_t *rollback_args(struct cli *cli)
                     strake_json_set_str(args, "commit", cli_text(given, "commit")) < 0 ||
                     strake_json_set_bool(args, "dry_run", cli_flag(given, "dry-run")) < 0 ||
                     strake_json_set_bool(args, "force", cli_flag(given, "force")) < 0 ||
-                    add_tags(cli, args) < 0))
+                    strake_json_set_bool(args, "ledger", cli_flag(given, "ledger")) < 0 ||
+                    add_wanted(cli, args) < 0 || add_tags(cli, args) < 0))
         rc = strake_fail_nomem(&cli->err);
     json_decref(repositories);
     if (rc < 0) {
@@ -171,7 +187,8 @@ static void print_image(const char *label, const json_t *images, const char *dig
         int width;
     } facts[] = { { "commit", "commit", 8 },
                   { "created", "built", 16 },
-                  { "published", "published", 16 } };
+                  { "published", "published", 16 },
+                  { "user", "by", 40 } };
     const json_t *image = find_image(images, digest);
     const char *comma = "";
 
@@ -180,10 +197,21 @@ static void print_image(const char *label, const json_t *images, const char *dig
         const char *value = strake_json_str(image, facts[i].key);
         if (!value || !*value)
             continue;
-        cli_printf("%s%s %.*s", comma, facts[i].word, facts[i].width, value);
+        cli_printf("%s%s %.*s", i == 3 ? " " : comma, facts[i].word, facts[i].width, value);
         comma = ", ";
     }
     cli_printf("\n");
+}
+
+/* Nothing where nothing had to be known. */
+static void print_source(const json_t *result, const char *image)
+{
+    const char *source = strake_json_str(result, "source");
+
+    if (source && strcmp(source, "ledger") == 0)
+        cli_printf("%-12s the ledger of %s\n", "known from", image);
+    else if (source && strcmp(source, "record") == 0)
+        cli_printf("%-12s this machine's record\n", "known from");
 }
 
 static void print_result(const json_t *result)
@@ -224,6 +252,8 @@ static int run(struct cli *cli)
         cli_print_json(cli, document(cli, result, image));
     else if (result)
         print_result(result);
+    if (rc == 0 && !cli->json)
+        print_source(result, image);
     json_decref(result);
     strake_free(image);
     return rc < 0 ? rc : cli_finish_stdout(cli);
