@@ -17,4 +17,11 @@ int strake_lazy_open(const char *soname, const char *package,
                      const struct strake_lazy_symbol *symbols, size_t count,
                      struct strake_err *err);
 
+/** As strake_lazy_open(), but first choice is `file` among what came with the program: of
+ *  PREFIX/bin/PROGRAM that is PREFIX/lib/strake. Where there is none, or when /proc does not tell
+ *  where the program is, the system's `soname`. */
+int strake_lazy_open_own(const char *file, const char *soname, const char *package,
+                         const struct strake_lazy_symbol *symbols, size_t count,
+                         struct strake_err *err);
+
 #endif
