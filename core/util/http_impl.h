@@ -98,6 +98,9 @@ bool strake_http_is_harmless(const char *name);
 bool strake_http_may_pass(int status);
 /** Milliseconds that Retry-After asks for ("120" or a date, against now_us), or -1. */
 int64_t strake_http_retry_after(const struct strake_buf *headers, int64_t now_us);
+/** The same from the words of a refusal, where some registries put it as a Go duration: "retry-after:
+ *  35.8µs". What is shorter than a millisecond counts as one. -1: they do not say. */
+int64_t strake_http_retry_words(const char *text, size_t len);
 /** Milliseconds before try number `tries` + 1: doubling, with jitter. */
 int64_t strake_http_backoff(int tries);
 

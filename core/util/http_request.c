@@ -17,6 +17,7 @@ struct course {
     struct strake_exchange exchange;
     struct strake_url url;
     struct strake_err *err;
+    size_t start; /* what the response buffer held before */
     int redirects;
     int tries; /* exchanges of the place we are at */
     int retries;
@@ -184,6 +185,17 @@ static int pause_for(struct course *course, int64_t wait_ms)
     }
 }
 
+/* How long the server wants to be left alone, in a header or in its words; -1: it does not say. */
+static int64_t asked_ms(const struct course *course)
+{
+    const struct strake_exchange *exchange = &course->exchange;
+    const struct strake_buf *response = course->request.response;
+    int64_t asked = strake_http_retry_after(&exchange->headers, strake_time_now_us());
+    if (asked >= 0 || exchange->status != 429 || response == NULL || response->len <= course->start)
+        return asked;
+    return strake_http_retry_words(response->data + course->start, response->len - course->start);
+}
+
 /* The wait before the next try. @return milliseconds, or -1: the failure or the answer stands. */
 static int64_t wait_before_retry(const struct course *course, int rc)
 {
@@ -195,8 +207,7 @@ static int64_t wait_before_retry(const struct course *course, int rc)
     if (!course->request.idempotent || !may_pass || again || course->tries >= STRAKE_HTTP_TRIES)
         return -1;
     int64_t wait = strake_http_backoff(course->tries);
-    int64_t asked =
-        rc == 0 ? strake_http_retry_after(&exchange->headers, strake_time_now_us()) : -1;
+    int64_t asked = rc == 0 ? asked_ms(course) : -1;
     return asked > wait ? asked : wait;
 }
 
@@ -204,7 +215,7 @@ static int try_again(struct course *course, int rc, int64_t wait)
 {
     struct strake_exchange *exchange = &course->exchange;
     int64_t left = left_ms(exchange);
-    bool asked = rc == 0 && strake_http_retry_after(&exchange->headers, 0) >= 0;
+    bool asked = rc == 0 && asked_ms(course) >= 0;
     if (left < 0 && asked)
         left = WAIT_WITHOUT_LIMIT_MS;
     if (left >= 0 && wait > left) {
@@ -232,18 +243,18 @@ static int try_again(struct course *course, int rc, int64_t wait)
 
 /* ---- all together --------------------------------------------------------------------------- */
 
-static void cut_response(const struct course *course, size_t start)
+static void cut_response(const struct course *course)
 {
     struct strake_buf *response = course->request.response;
-    if (response != NULL && response->len > start) {
-        response->len = start;
-        response->data[start] = '\0';
+    if (response != NULL && response->len > course->start) {
+        response->len = course->start;
+        response->data[course->start] = '\0';
     }
 }
 
 static int run(struct course *course)
 {
-    size_t start = course->request.response != NULL ? course->request.response->len : 0;
+    course->start = course->request.response != NULL ? course->request.response->len : 0;
     for (;;) {
         size_t len = 0;
         strake_exchange_reset(&course->exchange);
@@ -263,7 +274,7 @@ static int run(struct course *course)
         rc = try_again(course, rc, wait);
         if (course->retries == before)
             return rc;
-        cut_response(course, start);
+        cut_response(course);
     }
 }
 

@@ -1,5 +1,6 @@
 /* When a request is tried again, and how long to wait before. */
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -71,6 +72,86 @@ int64_t strake_http_retry_after(const struct strake_buf *headers, int64_t now_us
         seconds = date > now ? date - now : 0;
     }
     return (seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S) * 1000;
+}
+
+/* Nanoseconds of the unit that `text` begins with, whose length is *used; 0: none. */
+static double unit_ns(const char *text, size_t len, size_t *used)
+{
+    static const struct {
+        const char *name;
+        double ns;
+    } units[] = {
+        { "ns", 1 },   { "us", 1e3 }, { "\xC2\xB5s", 1e3 }, { "\xCE\xBCs", 1e3 },
+        { "ms", 1e6 }, { "s", 1e9 },  { "m", 60e9 },        { "h", 3600e9 },
+    };
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        *used = strlen(units[i].name);
+        if (*used <= len && memcmp(text, units[i].name, *used) == 0)
+            return units[i].ns;
+    }
+    return 0;
+}
+
+/* A number with or without a fraction. @return its length, 0: none */
+static size_t read_number(const char *text, size_t len, double *value)
+{
+    double scale = 1;
+    size_t at = 0;
+    bool fraction = false, digit = false;
+    *value = 0;
+    for (; at < len && at < 20; at++) {
+        if (text[at] == '.' && !fraction) {
+            fraction = true;
+            continue;
+        }
+        if (text[at] < '0' || text[at] > '9')
+            break;
+        digit = true;
+        *value = *value * 10 + (text[at] - '0');
+        scale *= fraction ? 10 : 1;
+    }
+    *value /= scale;
+    return digit ? at : 0;
+}
+
+/* As Go writes them: "1h2m3.5s". @return nanoseconds, negative: it is none */
+static double go_duration(const char *text, size_t len)
+{
+    double total = 0, value;
+    size_t used;
+    bool any = false;
+    while ((used = read_number(text, len, &value)) > 0) {
+        text += used;
+        len -= used;
+        double unit = unit_ns(text, len, &used);
+        if (unit == 0)
+            return -1;
+        total += value * unit;
+        text += used;
+        len -= used;
+        any = true;
+    }
+    return any ? total : -1;
+}
+
+int64_t strake_http_retry_words(const char *text, size_t len)
+{
+    static const char word[] = "retry-after:";
+    const size_t word_len = sizeof(word) - 1;
+    for (size_t at = 0; at + word_len < len; at++) {
+        if (strncasecmp(text + at, word, word_len) != 0)
+            continue;
+        at += word_len;
+        while (at < len && text[at] == ' ')
+            at++;
+        double ms = go_duration(text + at, len - at) / 1e6;
+        if (ms < 0)
+            return -1;
+        if (ms > (double)RETRY_AFTER_MAX_S * 1000)
+            return RETRY_AFTER_MAX_S * 1000;
+        return ms < 1 ? 1 : (int64_t)ms;
+    }
+    return -1;
 }
 
 int64_t strake_http_backoff(int tries)

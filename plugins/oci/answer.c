@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "limits.h"
 
 #define ERRORS_MAX 5
 #define WORDS_MAX ((size_t)500)
@@ -89,21 +90,35 @@ static int kind_of(const struct oci_call *call, const char *code)
     return STRAKE_EREGISTRY;
 }
 
+/** "docker.io limits how often it may be asked (100 in 6 h, 0 left): wait 30 s, or log in" */
+static void add_limit_hint(const struct oci *oci, const struct oci_call *call,
+                           struct strake_err *err)
+{
+    const char *headers = oci_call_headers(oci, call);
+    struct oci_limits limits = oci_limits_read(headers);
+    struct plug_text what = { 0 };
+    struct plug_text wait = { 0 };
+    oci_limits_text(&limits, &what);
+    oci_limits_wait(headers, &wait);
+    oci->host->err_hint(err, "%s limits how often it may be asked%s%s%s: %s, or log in",
+                        oci_name(oci), what.len ? " (" : "", plug_text_view(&what),
+                        what.len ? ")" : "", plug_text_view(&wait));
+    plug_text_dispose(&what);
+    plug_text_dispose(&wait);
+}
+
 static void add_hint(struct oci *oci, const struct oci_call *call, int kind, struct strake_err *err)
 {
     const struct strake_host *host = oci->host;
-    char *wait = plug_header_copy(oci_call_headers(oci, call), "retry-after");
     if (kind == STRAKE_EAUTH)
         oci_auth_hint(oci, call->repository, err);
     else if (kind == STRAKE_ENOTFOUND)
         host->err_hint(err, "check the name, and that the credentials for %s are those you mean",
                        oci_name(oci));
     else if (call->status == 429)
-        host->err_hint(err, "%s limits how often it may be asked: wait %s%s, or log in",
-                       oci_name(oci), wait ? wait : "a while", wait ? " seconds" : "");
+        add_limit_hint(oci, call, err);
     else if (call->status >= 500)
         host->err_hint(err, "%s has a problem of its own: try again later", oci_name(oci));
-    free(wait);
 }
 
 int oci_answer_fail(struct oci *oci, const struct oci_call *call, struct strake_err *err)

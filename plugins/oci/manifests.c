@@ -124,7 +124,13 @@ static int fail_type(const struct oci *oci, const struct oci_call *call, const c
 {
     oci->host->fail(err, STRAKE_EREGISTRY, "%s: it is of a type that is not known here: %s",
                     call->what, *type ? type : "none was given");
-    oci->host->err_hint(err, "images are OCI manifests and indexes, or Docker's of schema 2");
+    if (strcmp(type, "text/html") == 0)
+        oci->host->err_hint(err,
+                            "a web page answered: is %s a registry, and does a proxy or a login "
+                            "page stand before it?",
+                            oci_name(oci));
+    else
+        oci->host->err_hint(err, "images are OCI manifests and indexes, or Docker's of schema 2");
     return STRAKE_EREGISTRY;
 }
 

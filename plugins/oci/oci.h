@@ -6,12 +6,14 @@
  *   token.c        the token server
  *   credentials.c  where docker and podman keep credentials; helper.c asks their programs
  *   access.c       what the credentials are worth, and ping()
- *   answer.c       a refused request in words
+ *   answer.c       a refused request in words; limits.c: how often one may ask
  *   manifests.c tags.c blobs.c upload.c   the methods; session.c and chunks.c for uploads
  *   referrers.c    what refers to an image, and the tag that tells it; pages.c: lists in pages
  *   challenge.c realm.c                   headers and addresses, pure */
 #ifndef OCI_OCI_H
 #define OCI_OCI_H
+
+#include <stdatomic.h>
 
 #include "common/http.h"
 #include "common/options.h"
@@ -35,13 +37,15 @@ struct oci_options {
     int64_t timeout_ms;
 };
 
-/** An instance: one registry. Constant after open() but for `auth`, which guards itself. */
+/** An instance: one registry. Constant after open() but for `auth`, which guards itself, and
+ *  what is atomic. */
 struct oci {
     const struct strake_host *host;
     struct oci_options options;
     char *base;             /**< "https://registry-1.docker.io/v2/" */
     struct plug_url origin; /**< of `base` */
     struct oci_auth *auth;
+    atomic_bool limits_told;
 };
 
 /** The name people know the registry by: "docker.io", "127.0.0.1:5000". */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "limits.h"
 
 /** With what is known, then with what the challenge says. */
 #define ROUNDS 2
@@ -38,6 +39,19 @@ void oci_call_dispose(const struct oci *oci, struct oci_call *call)
     oci->host->buf_free(call->answer);
     call->headers = NULL;
     call->answer = NULL;
+}
+
+/** Who will soon be refused hears of it while there is still time, once. */
+static void note_limits(struct oci *oci, const struct oci_call *call)
+{
+    struct oci_limits limits = oci_limits_read(oci_call_headers(oci, call));
+    if (!oci_limits_low(&limits) || atomic_exchange(&oci->limits_told, true))
+        return;
+    struct plug_text text = { 0 };
+    oci_limits_text(&limits, &text);
+    oci->host->log(STRAKE_LOG_WARN, "%s limits how often it may be asked: %s", oci_name(oci),
+                   plug_text_view(&text));
+    plug_text_dispose(&text);
 }
 
 /** The request once, as it is. */
@@ -83,6 +97,8 @@ static int send(struct oci *oci, struct strake_job *job, struct oci_call *call,
     int rc = host->http_request(job, &request, &response, err);
     call->status = response.status;
     call->retries += response.retries;
+    if (rc == 0)
+        note_limits(oci, call);
     return rc;
 }
 

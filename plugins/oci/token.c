@@ -97,16 +97,23 @@ static int ask_by_get(struct token_request *request)
     return rc;
 }
 
-/** POST grant_type=refresh_token: what identity tokens are for. */
+/** The OAuth2 way: with the identity token, which is made for it, or with name and password. */
 static int ask_by_post(struct token_request *request)
 {
+    const struct oci_credentials *credentials = request->credentials;
     struct plug_text form = { 0 };
-    plug_text_add(&form, "grant_type=refresh_token&client_id=" CLIENT_ID);
+    plug_text_addf(&form, "grant_type=%s&client_id=" CLIENT_ID,
+                   credentials->identity_token ? "refresh_token" : "password");
     if (request->service)
         add_field(&form, "&", "service", request->service);
     if (*request->scopes)
         add_field(&form, "&", "scope", request->scopes);
-    add_field(&form, "&", "refresh_token", request->credentials->identity_token);
+    if (credentials->identity_token) {
+        add_field(&form, "&", "refresh_token", credentials->identity_token);
+    } else {
+        add_field(&form, "&", "username", credentials->username);
+        add_field(&form, "&", "password", credentials->password);
+    }
     int rc = form.failed ? plug_fail_nomem(request->oci->host, request->err)
                          : send(request, "POST", request->realm, NULL, &form);
     plug_text_dispose(&form);
@@ -172,6 +179,12 @@ static int refused(struct token_request *request)
     return code;
 }
 
+/** Is this way of asking unknown there? */
+static bool knows_not(int status)
+{
+    return status == 404 || status == 405;
+}
+
 int oci_token_fetch(struct oci *oci, struct strake_job *job, const char *realm, const char *service,
                     const char *scopes, const struct oci_credentials *credentials, char **token,
                     int64_t *lifetime_ms, struct strake_err *err)
@@ -192,10 +205,13 @@ int oci_token_fetch(struct oci *oci, struct strake_job *job, const char *realm, 
     int rc = 0;
     if (credentials->identity_token)
         rc = ask_by_post(&request);
-    /* Not every token server knows the OAuth2 way. */
-    bool unknown = request.status == 404 || request.status == 405 || request.status == 401;
-    if (rc == 0 && (!credentials->identity_token || unknown))
+    /* Not every token server knows both ways. */
+    bool no_post = knows_not(request.status) || request.status == 401;
+    if (rc == 0 && (!credentials->identity_token || no_post))
         rc = ask_by_get(&request);
+    bool named = credentials->username && credentials->password;
+    if (rc == 0 && !credentials->identity_token && named && knows_not(request.status))
+        rc = ask_by_post(&request);
     if (rc == 0)
         rc = request.status == 200 ? parse(&request, token, lifetime_ms) : refused(&request);
     oci->host->buf_free(request.answer);

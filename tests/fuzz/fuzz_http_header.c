@@ -45,6 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     int64_t wait = strake_http_retry_after(&headers, 784111777000000);
     check(wait >= -1 && wait <= 315360000000);
+    wait = strake_http_retry_words((const char *)data, size);
+    check(wait >= -1 && wait <= 315360000000);
     size_t pos = 0, len = 0;
     const char *value;
     while ((value = strake_http_header(&headers, "link", &pos, &len)) != NULL)

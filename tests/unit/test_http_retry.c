@@ -57,6 +57,38 @@ static void retry_after_is_seconds_or_a_date(void **state)
     assert_int_equal(strake_http_retry_after(&(struct strake_buf){ 0 }, 0), -1);
 }
 
+static void retry_words_are_go_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        int64_t ms;
+    } cases[] = {
+        { "retry-after: 35.8\xC2\xB5s, allowed: 44000/minute", 1 },
+        { "toomanyrequests: retry-after: 1.5s", 1500 },
+        { "Retry-After: 1h2m3s.", 3723000 },
+        { "retry-after:250ms", 250 },
+        { "retry-after: 12us", 1 },
+        { "retry-after: 9\xCE\xBCs", 1 },
+        { "retry-after: 1s retry-after: 2s", 1000 },
+        { "retry-after: 99999999999999h", 315360000000 },
+        { "retry-after: 30", -1 },
+        { "retry-after: s", -1 },
+        { "retry-after: .s", -1 },
+        { "retry-after: 1.2.3s", -1 },
+        { "retry-after: 5 s", -1 },
+        { "retry-after: -5s", -1 },
+        { "retry-after:", -1 },
+        { "retry after 5s", -1 },
+        { "", -1 },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t ms = strake_http_retry_words(cases[i].words, strlen(cases[i].words));
+        if (ms != cases[i].ms)
+            fail_msg("%s: %lld", cases[i].words, (long long)ms);
+    }
+}
+
 static void backoff_doubles_with_jitter(void **state)
 {
     (void)state;
@@ -77,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_may_pass_when_it_is_of_the_moment),
         cmocka_unit_test(retry_after_is_seconds_or_a_date),
+        cmocka_unit_test(retry_words_are_go_durations),
         cmocka_unit_test(backoff_doubles_with_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,7 @@ static struct {
     const char *output;
     char argv[256];
     char input[256];
+    int64_t timeout_ms; /* that it was given */
     int calls;
 } fake_program;
 
@@ -152,6 +153,7 @@ static inline int fake_process_run(struct strake_job *job, const struct strake_p
 {
     (void)job;
     fake_program.calls++;
+    fake_program.timeout_ms = process->timeout_ms;
     snprintf(fake_program.argv, sizeof(fake_program.argv), "%s %s", process->argv[0],
              process->argv[1]);
     snprintf(fake_program.input, sizeof(fake_program.input), "%.*s", (int)process->input_len,

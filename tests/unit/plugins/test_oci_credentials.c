@@ -214,6 +214,19 @@ static void find_goes_on_when_a_place_is_broken(void **state)
     }
 }
 
+static void find_waits_for_no_helper_for_ever(void **state)
+{
+    (void)state;
+    struct oci_credentials got;
+    write_file(".docker/config.json", "{\"credsStore\":\"x\"}");
+    fake_program.rc = STRAKE_ETIMEOUT;
+    find("a.example", "app", &got);
+    assert_in_range(fake_program.timeout_ms, 1, 60000);
+    assert_false(oci_credentials_given(&got));
+    assert_non_null(strstr(got.trouble, "docker-credential-x"));
+    oci_credentials_dispose(&got);
+}
+
 static void find_stops_when_it_is_cancelled(void **state)
 {
     (void)state;
@@ -244,6 +257,7 @@ int main(void)
         TEST(find_asks_the_helper_of_the_registry_first),
         TEST(find_takes_an_identity_token_from_a_helper),
         TEST(find_goes_on_when_a_place_is_broken),
+        TEST(find_waits_for_no_helper_for_ever),
         TEST(find_stops_when_it_is_cancelled),
         TEST(basic_is_marked),
     };
