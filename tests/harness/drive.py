@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from harness.program import ROOT
-from harness.registry import MANIFEST, digest_of
+from harness.liar import MANIFEST, digest_of
 
 BUILD = ROOT / "build" / os.environ.get("STRAKE_TEST_PRESET", "dev")
 PLUGINS = BUILD / "lib" / "strake" / "plugins"

@@ -1,15 +1,45 @@
-"""A registry that lies: forwards to a real one, but for what a test tells it to do otherwise."""
+"""Registries that do what a test tells them to, for what no real one can be made to do: FakeRegistry answers by a
+function, Liar forwards to a real one but for what it is told to do otherwise."""
 
+import hashlib
 import http.client
+import json
 import re
 import socket
+import ssl
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Callable
+from typing import Any, Callable
+from urllib.parse import parse_qs, urlsplit
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 _HOP = {"connection", "transfer-encoding", "keep-alive", "content-length", "date", "server"}
+
+
+def digest_of(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Headers(dict):
+    """Names in any case."""
+
+    def __init__(self, pairs):
+        super().__init__((name.lower(), value) for name, value in pairs)
+
+    def __getitem__(self, name):
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name):
+        return super().__contains__(name.lower())
+
+    def get(self, name, default=None):
+        return super().get(name.lower(), default)
 
 
 @dataclass
@@ -17,17 +47,173 @@ class Request:
     """What somebody asked, and what was answered (0: the connection was broken)."""
 
     method: str
-    path: str
-    headers: dict
+    target: str  # path and query
+    headers: Headers
     body: bytes
+    connection: Any
     status: int = 0
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict:
+        return parse_qs(urlsplit(self.target).query)
+
+    @property
+    def authorization(self) -> str | None:
+        return self.headers.get("authorization")
 
 
 @dataclass
 class Answer:
+    """`headers` is a dict or, for repeated ones, a list of pairs. `body` is bytes, or (bytes, how many of them to send
+    before the connection breaks), or an iterator of bytes, sent in chunks for as long as somebody takes them."""
+
     status: int
-    headers: list = field(default_factory=list)
-    body: bytes = b""
+    headers: Any = field(default_factory=list)
+    body: Any = b""
+
+
+RESET = Answer(0)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.1"  # who tries TLS first gets an answer that shows plain http
+    disable_nagle_algorithm = True
+
+    def answer_any(self):
+        request = Request(self.command, self.path, Headers(self.headers.items()), self._body(), self.connection)
+        answer = self.server.faulty._answer(request)
+        if answer is None:
+            answer = RESET
+        elif isinstance(answer, tuple):
+            answer = Answer(*answer)
+        request.status = answer.status
+        self._send(answer) if answer.status else self._drop()
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = do_CONNECT = answer_any
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _send(self, answer: Answer) -> None:
+        pairs = answer.headers.items() if isinstance(answer.headers, dict) else answer.headers
+        names = {name.lower() for name, _ in pairs}
+        body, cut = answer.body if isinstance(answer.body, tuple) else (answer.body, None)
+        if "date" in names:
+            self.send_response_only(answer.status)  # it lies about the time, too
+        else:
+            self.send_response(answer.status)
+        for name, value in pairs:
+            self.send_header(name, value)
+        if isinstance(body, Iterator):
+            self.send_header("Transfer-Encoding", "chunked")
+        elif "content-length" not in names:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if isinstance(body, Iterator):
+            self._send_chunks(body)
+        elif self.command != "HEAD":
+            self.wfile.write(body if cut is None else body[:cut])
+        if cut is not None:
+            self._drop()
+
+    def _send_chunks(self, pieces) -> None:
+        self.close_connection = True
+        for piece in pieces:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _drop(self) -> None:
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *args):
+        """Requests are recorded, not printed."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that goes away is part of the tests; what an answer raises is not."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class Faulty:
+    """What both have: every request is kept in `requests`. `tls` is the files of certificate and key, `client_ca` the
+    authority of the clients it lets in."""
+
+    def __init__(self, tls: tuple | None = None, client_ca=None):
+        self.requests: list[Request] = []
+        self.lock = threading.Lock()
+        self.server = _Server(("127.0.0.1", 0), _Handler)
+        self.server.faulty = self
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            if client_ca:
+                context.load_verify_locations(client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.stop()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def asked(self, method: str, target: str) -> list[Request]:
+        """The requests of that method with `target` (a regular expression) in path and query."""
+        with self.lock:
+            return [one for one in self.requests if one.method == method and re.search(target, one.target)]
+
+    def _answer(self, request: Request):
+        raise NotImplementedError
+
+
+class FakeRegistry(Faulty):
+    """answer(request) gives an Answer, or its fields as a tuple, or None to break the connection."""
+
+    def __init__(self, answer: Callable, tls: tuple | None = None, client_ca=None):
+        self.answer = answer
+        super().__init__(tls, client_ca)
+
+    def _answer(self, request: Request):
+        with self.lock:
+            self.requests.append(request)
+        return self.answer(request)
+
+
+def error(status: int, code: str, message: str = "", headers: dict | None = None) -> tuple:
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    return status, {"Content-Type": "application/json", **(headers or {})}, body
+
+
+def good_token(request: Request) -> tuple:
+    return 200, {}, b'{"token":"good","expires_in":300}'
+
+
+def manifest_answer(data: bytes, kind: str = MANIFEST, digest: str | None = None) -> tuple:
+    return 200, {"Content-Type": kind, "Docker-Content-Digest": digest or digest_of(data)}, data
 
 
 @dataclass
@@ -39,47 +225,14 @@ class _Rule:
     times: int | None
 
 
-RESET = Answer(0)
-
-
-class Liar:
-    """Every request is recorded. The first rule that fits a request decides about it: its function gets the request and
-    `forward`, which asks the real registry, and returns the answer (RESET breaks the connection)."""
+class Liar(Faulty):
+    """The first rule that fits a request decides about it: its function gets the request and `forward`, which asks the
+    real registry, and returns the answer (RESET breaks the connection)."""
 
     def __init__(self, registry):
         self.registry = registry
-        self.requests: list[Request] = []
         self.rules: list[_Rule] = []
-        self.lock = threading.Lock()
-        liar = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            default_request_version = "HTTP/1.1"  # who tries TLS first gets an answer that shows plain http
-            disable_nagle_algorithm = True
-
-            def answer_any(self):
-                liar._answer(self)
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer_any
-
-            def log_message(self, *args):
-                """Requests are recorded, not printed."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request, client_address):
-                """A client that goes away is part of the tests."""
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__()
 
     # ---- what a test says ----------------------------------------------------------------------------------
 
@@ -131,20 +284,15 @@ class Liar:
             self.rules.clear()
             self.requests.clear()
 
-    def asked(self, method: str, path: str) -> list[Request]:
-        with self.lock:
-            return [one for one in self.requests if one.method == method and re.search(path, one.path)]
-
     def tag_puts(self) -> list[str]:
         """Tags in the order in which somebody put them, by digest ones left out."""
-        puts = self.asked("PUT", r"/manifests/(?!sha256:)")
-        return [one.path.rpartition("/")[2] for one in puts]
+        return [one.path.rpartition("/")[2] for one in self.asked("PUT", r"/manifests/(?!sha256:)")]
 
     # ---- answering -----------------------------------------------------------------------------------------
 
     def _rule_for(self, request: Request) -> Callable | None:
         for rule in self.rules:
-            if rule.method != request.method or not rule.path.search(request.path):
+            if rule.method != request.method or not rule.path.search(request.target):
                 continue
             if rule.skip > 0:
                 rule.skip -= 1
@@ -159,46 +307,18 @@ class Liar:
     def _forward(self, request: Request) -> Answer:
         real = http.client.HTTPConnection("127.0.0.1", self.registry.port, timeout=30)
         try:
-            real.request(request.method, request.path, request.body or None,
-                         {**request.headers, "Content-Length": str(len(request.body))})
+            headers = {name: value for name, value in request.headers.items() if name not in _HOP}
+            real.request(request.method, request.target, request.body or None,
+                         {**headers, "Content-Length": str(len(request.body))})
             answer = real.getresponse()
-            headers = [pair for pair in answer.getheaders() if pair[0].lower() not in _HOP or
-                       (request.method == "HEAD" and pair[0].lower() == "content-length")]
-            return Answer(answer.status, headers, answer.read())
+            kept = [pair for pair in answer.getheaders() if pair[0].lower() not in _HOP or
+                    (request.method == "HEAD" and pair[0].lower() == "content-length")]
+            return Answer(answer.status, kept, answer.read())
         finally:
             real.close()
 
-    @staticmethod
-    def _body_of(handler) -> bytes:
-        if handler.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(handler.rfile.readline().split(b";")[0], 16):
-            body += handler.rfile.read(size)
-            handler.rfile.readline()
-        handler.rfile.readline()
-        return body
-
-    def _answer(self, handler) -> None:
-        headers = {name: value for name, value in handler.headers.items() if name.lower() not in _HOP}
-        request = Request(handler.command, handler.path, headers, self._body_of(handler))
+    def _answer(self, request: Request):
         with self.lock:
             self.requests.append(request)
             act = self._rule_for(request)
-        answer = act(request, lambda: self._forward(request)) if act else self._forward(request)
-        request.status = answer.status
-        if answer is RESET:
-            handler.close_connection = True
-            handler.connection.shutdown(socket.SHUT_RDWR)
-            return
-        if any(name.lower() == "date" for name, _ in answer.headers):
-            handler.send_response_only(answer.status)  # it lies about the time, too
-        else:
-            handler.send_response(answer.status)
-        for name, value in answer.headers:
-            handler.send_header(name, value)
-        if not any(name.lower() == "content-length" for name, _ in answer.headers):
-            handler.send_header("Content-Length", str(len(answer.body)))
-        handler.end_headers()
-        if handler.command != "HEAD":
-            handler.wfile.write(answer.body)
+        return act(request, lambda: self._forward(request)) if act else self._forward(request)

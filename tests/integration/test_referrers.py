@@ -8,7 +8,7 @@ import pytest
 
 from harness.drive import CONFIG, IMAGE, Failed, put_image
 from harness.process import tool
-from harness.registry import INDEX, MANIFEST, FakeRegistry, digest_of, error, manifest_answer
+from harness.liar import INDEX, MANIFEST, FakeRegistry, digest_of, error, manifest_answer
 
 SUBJECT = digest_of(IMAGE)
 TAG = SUBJECT.replace(":", "-")
