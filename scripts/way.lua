@@ -159,10 +159,18 @@ local function ledger_options(images)
   for _, image in ipairs(images) do
     for _, ref in ipairs(image.wanted) do
       options.targets[ref] = image.name ~= "" and image.name or nil
-      options.commits[ref] = image.commit
+      options.commits[ref] = image.built and git.sha or nil
     end
   end
   return options
+end
+
+-- A build whose tags are where they were has nothing to write, and does not ask git for its commit.
+local function moved_any(moves)
+  for _, move in ipairs(moves) do
+    if move.status == "done" then return true end
+  end
+  return false
 end
 
 -- `result.moves` tells what became of each tag, also when one could not be moved.
@@ -178,7 +186,7 @@ local function publish_images(result, images, before, options)
   local failure
   result.moves, failure = core.publish(tags, before, options)
   if failure then core.raise(failure) end
-  core.script("ledger").write(result.moves, ledger_options(images))
+  if moved_any(result.moves) then core.script("ledger").write(result.moves, ledger_options(images)) end
   for _, image in ipairs(images) do
     image.refs = image.wanted
     core.event("image.published", image.name,
@@ -191,7 +199,7 @@ local function staged_images(result, plan)
   for _, target in ipairs(result.targets) do
     if target.digest then
       local image = image_of(target, plan)
-      image.commit = git.sha or nil
+      image.built = true
       images[#images + 1] = image
     end
   end
@@ -230,7 +238,7 @@ function way.build(args)
   end
   result.before = nil
   for _, target in ipairs(result.targets) do
-    target.tags, target.wanted, target.ref, target.commit = nil, nil, nil, nil
+    target.tags, target.wanted, target.ref, target.built = nil, nil, nil, nil
   end
   return result
 end
