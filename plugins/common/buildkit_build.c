@@ -262,7 +262,7 @@ static bool writes_file(const struct strake_build_request *request)
 
 static int prepare(struct build *build)
 {
-    int rc = plug_tempdir_make(build->host, &build->dir, build->err);
+    int rc = plug_tempdir_make_small(build->host, &build->dir, build->err);
     if (rc < 0)
         return rc;
     snprintf(build->metadata_file, sizeof(build->metadata_file), "%s/metadata.json",

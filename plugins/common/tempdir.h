@@ -14,6 +14,10 @@ struct plug_tempdir {
 /** Make the folder, mode 0700, under $TMPDIR or /tmp. @return 0 or STRAKE_EIO. */
 int plug_tempdir_make(const struct strake_host *host, struct plug_tempdir *dir,
                       struct strake_err *err);
+/** The same for a few small files, which lie in memory (/dev/shm) where that can be had and TMPDIR
+ * names no other place: clients sync what they write, which waits for a disk. */
+int plug_tempdir_make_small(const struct strake_host *host, struct plug_tempdir *dir,
+                            struct strake_err *err);
 /** A file in it, mode 0600, with these bytes. @return 0 or STRAKE_EIO. */
 int plug_tempdir_write(const struct strake_host *host, const struct plug_tempdir *dir,
                        const char *name, const void *data, size_t len, struct strake_err *err);

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from harness.process import free_port
@@ -542,3 +543,19 @@ def test_an_image_of_buildah_is_taken_again_when_its_bases_were_looked_up(strake
     assert "is not known" in target("plan", "--check-cache")["why"]
     first, again = (target("build", "--push", "--changed") for _ in range(2))
     assert (first["status"], again["status"], again["digest"]) == ("done", "unchanged", first["digest"])
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["TMPDIR", "no TMPDIR"])
+def test_what_a_client_tells_of_its_image_waits_for_no_disk(given, strake, project, registry, buildkit, base, tmp_path):
+    """A client syncs the file in which it names the digest: without a TMPDIR that file lies in memory."""
+    program, said, temp = tmp_path / "buildctl", tmp_path / "said", tmp_path / "tmp"
+    temp.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {said}\nexec {buildkit.buildctl} "$@"\n')
+    program.chmod(0o755)
+    folder = project({"Dockerfile": f"FROM {base}\n", "strake.lua":
+                      strake_lua(f"{registry.host}/memory", buildctl(buildkit, f"program = '{program}'"))})
+    done = strake("build", "--stage", cwd=folder, env={"TMPDIR": str(temp) if given else ""})
+    assert done.exit == 0, done.err
+    where = Path(said.read_text().split("--metadata-file ")[1].split()[0])
+    assert where.parent.parent == (temp if given else Path("/dev/shm"))
+    assert not where.parent.exists()
