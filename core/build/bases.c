@@ -94,7 +94,7 @@ static int look(const struct strake_run *run, const char *name, struct strake_kn
     struct strake_place_in_store place = { 0 };
     struct strake_descriptor found = { .size = sizeof(found) };
     char *media_type = NULL;
-    int rc = strake_stores_open(run->stores, name, &ref, &place, err);
+    int rc = strake_stores_open_to_read(run->stores, name, &ref, &place, err);
 
     if (rc == 0 && strake_strings_has(&known->silent, ref.host))
         rc = strake_fail(err, STRAKE_ENETWORK, "%s did not answer before", ref.host);

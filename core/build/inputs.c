@@ -246,7 +246,7 @@ static int resolve(const struct asking *asking, const char *base, char *digest)
     struct strake_descriptor found = { .size = sizeof(found) };
     struct strake_reference ref = { 0 };
     struct strake_place_in_store place = { 0 };
-    int rc = strake_stores_open(asking->stores, base, &ref, &place, asking->err);
+    int rc = strake_stores_open_to_read(asking->stores, base, &ref, &place, asking->err);
 
     if (rc == 0 && ref.digest[0])
         memcpy(digest, ref.digest, strlen(ref.digest) + 1);

@@ -193,7 +193,7 @@ int strake_inspect(struct strake_stores *stores, const char *ref, struct strake_
     int rc = platforms ? 0 : strake_fail_nomem(err);
 
     if (rc == 0)
-        rc = strake_stores_open(stores, ref, &parsed, &place, err);
+        rc = strake_stores_open_to_read(stores, ref, &parsed, &place, err);
     if (rc == 0)
         rc = fetch(&look, strake_reference_object(&parsed), &top, &found, NULL);
     if (rc == 0)
@@ -230,7 +230,7 @@ int strake_inspect_platforms(struct strake_stores *stores, const char *repositor
     struct strake_manifest top = { 0 };
     struct strake_descriptor found;
     struct look look = { .place = &place, .job = job, .err = err };
-    int rc = strake_stores_open(stores, repository, &parsed, &place, err);
+    int rc = strake_stores_open_to_read(stores, repository, &parsed, &place, err);
 
     if (rc == 0)
         rc = fetch(&look, digest, &top, &found, bytes);

@@ -144,6 +144,15 @@ static int read_all(const struct strake_place_in_store *place, bool files, struc
     return rc;
 }
 
+static void drop_platforms(struct strake_layers *layers)
+{
+    for (size_t i = 0; i < layers->count; i++)
+        strake_tree_free(layers->platforms[i].tree);
+    strake_free(layers->platforms);
+    layers->platforms = NULL;
+    layers->count = 0;
+}
+
 int strake_layers_read(struct strake_stores *stores, const char *ref, const char *platform,
                        bool files, struct strake_job *job, struct strake_layers *out,
                        struct strake_err *err)
@@ -155,9 +164,14 @@ int strake_layers_read(struct strake_stores *stores, const char *ref, const char
     if (rc == 0)
         rc = choose(out->document, platform, err);
     if (rc == 0)
-        rc = strake_stores_open(stores, ref, &parsed, &place, err);
+        rc = strake_stores_open_to_read(stores, ref, &parsed, &place, err);
     if (rc == 0)
         rc = read_all(&place, files, job, out, err);
+    if (rc < 0 && strake_place_leave_mirrors(&place, rc)) {
+        drop_platforms(out);
+        strake_err_dispose(err);
+        rc = read_all(&place, files, job, out, err);
+    }
     strake_place_in_store_dispose(&place);
     strake_reference_dispose(&parsed);
     if (rc < 0)
@@ -167,9 +181,7 @@ int strake_layers_read(struct strake_stores *stores, const char *ref, const char
 
 void strake_layers_dispose(struct strake_layers *layers)
 {
-    for (size_t i = 0; i < layers->count; i++)
-        strake_tree_free(layers->platforms[i].tree);
-    strake_free(layers->platforms);
+    drop_platforms(layers);
     json_decref(layers->document);
     *layers = (struct strake_layers){ 0 };
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "build/mirror.h"
 #include "util/fs.h"
 #include "util/json.h"
 #include "util/secret.h"
@@ -13,7 +14,9 @@ struct store {
     char *key; /* the host, or "oci:" and a layout's folder, "docker-archive:" and its file */
     char *type;
     json_t *options;
+    json_t *mirrors; /* names of a registry's mirrors, or NULL */
     struct strake_instance *instance;
+    struct strake_instance *reading; /* by way of the mirrors */
 };
 
 struct strake_stores {
@@ -48,6 +51,8 @@ void strake_stores_free(struct strake_stores *stores)
         strake_free(stores->items[i].key);
         strake_free(stores->items[i].type);
         json_decref(stores->items[i].options);
+        json_decref(stores->items[i].mirrors);
+        strake_instance_unref(stores->items[i].reading);
         strake_instance_unref(stores->items[i].instance);
     }
     strake_free(stores->items);
@@ -95,6 +100,7 @@ static json_t *registry_options(const struct strake_stores *stores, const char *
 
     if (!options)
         return NULL;
+    json_object_del(options, "mirrors"); /* ours, not the plugin's */
     if (strake_json_set_str(options, "host", host) < 0 ||
         (!json_object_get(options, "ca") && strake_json_set_str(options, "ca", stores->ca) < 0) ||
         (stores->timeout_ms > 0 && !json_object_get(options, "timeout_ms") &&
@@ -112,30 +118,10 @@ int strake_stores_configure(struct strake_stores *stores, const char *host, cons
 
     pthread_mutex_lock(&stores->lock);
     store = store_add(stores, host, type, registry_options(stores, host, options));
+    if (store)
+        store->mirrors = json_incref(json_object_get(options, "mirrors"));
     pthread_mutex_unlock(&stores->lock);
     return store ? 0 : STRAKE_ENOMEM;
-}
-
-static struct store *store_make(struct strake_stores *stores, const struct strake_reference *ref,
-                                const char *key, struct strake_err *err)
-{
-    json_t *options;
-    struct store *store;
-
-    if (ref->store != STRAKE_STORE_REGISTRY) {
-        options = json_object();
-        if (options && strake_json_set_str(options, "path", ref->repository) < 0) {
-            json_decref(options);
-            options = NULL;
-        }
-        store = store_add(stores, key, ref->store == STRAKE_STORE_LAYOUT ? "layout" : "archive",
-                          options);
-    } else {
-        store = store_add(stores, key, "oci", registry_options(stores, key, NULL));
-    }
-    if (!store)
-        strake_fail_nomem(err);
-    return store;
 }
 
 static char *store_key(const struct strake_reference *ref)
@@ -146,37 +132,126 @@ static char *store_key(const struct strake_reference *ref)
                : strake_asprintf("docker-archive:%s", ref->repository);
 }
 
-int strake_stores_find(struct strake_stores *stores, const struct strake_reference *ref,
-                       struct strake_place_in_store *out, struct strake_err *err)
+static struct store *store_make(struct strake_stores *stores, const struct strake_reference *ref,
+                                const char *key)
+{
+    json_t *options;
+
+    if (ref->store == STRAKE_STORE_REGISTRY)
+        return store_add(stores, key, "oci", registry_options(stores, key, NULL));
+    options = json_object();
+    if (options && strake_json_set_str(options, "path", ref->repository) < 0) {
+        json_decref(options);
+        options = NULL;
+    }
+    return store_add(stores, key, ref->store == STRAKE_STORE_LAYOUT ? "layout" : "archive",
+                     options);
+}
+
+/* The store's own instance, borrowed; the lock is held. */
+static int open_own(struct strake_stores *stores, const struct strake_reference *ref,
+                    struct strake_instance **out, struct strake_err *err)
 {
     char *key = store_key(ref);
-    struct store *store;
+    struct store *store = key ? store_find(stores, key) : NULL;
     int rc = 0;
 
-    *out = (struct strake_place_in_store){ 0 };
-    if (!key)
-        return strake_fail_nomem(err);
-    pthread_mutex_lock(&stores->lock);
-    store = store_find(stores, key);
+    if (key && !store)
+        store = store_make(stores, ref, key);
     if (!store)
-        store = store_make(stores, ref, key, err);
-    if (!store)
-        rc = err->code;
+        rc = strake_fail_nomem(err);
     else if (!store->instance)
         rc = strake_instance_open(store->type, key, "registry/1", store->options, &store->instance,
                                   err);
     if (rc == 0)
-        out->instance = strake_instance_ref(store->instance);
+        *out = store->instance;
+    strake_free(key);
+    return rc;
+}
+
+/* A mirror and its prefix, which is the caller's; the lock is held. */
+static int open_mirror(struct strake_stores *stores, const char *name, struct strake_mirror *out,
+                       char **prefix, struct strake_err *err)
+{
+    struct strake_reference ref = { .store = STRAKE_STORE_REGISTRY };
+    int rc = strake_mirror_parse(name, &ref.host, prefix, err);
+
+    if (rc < 0)
+        return rc;
+    rc = open_own(stores, &ref, &out->instance, err);
+    out->prefix = *prefix;
+    strake_free(ref.host);
+    return rc;
+}
+
+/* The instance that reads by way of mirrors; the lock is held. */
+static int open_reading(struct strake_stores *stores, const char *host, struct strake_instance *own,
+                        struct strake_instance **out, struct strake_err *err)
+{
+    struct store *store = store_find(stores, host);
+    json_t *names = store->mirrors;
+    size_t count = json_array_size(names);
+    struct strake_mirror mirrors[STRAKE_MIRRORS_MAX];
+    char *prefixes[STRAKE_MIRRORS_MAX] = { NULL };
+    int rc = 0;
+
+    if (store->reading || count == 0) {
+        *out = store->reading ? store->reading : own;
+        return 0;
+    }
+    for (size_t i = 0; rc == 0 && i < count && i < STRAKE_MIRRORS_MAX; i++)
+        rc = open_mirror(stores, json_string_value(json_array_get(names, i)), &mirrors[i],
+                         &prefixes[i], err);
+    if (rc == 0)
+        rc = strake_instance_mirrored(own, mirrors, count, out, err);
+    if (rc == 0)
+        store_find(stores, host)->reading = *out; /* opening mirrors may have moved it */
+    for (size_t i = 0; i < STRAKE_MIRRORS_MAX; i++)
+        strake_free(prefixes[i]);
+    return rc;
+}
+
+static int find(struct strake_stores *stores, const struct strake_reference *ref, bool to_read,
+                struct strake_place_in_store *out, struct strake_err *err)
+{
+    struct strake_instance *instance = NULL;
+    int rc;
+
+    *out = (struct strake_place_in_store){ 0 };
+    pthread_mutex_lock(&stores->lock);
+    rc = open_own(stores, ref, &instance, err);
+    if (rc == 0 && to_read && ref->store == STRAKE_STORE_REGISTRY)
+        rc = open_reading(stores, ref->host, instance, &instance, err);
+    if (rc == 0)
+        out->instance = strake_instance_ref(instance);
     pthread_mutex_unlock(&stores->lock);
     if (rc < 0)
-        goto out;
+        return rc;
     out->repository = strake_strdup(ref->store == STRAKE_STORE_REGISTRY ? ref->repository : "");
     if (!out->repository) {
         strake_place_in_store_dispose(out);
         rc = strake_fail_nomem(err);
     }
-out:
-    strake_free(key);
+    return rc;
+}
+
+int strake_stores_find(struct strake_stores *stores, const struct strake_reference *ref,
+                       struct strake_place_in_store *out, struct strake_err *err)
+{
+    return find(stores, ref, false, out, err);
+}
+
+static int parse_and_find(struct strake_stores *stores, const char *text, bool to_read,
+                          struct strake_reference *parsed, struct strake_place_in_store *out,
+                          struct strake_err *err)
+{
+    int rc = strake_reference_parse(text, parsed, err);
+
+    if (rc < 0)
+        return rc;
+    rc = find(stores, parsed, to_read, out, err);
+    if (rc < 0)
+        strake_reference_dispose(parsed);
     return rc;
 }
 
@@ -184,14 +259,27 @@ int strake_stores_open(struct strake_stores *stores, const char *text,
                        struct strake_reference *parsed, struct strake_place_in_store *out,
                        struct strake_err *err)
 {
-    int rc = strake_reference_parse(text, parsed, err);
+    return parse_and_find(stores, text, false, parsed, out, err);
+}
 
-    if (rc < 0)
-        return rc;
-    rc = strake_stores_find(stores, parsed, out, err);
-    if (rc < 0)
-        strake_reference_dispose(parsed);
-    return rc;
+int strake_stores_open_to_read(struct strake_stores *stores, const char *text,
+                               struct strake_reference *parsed, struct strake_place_in_store *out,
+                               struct strake_err *err)
+{
+    return parse_and_find(stores, text, true, parsed, out, err);
+}
+
+bool strake_place_leave_mirrors(struct strake_place_in_store *place, int rc)
+{
+    struct strake_instance *own = place->instance ? strake_instance_origin(place->instance) : NULL;
+
+    if (own == place->instance || rc == STRAKE_ECANCELLED || rc == STRAKE_ENOMEM ||
+        rc == STRAKE_ETOOBIG)
+        return false;
+    strake_instance_ref(own);
+    strake_instance_unref(place->instance);
+    place->instance = own;
+    return true;
 }
 
 void strake_place_in_store_dispose(struct strake_place_in_store *place)

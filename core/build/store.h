@@ -13,7 +13,8 @@ struct strake_stores;
 struct strake_stores *strake_stores_new(int64_t timeout_ms, const char *ca);
 void strake_stores_free(struct strake_stores *stores);
 
-/** A registry block: which plugin, with which options, for a host. @return 0 or STRAKE_ENOMEM. */
+/** A registry block: which plugin, with which options, for a host; `mirrors` among them names
+ *  mirrors (strake_mirror_parse()). @return 0 or STRAKE_ENOMEM. */
 int strake_stores_configure(struct strake_stores *stores, const char *host, const char *type,
                             const json_t *options);
 
@@ -29,6 +30,14 @@ int strake_stores_find(struct strake_stores *stores, const struct strake_referen
 int strake_stores_open(struct strake_stores *stores, const char *text,
                        struct strake_reference *parsed, struct strake_place_in_store *out,
                        struct strake_err *err);
+/** As strake_stores_open(), for what is only read: the registry's mirrors are asked first. Not for a
+ *  tag that is about to move, of which a mirror may know an older state. */
+int strake_stores_open_to_read(struct strake_stores *stores, const char *text,
+                               struct strake_reference *parsed, struct strake_place_in_store *out,
+                               struct strake_err *err);
+/** What was read by way of mirrors ended in `rc`, and is worth another try at the registry itself:
+ *  the place leads there from now on. @return false: it did before, or nothing is gained by it */
+bool strake_place_leave_mirrors(struct strake_place_in_store *place, int rc);
 void strake_place_in_store_dispose(struct strake_place_in_store *place);
 
 /** Does this host speak plain http (loopback without a CA, or plain_http = true)? */

@@ -216,7 +216,7 @@ static int copy_run(void *ctx, struct strake_job *job, struct strake_err *err)
     struct strake_reference from_ref = { 0 }, to_ref = { 0 };
     struct strake_place_in_store from = { 0 }, to = { 0 };
     int64_t started = strake_time_mono_ms();
-    int rc = strake_stores_open(stores, copying->source, &from_ref, &from, err);
+    int rc = strake_stores_open_to_read(stores, copying->source, &from_ref, &from, err);
 
     if (rc == 0)
         rc = strake_stores_open(stores, copying->destination, &to_ref, &to, err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "build/mirror.h"
 #include "lua/schema.h"
 #include "util/event.h"
 #include "util/fs.h"
@@ -78,6 +79,31 @@ static int take_ledger(struct strake_decl *decl, struct strake_block *block)
     block->ledger = json_is_true(value);
     json_object_del(block->options, "ledger");
     return 0;
+}
+
+/* mirrors = { "mirror.lan:5000" }: the stores'. */
+static int check_mirrors(struct strake_decl *decl, const struct strake_block *block)
+{
+    const json_t *mirrors = json_object_get(block->options, "mirrors");
+    int rc = 0;
+
+    if (mirrors && (!json_is_array(mirrors) || json_array_size(mirrors) > STRAKE_MIRRORS_MAX))
+        return strake_decl_fail(decl, "mirrors must be a list of hosts, of %d at most",
+                                STRAKE_MIRRORS_MAX);
+    for (size_t i = 0; rc == 0 && i < json_array_size(mirrors); i++) {
+        const char *name = json_string_value(json_array_get(mirrors, i));
+        char *host = NULL, *prefix = NULL;
+        rc = strake_mirror_parse(name ? name : "", &host, &prefix, decl->err);
+        if (rc == 0 && strcmp(host, block->name) == 0 && !prefix[0])
+            rc = strake_decl_fail(decl, "%s cannot be its own mirror", host);
+        else if (rc == STRAKE_ECONFIG) {
+            strake_err_prefix(decl->err, "%s \"%s\": ", decl->kind, decl->name);
+            strake_err_place(decl->err, decl->file, decl->line);
+        }
+        strake_free(host);
+        strake_free(prefix);
+    }
+    return rc;
 }
 
 /* timeout = "2s" is timeout_ms = 2000 for the plugin. */
@@ -155,6 +181,8 @@ int strake_declare_block(struct strake_decl *decl, enum strake_block_kind kind, 
         rc = take_slots(decl, block);
     if (rc == 0 && kind == STRAKE_BLOCK_REGISTRY)
         rc = take_ledger(decl, block);
+    if (rc == 0 && kind == STRAKE_BLOCK_REGISTRY)
+        rc = check_mirrors(decl, block);
     if (rc == 0)
         rc = take_duration(decl, block->options, "timeout");
     if (rc == 0 && kind == STRAKE_BLOCK_BUILDER)

@@ -3,6 +3,7 @@
 
 #include "image/digest.h"
 #include "plugin/instance_impl.h"
+#include "plugin/mirrors.h"
 #include "plugin/registry_calls.h"
 #include "util/mem.h"
 
@@ -62,25 +63,41 @@ static int run_read(struct strake_call *call)
     return rc;
 }
 
-int strake_registry_blob_read(struct strake_instance *registry, struct strake_job *job,
-                              const char *repository, const char *digest, size_t max_bytes,
-                              struct strake_buf *bytes, struct strake_err *err)
+struct reading {
+    struct strake_job *job;
+    const char *digest;
+    size_t max_bytes;
+    struct strake_buf *bytes;
+};
+
+static int read_from(const struct strake_source *source, void *ctx, struct strake_err *err)
 {
+    const struct reading *reading = ctx;
     struct strake_registry_call *made =
-        strake_registry_call_new(registry, "blob_get", job, run_read, repository, digest, err);
+        strake_registry_call_new(source->instance, "blob_get", reading->job, run_read,
+                                 source->repository, reading->digest, err);
     int rc;
 
     if (!made)
         return STRAKE_ENOMEM;
-    made->bytes.max = max_bytes;
-    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    made->bytes.max = reading->max_bytes;
+    rc = strake_call_make(&made->call, source->limit_ms, err);
     if (rc == 0)
-        rc = strake_digest_verify(digest, strake_buf_text(&made->bytes), made->bytes.len,
-                                  registry->name, err);
+        rc = strake_digest_verify(reading->digest, strake_buf_text(&made->bytes), made->bytes.len,
+                                  source->instance->name, err);
     if (rc == 0)
-        rc = strake_call_give(&made->bytes, bytes, err);
+        rc = strake_call_give(&made->bytes, reading->bytes, err);
     strake_call_unref(&made->call);
     return rc;
+}
+
+int strake_registry_blob_read(struct strake_instance *registry, struct strake_job *job,
+                              const char *repository, const char *digest, size_t max_bytes,
+                              struct strake_buf *bytes, struct strake_err *err)
+{
+    struct reading reading = { job, digest, max_bytes, bytes };
+
+    return strake_mirrors_ask(registry, repository, read_from, &reading, err);
 }
 
 /* ---- write ---- */

@@ -107,7 +107,8 @@ static struct copy_call *copy_new(struct strake_instance *from, const char *from
     return copy;
 }
 
-static int stream(struct copy_call *copy, struct strake_job *job, struct strake_err *err)
+static int stream(struct copy_call *copy, struct strake_job *job, bool *misled,
+                  struct strake_err *err)
 {
     struct strake_err cause = { 0 };
     int64_t limit_ms = STRAKE_CALL_REGISTRY_LIMIT_MS + copy->size_bytes / SLOW_LINE;
@@ -116,6 +117,7 @@ static int stream(struct copy_call *copy, struct strake_job *job, struct strake_
     pthread_mutex_lock(&copy->lock);
     copy->closed = true;
     source_rc = strake_feed_failure(copy->feed, &cause);
+    *misled = rc < 0 && strake_feed_misled(copy->feed);
     strake_feed_stop(copy->feed);
     pthread_mutex_unlock(&copy->lock);
     /* What the source did wrong is the cause; the destination only saw its bytes end. A destination
@@ -158,13 +160,28 @@ static int mount(struct strake_instance *registry, struct strake_job *job, const
     return rc;
 }
 
+/* Its bytes, from one to the other. */
+static int transfer(struct strake_instance *from, const char *from_repository,
+                    struct strake_instance *to, const char *to_repository, struct strake_job *job,
+                    const char *digest, int64_t size_bytes, bool *misled, struct strake_err *err)
+{
+    struct copy_call *copy =
+        copy_new(from, from_repository, to, to_repository, job, digest, size_bytes, err);
+    int rc;
+
+    if (!copy)
+        return err->code;
+    rc = stream(copy, job, misled, err);
+    strake_call_unref(&copy->call);
+    return rc;
+}
+
 int strake_registry_blob_copy(struct strake_instance *from, const char *from_repository,
                               struct strake_instance *to, const char *to_repository,
                               struct strake_job *job, const char *digest, int64_t size_bytes,
                               char *how, struct strake_err *err)
 {
-    struct copy_call *copy;
-    bool mounted = false;
+    bool mounted = false, misled = false;
     int64_t size;
     int rc = strake_registry_blob_stat(to, job, to_repository, digest, &size, err);
 
@@ -175,17 +192,19 @@ int strake_registry_blob_copy(struct strake_instance *from, const char *from_rep
     if (size_bytes < 0)
         return strake_fail(err, STRAKE_EREGISTRY, "the blob %s of %s has no size", digest,
                            from_repository);
-    if (from == to && from->as.registry.blob_mount) {
+    if (strake_instance_origin(from) == strake_instance_origin(to) &&
+        from->as.registry.blob_mount) {
         rc = mount(to, job, to_repository, digest, from_repository, &mounted, err);
         *how = 'm';
         if (rc < 0 || mounted)
             return rc;
     }
     *how = 'c';
-    copy = copy_new(from, from_repository, to, to_repository, job, digest, size_bytes, err);
-    if (!copy)
-        return err->code;
-    rc = stream(copy, job, err);
-    strake_call_unref(&copy->call);
+    rc = transfer(from, from_repository, to, to_repository, job, digest, size_bytes, &misled, err);
+    if (misled) {
+        strake_err_dispose(err);
+        rc = transfer(strake_instance_origin(from), from_repository, to, to_repository, job, digest,
+                      size_bytes, &misled, err);
+    }
     return rc;
 }

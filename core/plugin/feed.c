@@ -9,6 +9,7 @@
 #include "image/digest.h"
 #include "plugin/call.h"
 #include "plugin/instance_impl.h"
+#include "plugin/mirrors.h"
 #include "util/mem.h"
 #include "util/thread.h"
 
@@ -32,6 +33,7 @@ struct strake_feed {
     bool stopped;          /* nobody wants more */
     bool left;             /* it was not through then */
     bool starved;          /* the taker waits for the source */
+    bool mirrored;         /* what it gave is not the registry's own word alone */
     int rc;
     struct strake_err err;
 };
@@ -95,7 +97,7 @@ static int push(void *ctx, const char *data, size_t len)
 }
 
 /* Is what came what was asked for? */
-static int verify(struct strake_feed *feed, struct strake_err *err)
+static int verify(struct strake_feed *feed, const char *name, struct strake_err *err)
 {
     char digest[STRAKE_DIGEST_TEXT];
 
@@ -103,16 +105,57 @@ static int verify(struct strake_feed *feed, struct strake_err *err)
         return strake_fail(err, STRAKE_ECORRUPT,
                            "%s sent %s bytes for the blob %s of %s than the %lld "
                            "that its manifest says",
-                           feed->from->name, feed->pushed > feed->size_bytes ? "more" : "fewer",
-                           feed->digest, feed->repository, (long long)feed->size_bytes);
+                           name, feed->pushed > feed->size_bytes ? "more" : "fewer", feed->digest,
+                           feed->repository, (long long)feed->size_bytes);
     if (strake_hash_final(feed->hash, digest) < 0)
         return strake_fail_nomem(err);
     if (strcmp(digest, feed->digest) != 0)
         return strake_fail(err, STRAKE_ECORRUPT,
                            "%s sent other bytes for the blob %s of %s: their "
                            "digest is %s",
-                           feed->from->name, feed->digest, feed->repository, digest);
+                           name, feed->digest, feed->repository, digest);
     return 0;
+}
+
+/* The bytes that are still to come, of one place. Whether they are right shows in the end. */
+static int pull(struct strake_feed *feed, const struct strake_source *source,
+                struct strake_err *err)
+{
+    struct strake_instance *from = source->instance;
+    int64_t before = feed->pushed;
+    int rc = from->as.registry.blob_get(from->self, feed->job, source->repository, feed->digest,
+                                        feed->pushed, push, feed, err);
+
+    rc = strake_instance_told(from, "blob_get", rc, err);
+    if (rc == 0 || feed->pushed > feed->size_bytes)
+        rc = verify(feed, from->name, err);
+    pthread_mutex_lock(&feed->lock);
+    feed->mirrored = feed->mirrored || (source->mirror && feed->pushed > before);
+    pthread_mutex_unlock(&feed->lock);
+    return rc;
+}
+
+/* Another place can go on where a broken one stopped, but bytes that were wrong were given. */
+static int pull_all(struct strake_feed *feed, struct strake_err *err)
+{
+    struct strake_source source = { 0 };
+    bool more;
+    int rc;
+
+    do {
+        rc = strake_source_next(feed->from, feed->repository, &source, err);
+        if (rc > 0)
+            rc = pull(feed, &source, err);
+        more = rc < 0 && rc != STRAKE_ECORRUPT;
+        if (rc == STRAKE_ECORRUPT && source.mirror) {
+            struct strake_err told = { 0 };
+            strake_err_copy(&told, err);
+            strake_source_failed(feed->from, &source, rc, &told);
+            strake_err_dispose(&told);
+        }
+    } while (more && strake_source_failed(feed->from, &source, rc, err));
+    strake_source_dispose(&source);
+    return rc;
 }
 
 static void *source_main(void *ctx)
@@ -120,12 +163,8 @@ static void *source_main(void *ctx)
     struct strake_feed *feed = ctx;
     struct strake_err err = { 0 };
     bool left;
-    int rc = feed->from->as.registry.blob_get(feed->from->self, feed->job, feed->repository,
-                                              feed->digest, 0, push, feed, &err);
+    int rc = pull_all(feed, &err);
 
-    rc = strake_instance_told(feed->from, "blob_get", rc, &err);
-    if (rc == 0 || feed->pushed > feed->size_bytes)
-        rc = verify(feed, &err);
     pthread_mutex_lock(&feed->lock);
     feed->rc = rc;
     strake_err_move(&feed->err, &err);
@@ -249,6 +288,16 @@ int strake_feed_failure(struct strake_feed *feed, struct strake_err *err)
     }
     pthread_mutex_unlock(&feed->lock);
     return rc;
+}
+
+bool strake_feed_misled(struct strake_feed *feed)
+{
+    bool misled;
+
+    pthread_mutex_lock(&feed->lock);
+    misled = feed->ended && feed->rc < 0 && feed->mirrored;
+    pthread_mutex_unlock(&feed->lock);
+    return misled;
 }
 
 void strake_feed_stop(struct strake_feed *feed)

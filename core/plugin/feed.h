@@ -19,6 +19,8 @@ int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap);
 /** The source's failure so far, copied to `err`: STRAKE_ETIMEOUT when it is neither through nor
  * gave what the taker waits for. @return its code, or 0 */
 int strake_feed_failure(struct strake_feed *feed, struct strake_err *err);
+/** It failed, and had bytes of a mirror, which may be why: the registry itself may do better. */
+bool strake_feed_misled(struct strake_feed *feed);
 /** Ask both sides to stop. Waits for none: a source that does not come back is left behind. */
 void strake_feed_stop(struct strake_feed *feed);
 /** After strake_feed_stop(). NULL does nothing. */

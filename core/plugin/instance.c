@@ -2,6 +2,7 @@
 #include "plugin/instance.h"
 
 #include "plugin/instance_impl.h"
+#include "plugin/mirrors.h"
 #include "util/json.h"
 #include "util/mem.h"
 
@@ -80,7 +81,9 @@ void strake_instance_unref(struct strake_instance *instance)
 {
     if (!instance || atomic_fetch_sub(&instance->references, 1) > 1)
         return;
-    instance->plugin->descriptor->close(instance->self);
+    if (!instance->origin)
+        instance->plugin->descriptor->close(instance->self);
+    strake_mirrors_dispose(instance);
     strake_free(instance->name);
     strake_free(instance);
 }

@@ -23,6 +23,20 @@ void strake_instance_unref(struct strake_instance *instance);
 const char *strake_instance_name(const struct strake_instance *instance);
 const char *strake_instance_type(const struct strake_instance *instance);
 
+/** A registry that holds what another one does. */
+struct strake_mirror {
+    struct strake_instance *instance;
+    const char *prefix; /**< path before the names of its repositories: "hub-proxy", or "" */
+};
+/** The same registry, but that resolve(), manifest_get() and blobs on their way out ask the mirrors
+ *  first, in order: what a mirror has not, or has other bytes for, comes from the registry itself.
+ *  A mirror that fails is left out from then on. Everything else is the registry's own.
+ *  @return 0 with a new reference, STRAKE_ENOMEM */
+int strake_instance_mirrored(struct strake_instance *origin, const struct strake_mirror *mirrors,
+                             size_t count, struct strake_instance **out, struct strake_err *err);
+/** The registry itself, without its mirrors; borrowed. */
+struct strake_instance *strake_instance_origin(struct strake_instance *instance);
+
 /* All below block; call them on worker threads. The job's deadline, or 60 s where a method has none
  * of its own (notifier, command, specs), bounds them: STRAKE_ETIMEOUT names the plugin and method.
  */

@@ -13,6 +13,10 @@ struct strake_instance {
     void *self;
     atomic_int references;
     union strake_vtable as; /**< of the interface that it was opened for, cut to our size */
+    /** What follows is for registries with mirrors (mirrors.c). */
+    struct strake_instance *origin; /**< whose plugin's instance it is; NULL: its own */
+    struct strake_instance_mirror *mirrors;
+    size_t mirror_count;
 };
 
 /** What a method returned, made presentable: a failure without a description gets one, a positive

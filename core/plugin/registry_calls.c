@@ -8,6 +8,7 @@
 #include "image/digest.h"
 #include "image/reference.h"
 #include "plugin/instance_impl.h"
+#include "plugin/mirrors.h"
 #include "util/mem.h"
 
 #define TAGS_MAX 100000
@@ -136,23 +137,40 @@ static int check_descriptor(const struct strake_instance *registry, const char *
     return 0;
 }
 
-int strake_registry_resolve(struct strake_instance *registry, struct strake_job *job,
-                            const char *repository, const char *reference,
-                            struct strake_descriptor *out, struct strake_err *err)
+/* What is asked of one place after the other. */
+struct asking {
+    struct strake_job *job;
+    const char *reference;
+    struct strake_buf *bytes;
+    struct strake_descriptor *out;
+};
+
+static int resolve(const struct strake_source *source, void *ctx, struct strake_err *err)
 {
+    const struct asking *asking = ctx;
     struct strake_registry_call *made =
-        strake_registry_call_new(registry, "resolve", job, run_resolve, repository, reference, err);
+        strake_registry_call_new(source->instance, "resolve", asking->job, run_resolve,
+                                 source->repository, asking->reference, err);
     int rc;
 
     if (!made)
         return STRAKE_ENOMEM;
-    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    rc = strake_call_make(&made->call, source->limit_ms, err);
     if (rc == 0)
-        rc = check_descriptor(registry, reference, &made->out, err);
+        rc = check_descriptor(source->instance, asking->reference, &made->out, err);
     if (rc == 0)
-        *out = made->out;
+        *asking->out = made->out;
     strake_call_unref(&made->call);
     return rc;
+}
+
+int strake_registry_resolve(struct strake_instance *registry, struct strake_job *job,
+                            const char *repository, const char *reference,
+                            struct strake_descriptor *out, struct strake_err *err)
+{
+    struct asking asking = { .job = job, .reference = reference, .out = out };
+
+    return strake_mirrors_ask(registry, repository, resolve, &asking, err);
 }
 
 /* ---- manifests ---- */
@@ -179,27 +197,36 @@ static int check_bytes(struct strake_registry_call *made, struct strake_err *err
     return 0;
 }
 
-int strake_registry_manifest_get(struct strake_instance *registry, struct strake_job *job,
-                                 const char *repository, const char *reference,
-                                 struct strake_buf *bytes, struct strake_descriptor *out,
-                                 struct strake_err *err)
+static int get(const struct strake_source *source, void *ctx, struct strake_err *err)
 {
-    struct strake_registry_call *made = strake_registry_call_new(
-        registry, "manifest_get", job, run_manifest_get, repository, reference, err);
+    const struct asking *asking = ctx;
+    struct strake_registry_call *made =
+        strake_registry_call_new(source->instance, "manifest_get", asking->job, run_manifest_get,
+                                 source->repository, asking->reference, err);
     int rc;
 
     if (!made)
         return STRAKE_ENOMEM;
     made->bytes.max = STRAKE_MANIFEST_MAX;
-    rc = strake_call_make(&made->call, STRAKE_CALL_REGISTRY_LIMIT_MS, err);
+    rc = strake_call_make(&made->call, source->limit_ms, err);
     if (rc == 0)
         rc = check_bytes(made, err);
     if (rc == 0)
-        rc = strake_call_give(&made->bytes, bytes, err);
+        rc = strake_call_give(&made->bytes, asking->bytes, err);
     if (rc == 0)
-        *out = made->out;
+        *asking->out = made->out;
     strake_call_unref(&made->call);
     return rc;
+}
+
+int strake_registry_manifest_get(struct strake_instance *registry, struct strake_job *job,
+                                 const char *repository, const char *reference,
+                                 struct strake_buf *bytes, struct strake_descriptor *out,
+                                 struct strake_err *err)
+{
+    struct asking asking = { .job = job, .reference = reference, .bytes = bytes, .out = out };
+
+    return strake_mirrors_ask(registry, repository, get, &asking, err);
 }
 
 int strake_registry_manifest_put(struct strake_instance *registry, struct strake_job *job,

@@ -73,6 +73,7 @@
 ---@field timeout? string "2s", "5m"
 ---@field slots? integer builders: targets at once
 ---@field ledger? boolean registries: each publish is written beside its image
+---@field mirrors? string[] registries: hosts that are read first: "mirror.lan:5000", "harbor.lan/hub-proxy"
 
 ---@class strake.Image what build() gives: staged, no tag shows it
 ---@field name string
