@@ -13,7 +13,7 @@ struct strake_memory;
 /** What is remembered of the files below `context`. What is not there, or cannot be read, or is
  *  damaged is an empty memory. `folder` NULL: "contexts" in the state folder; without any the
  *  memory lives as long as the process. Not for two threads at once.
- *  @return 0, STRAKE_ENOMEM, STRAKE_EINTERNAL (libcrypto is not there). */
+ *  @return 0, STRAKE_ENOMEM, STRAKE_EINTERNAL (libcrypto refuses). */
 int strake_memory_open(const char *folder, const char *context, struct strake_memory **out,
                        struct strake_err *err);
 /** @return true with the digest in `digest` (STRAKE_DIGEST_TEXT bytes) when this very file was

@@ -1,5 +1,5 @@
-/* Digests: "sha256:<64 hex>" (OCI image specification, descriptor.md). libcrypto is loaded when the
- * first byte is hashed. */
+/* Digests: "sha256:<64 hex>" (OCI image specification, descriptor.md). libcrypto is loaded when
+ * much is hashed, and not missed. */
 #ifndef STRAKE_IMAGE_DIGEST_H
 #define STRAKE_IMAGE_DIGEST_H
 

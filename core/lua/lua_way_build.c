@@ -153,7 +153,7 @@ static int way_plan_load(lua_State *L)
 #define HASH_MORE_MS 3000
 
 /* While the builder works: the plan gets its digest, and the tags that will move are read;
- * libcrypto and libcurl are loaded on the way. What makes the images is hashed, for the record. */
+ * libcurl is loaded on the way. What makes the images is hashed, for the record. */
 struct reading {
     bool push;
     bool hash;

@@ -8,7 +8,7 @@
 struct strake_feed;
 
 /** Begin to read a blob of exactly `size_bytes`. `job` lives until strake_feed_stop().
- *  @return 0, STRAKE_ENOMEM, STRAKE_EINTERNAL (no libcrypto) */
+ *  @return 0, STRAKE_ENOMEM, STRAKE_EINTERNAL (libcrypto refuses) */
 int strake_feed_start(struct strake_instance *from, const char *repository, const char *digest,
                       int64_t size_bytes, struct strake_job *job, struct strake_feed **out,
                       struct strake_err *err);
