@@ -78,7 +78,6 @@ struct handle {
 
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static bool loaded;
-static bool speaks_http2; /* a build of libcurl may lack it, and refuses to be asked for it */
 static CURLSH *shared;
 static struct handle *idle; /* the latest first */
 static unsigned idle_count;
@@ -130,6 +129,15 @@ static int open_library(struct strake_err *err)
     return strake_lazy_open("libcurl.so.4", "libcurl4", symbols, count, err);
 }
 
+/* Our own libcurl loads OpenSSL with the first https. That it cannot be had is told here. */
+static int load_tls(struct strake_err *err)
+{
+    static bool tls_loaded;
+    int rc = tls_loaded ? 0 : strake_lazy_open("libssl.so.3", "libssl3", NULL, 0, err);
+    tls_loaded = rc == 0;
+    return rc;
+}
+
 /* The lock of the pool is held. */
 static int load(struct strake_err *err)
 {
@@ -147,7 +155,6 @@ static int load(struct strake_err *err)
     shared = make_share();
     if (shared == NULL)
         return strake_fail_nomem(err);
-    speaks_http2 = (api.version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2) != 0;
     loaded = true;
     return 0;
 }
@@ -193,6 +200,8 @@ static struct handle *pool_take(const struct strake_url *url, struct strake_err 
 {
     pthread_mutex_lock(&pool_lock);
     int rc = load(err);
+    if (rc == 0 && url->https)
+        rc = load_tls(err);
     struct handle **best = &idle;
     for (struct handle **at = &idle; *at != NULL; at = &(*at)->next) {
         if ((*at)->last.host != NULL && (*at)->last.https == url->https &&
@@ -201,7 +210,7 @@ static struct handle *pool_take(const struct strake_url *url, struct strake_err 
             break;
         }
     }
-    struct handle *handle = *best;
+    struct handle *handle = rc == 0 ? *best : NULL;
     if (handle != NULL) {
         *best = handle->next;
         handle->next = NULL;
@@ -304,8 +313,8 @@ static void set_manners(struct setup *setup)
     SET(setup, CURLOPT_NOSIGNAL, 1L);
     SET(setup, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     SET(setup, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    if (speaks_http2)
-        SET(setup, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    /* Refused by a libcurl that does not speak it. */
+    api.easy_setopt(setup->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(setup, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(setup, CURLOPT_BUFFERSIZE, 64L * 1024);
     SET(setup, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
