@@ -7,6 +7,8 @@ import pytest
 
 from harness.drive import CONFIG, IMAGE, Failed, auth_of, put_image
 from harness.liar import MANIFEST, digest_of
+from harness.servers import Registry
+from harness.tokens import TokenServer
 
 
 def test_an_image_goes_up_and_comes_down_with_the_same_bytes(drive, real, files):
@@ -105,3 +107,110 @@ def test_basic_authorisation_from_each_place(drive, private_registry, files):
     out = drive.oci(host, ("tags", "app"), ("ping",), username="dev",
                     password={"secret": "PASSWORD"})
     assert out.startswith(b"v1\nhttp, credentials from registry")
+
+
+# ---- with and without TLS, with and without authorisation --------------------------------------------------
+
+
+class Guarded:
+    """A real registry that lets `dev` do everything and `reader` read."""
+
+    users = {"dev": "dev password", "reader": "reader password"}
+
+    def __init__(self, folder, version, guard, certificates):
+        self.tls = (certificates / "server.pem", certificates / "server.key") if "tls" in guard else None
+        self.options = {"ca": str(certificates / "ca.pem")} if self.tls else {}
+        self.tokens = None
+        if "token" in guard:
+            everything = {name: ["pull", "push", "delete"] for name in ("app", "other")}
+            self.tokens = TokenServer(folder / "tokens", self.users, {
+                "dev": everything, "reader": {name: ["pull"] for name in everything}},
+                {"identity token of dev": "dev"}, self.tls)
+        self.registry = Registry(folder / "registry", version, users=self.users if "htpasswd" in guard else None,
+                                 tls=self.tls, auth=self.tokens.auth if self.tokens else None)
+        self.host = self.registry.host
+
+    def stop(self):
+        self.registry.stop()
+        if self.tokens:
+            self.tokens.stop()
+
+
+GUARDS = ["htpasswd", "token", "tls", "tls htpasswd", "tls token"]
+
+
+@pytest.fixture(scope="module")
+def guarded(request, tmp_path_factory, certificates):
+    version, guard = request.param
+    made = Guarded(tmp_path_factory.mktemp("guarded"), version, guard, certificates)
+    yield made
+    made.stop()
+
+
+def behind(*guards):
+    """Both versions, behind each guard that has one of these words."""
+    chosen = [guard for guard in GUARDS if set(guards) & set(guard.split())]
+    return pytest.mark.parametrize("guarded", [(version, guard) for version in (2, 3) for guard in chosen], indirect=True,
+                                   ids=[f"v{version} {guard}" for version in (2, 3) for guard in chosen])
+
+
+def log_in(drive, host, user, password):
+    drive.docker_config({"auths": {host: {"auth": auth_of(user, password)}}})
+
+
+@behind("htpasswd", "token", "tls")
+def test_everything_works_behind_each_guard(drive, guarded, files):
+    layer = (files / "layer").read_bytes()
+    log_in(drive, guarded.host, "dev", "dev password")
+    out = drive.oci(guarded.host, *put_image(files, "app", "v1", "v2"),
+                    ("blob-put", "app", digest_of(layer), files / "layer"),
+                    ("mount", "other", digest_of(layer), "app"),
+                    ("stat", "other", digest_of(layer)), **guarded.options)
+    assert out.split()[-2:] == [b"mounted", b"700000"]
+    assert drive.oci(guarded.host, ("get", "app", "v1"), **guarded.options) == IMAGE
+    assert drive.oci(guarded.host, ("blob-get", "app", digest_of(layer), 5), **guarded.options) == layer[5:]
+    assert drive.oci(guarded.host, ("tags", "app"), **guarded.options).split() == [b"v1", b"v2"]
+    drive.oci(guarded.host, ("delete", "app", digest_of(IMAGE)), **guarded.options)
+    assert drive.oci(guarded.host, ("tags", "app"), **guarded.options).split() == []
+
+
+@behind("htpasswd", "token")
+@pytest.mark.parametrize("commands", [("tags", "app"), ("get", "app", "v1"), ("stat", "app", digest_of(CONFIG)),
+                                      ("ping",)])
+def test_nobody_gets_in_without_the_right_password(drive, guarded, commands):
+    if commands != ("ping",):
+        with pytest.raises(Failed) as failed:
+            drive.oci(guarded.host, commands, **guarded.options)
+        assert failed.value.kind == "auth" and "docker login" in failed.value.hint
+    log_in(drive, guarded.host, "dev", "wrong password")
+    with pytest.raises(Failed) as failed:
+        drive.oci(guarded.host, commands, **guarded.options)
+    assert failed.value.kind == "auth" and ".docker/config.json" in failed.value.hint
+    assert "wrong password" not in failed.value.whole and auth_of("dev", "wrong password") not in failed.value.whole
+
+
+@behind("token")
+def test_whoever_may_only_read_cannot_write(drive, guarded, files):
+    log_in(drive, guarded.host, "dev", "dev password")
+    drive.oci(guarded.host, *put_image(files, "app", "v1"), **guarded.options)
+    log_in(drive, guarded.host, "reader", "reader password")
+    assert drive.oci(guarded.host, ("get", "app", "v1"), **guarded.options) == IMAGE
+    for command in (("put", "app", "v9", MANIFEST, files / "image"), ("blob-put", "app", digest_of(b"x"), files / "layer"),
+                    ("delete", "app", digest_of(IMAGE))):
+        with pytest.raises(Failed) as failed:
+            drive.oci(guarded.host, command, **guarded.options)
+        assert failed.value.kind == "auth", failed.value.text
+
+
+@behind("token")
+def test_an_identity_token_opens_a_real_registry(drive, guarded, files):
+    drive.docker_config({"auths": {guarded.host: {"auth": auth_of("dev", ""), "identitytoken": "identity token of dev"}}})
+    drive.oci(guarded.host, *put_image(files, "app", "v1"), **guarded.options)
+    assert any("grant_type=refresh_token" in one for one in guarded.tokens.asked)
+
+
+@behind("tls")
+def test_a_private_authority_must_be_named(drive, guarded):
+    with pytest.raises(Failed) as failed:
+        drive.oci(guarded.host, ("tags", "app"), plain_http=False)
+    assert failed.value.code == -27 and "--ca" in failed.value.hint
