@@ -56,6 +56,33 @@ static int copy_children(struct copy *copy, const struct strake_manifest *manife
     return rc;
 }
 
+/* A registry may answer 201 and keep nothing: only what is read back counts. Stores of this machine
+ * have no repositories, and mean what they say. */
+static int check_put(struct copy *copy, const char *reference, const char *digest)
+{
+    struct strake_descriptor found = { .size = sizeof(found) };
+    struct strake_err *err = copy->err;
+    int rc;
+
+    if (copy->to->repository[0] == '\0')
+        return 0;
+    rc = strake_registry_resolve(copy->to->instance, copy->job, copy->to->repository, reference,
+                                 &found, err);
+
+    if (rc == STRAKE_ENOTFOUND)
+        rc = strake_fail(err, STRAKE_EREGISTRY,
+                         "%s took the manifest %s of %s, and now says that it is not there",
+                         strake_instance_name(copy->to->instance), reference, copy->to->repository);
+    else if (rc == 0 && strcmp(found.digest, digest) != 0)
+        rc = strake_fail(err, STRAKE_EREGISTRY,
+                         "%s was put and confirmed, but the tag %s of %s is at %s", digest,
+                         reference, copy->to->repository, found.digest);
+    if (rc == STRAKE_EREGISTRY)
+        strake_err_hint(err, "somebody else moved or deleted it in this moment, or the registry "
+                             "does not keep what it confirms");
+    return rc;
+}
+
 /* Put under its digest, or under the tag, which names the digest too. */
 static int copy_manifest(struct copy *copy, const char *object, const char *tag)
 {
@@ -74,6 +101,8 @@ static int copy_manifest(struct copy *copy, const char *object, const char *tag)
         rc = strake_registry_manifest_put(copy->to->instance, copy->job, copy->to->repository,
                                           tag ? tag : found.digest, manifest.media_type,
                                           strake_buf_text(&bytes), bytes.len, copy->err);
+    if (rc == 0)
+        rc = check_put(copy, tag ? tag : found.digest, found.digest);
     if (rc == 0) {
         memcpy(copy->report->digest, found.digest, STRAKE_DIGEST_TEXT - 1);
         strake_free(copy->report->media_type);

@@ -314,9 +314,11 @@ int strake_reference_parse(const char *text, struct strake_reference *out, struc
     }
     if (starts_with(text, ARCHIVE))
         return parse_archive(text, text + strlen(ARCHIVE), out, err);
-    if (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64) {
-        strake_fail(err, STRAKE_EUSAGE, "'%s' is an image ID, not an image reference", text);
-        strake_err_hint(err, "name the repository: REPOSITORY@sha256:%s", text);
+    const char *hex = strake_digest_valid(text) ? text + strlen("sha256:") : text;
+    if (strlen(hex) == 64 && strspn(hex, "0123456789abcdef") == 64) {
+        strake_fail(err, STRAKE_EUSAGE, "'%s' is %s, not an image reference", text,
+                    hex == text ? "an image ID" : "a digest");
+        strake_err_hint(err, "name the repository: REPOSITORY@sha256:%s", hex);
         return STRAKE_EUSAGE;
     }
 

@@ -197,20 +197,29 @@ static int read_type(const struct oci *oci, const struct oci_call *call, const c
     return rc;
 }
 
-/** The digest of the bytes. By digest it is the one asked for: Strake itself checks the bytes. */
+/** The digest of the bytes, which is the one that was asked for, or claimed. Said here, before somebody
+ *  wonders what the bytes of another document mean. */
 static int read_digest(const struct oci *oci, const struct oci_call *call, const char *reference,
                        const char *bytes, size_t len, struct strake_descriptor *out,
                        struct strake_err *err)
 {
-    if (plug_is_digest(reference))
-        return set_digest(call, oci, reference, out, err);
     char claimed[sizeof(out->digest)];
     char digest[72];
+    bool by_digest = plug_is_digest(reference);
+    if (by_digest && strncmp(reference, "sha256:", 7) != 0)
+        return set_digest(call, oci, reference, out, err);
     claimed_digest(oci_call_headers(oci, call), "docker-content-digest", claimed, sizeof(claimed));
     int rc = oci->host->digest(bytes, len, digest);
     if (rc < 0)
         return plug_fail_nomem(oci->host, err);
-    if (strncmp(claimed, "sha256:", 7) == 0 && strcmp(claimed, digest) != 0)
+    if (by_digest && strcmp(reference, digest) != 0) {
+        oci->host->fail(err, STRAKE_ECORRUPT, "%s: %s sent other bytes: their digest is %s",
+                        call->what, oci_name(oci), digest);
+        oci->host->err_hint(
+            err, "the registry or something on the way to it is damaged; nothing was used");
+        return STRAKE_ECORRUPT;
+    }
+    if (!by_digest && strncmp(claimed, "sha256:", 7) == 0 && strcmp(claimed, digest) != 0)
         return oci->host->fail(err, STRAKE_ECORRUPT, "%s: %s sent bytes with digest %s as %s",
                                call->what, oci_name(oci), digest, claimed);
     return set_digest(call, oci, digest, out, err);

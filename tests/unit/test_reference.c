@@ -114,6 +114,7 @@ static void reference_parse_refuses(void **state)
         { "-a", NULL },
         { "a-", NULL },
         { "a@sha256:abc", "64 lower-case" },
+        { DIGEST, "REPOSITORY@" DIGEST },
         { "a@" DIGEST "@" DIGEST, NULL },
         { "a@sha512:" HEX HEX, NULL },
         { "r.io:port/a", NULL },
