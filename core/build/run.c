@@ -292,8 +292,8 @@ static int prepare(const struct strake_plan *plan, struct strake_run_result *out
     return 0;
 }
 
-/* What no builder can do, and a secret that is not there, is told before any of them works. With --keep-going it is the failure of
- * its target. */
+/* What no builder can do, and a secret that is not there, is told before any of them works. With
+ * --keep-going it is the failure of its target. */
 static int check_targets(struct graph *graph, size_t *at, struct strake_err *err)
 {
     struct strake_known_bases known = { 0 };

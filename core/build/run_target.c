@@ -147,6 +147,19 @@ static int keep_result(struct strake_building *b, struct strake_target_result *r
     return 0;
 }
 
+/* With --keep-going nothing was looked at before the first target ran. */
+static int check_bases(const struct strake_building *b, struct strake_job *job,
+                       struct strake_err *err)
+{
+    struct strake_known_bases known = { 0 };
+    int rc = b->run->options->keep_going && strake_pool_must_ask(b->target)
+                 ? strake_check_bases(b->run, b->target, &known, job, err)
+                 : 0;
+
+    strake_known_bases_dispose(&known);
+    return rc;
+}
+
 static int prepare(struct strake_building *b, struct strake_job *job, struct strake_err *err)
 {
     int rc;
@@ -157,6 +170,8 @@ static int prepare(struct strake_building *b, struct strake_job *job, struct str
     /* With --keep-going, and where an unchanged image has to be built after all, nobody has looked at
      * them yet: and a client that reads a file itself tells us nothing of what has to be redacted. */
     rc = strake_secrets_check(b->target, err);
+    if (rc == 0)
+        rc = check_bases(b, job, err);
     if (rc == 0 && b->target->images.count)
         rc = strake_reference_parse(b->target->images.items[0], &b->image, err);
     if (rc == 0)

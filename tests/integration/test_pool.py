@@ -161,6 +161,13 @@ def test_a_platform_that_the_base_lacks_is_refused(strake, project, base, buildk
     assert f"the base image {name}:1 has nothing for linux/arm64" in done.err
     assert "Dockerfile:2" in done.err and "it has linux/amd64" in done.err
     assert not [event for event in events_of(tmp_path / "events") if event["type"].startswith("step.")]
+    (folder / "strake.lua").write_text('target "app" { platforms = { "linux/amd64", "linux/arm64" } }\n'
+                                       'target "amd" { platforms = { "linux/amd64" } }\n')
+    done = strake("build", "--all", "--keep-going", "--json", "--events", tmp_path / "more", cwd=folder, env=env)
+    assert done.exit == 10 and f"the base image {name}:1 has nothing for linux/arm64" in done.err
+    assert [(one["name"], one["status"]) for one in done.json()["targets"]] == [("app", "failed"), ("amd", "done")]
+    worked = {event["target"] for event in events_of(tmp_path / "more") if event["type"].startswith("step.")}
+    assert worked == {"amd"}, worked
 
 
 def ours(liar, repository: str) -> list:
