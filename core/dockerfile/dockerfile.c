@@ -40,15 +40,31 @@ static int add_instruction(struct strake_parse *parse, struct strake_dockerfile 
     return 0;
 }
 
+static int keep_pieces(const struct strake_parse *parse, const struct strake_lines *lines,
+                       struct strake_instruction *out)
+{
+    out->pieces = strake_calloc(lines->piece_count, sizeof(*out->pieces));
+    if (out->pieces == NULL)
+        return strake_fail_nomem(parse->err);
+    memcpy(out->pieces, lines->pieces, lines->piece_count * sizeof(*out->pieces));
+    out->piece_count = lines->piece_count;
+    return 0;
+}
+
 static int read_instruction(struct strake_parse *parse, struct strake_lines *lines,
                             const struct strake_buf *logical, struct strake_instruction *out)
 {
     struct strake_span line = { strake_buf_text(logical), logical->len };
-    int start = parse->line;
+    int start = parse->line, last = lines->line;
+    parse->logical = line.at;
     int rc = strake_instruction_parse(parse, line, 0, out);
     struct strake_instruction *owner = rc == 0 ? heredoc_owner(out) : NULL;
     if (owner != NULL)
         rc = strake_heredocs_read(parse, lines, line, owner);
+    if (owner != NULL && owner->heredoc_count > 0)
+        owner->heredoc_line = last + 1;
+    if (rc == 0)
+        rc = keep_pieces(parse, lines, out);
     out->line = start;
     out->end_line = lines->line;
     if (out->onbuild != NULL)
@@ -107,11 +123,16 @@ int strake_dockerfile_parse(const char *data, size_t len, const char *file,
     if (rc == 0 && out->count == 0)
         rc = strake_parse_fail(&parse, "there is no instruction in it");
     out->escape = parse.escape;
-    out->syntax = lines.syntax;
+    out->syntax = lines.syntax != NULL ? lines.syntax : strake_strdup("");
+    out->check = lines.check != NULL ? lines.check : strake_strdup("");
+    out->comments = lines.comments;
+    out->comment_count = lines.comment_count;
+    lines.syntax = lines.check = NULL;
+    lines.comments = NULL;
+    lines.comment_count = 0;
+    strake_lines_dispose(&lines);
     out->file = strake_strdup(file);
-    if (rc == 0 && out->syntax == NULL)
-        out->syntax = strake_strdup("");
-    if (rc == 0 && (out->file == NULL || out->syntax == NULL))
+    if (rc == 0 && (out->file == NULL || out->syntax == NULL || out->check == NULL))
         rc = strake_fail_nomem(err);
     if (rc == 0)
         rc = strake_stages_find(out, err);
@@ -133,7 +154,25 @@ void strake_dockerfile_dispose(struct strake_dockerfile *dockerfile)
         strake_free(dockerfile->stages[i].platform);
     }
     strake_free(dockerfile->stages);
+    for (size_t i = 0; i < dockerfile->comment_count; i++)
+        strake_free(dockerfile->comments[i].text);
+    strake_free(dockerfile->comments);
+    strake_free(dockerfile->check);
     strake_free(dockerfile->syntax);
     strake_free(dockerfile->file);
     *dockerfile = (struct strake_dockerfile){ 0 };
+}
+
+void strake_instruction_place(const struct strake_instruction *instruction, size_t at, int *line,
+                              int *column)
+{
+    const struct strake_piece *piece = instruction->pieces;
+    *line = instruction->line;
+    *column = 1;
+    for (size_t i = 0; i < instruction->piece_count && instruction->pieces[i].at <= at; i++)
+        piece = &instruction->pieces[i];
+    if (piece == NULL)
+        return;
+    *line = piece->line;
+    *column = piece->column + (int)(at - piece->at);
 }

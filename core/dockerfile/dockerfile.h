@@ -26,6 +26,18 @@ struct strake_env_pair {
     bool legacy;
 };
 
+/** Where a physical line's part of a logical line begins. */
+struct strake_piece {
+    size_t at; /**< in the logical line */
+    int line;
+    int column; /**< 1-based, in bytes */
+};
+
+struct strake_comment {
+    int line;
+    char *text; /**< from its `#` on */
+};
+
 /** One instruction; what `args` and `pairs` hold is told in docs/interfaces.md, `--syntax`. */
 struct strake_instruction {
     char *keyword; /**< upper case */
@@ -40,6 +52,11 @@ struct strake_instruction {
     struct strake_env_pair *pairs; /**< ENV and LABEL */
     size_t pair_count;
     struct strake_instruction *onbuild; /**< ONBUILD's, or NULL */
+    char *written;                      /**< the keyword as it is written */
+    size_t text_at;                     /**< where its arguments begin in the logical line */
+    struct strake_piece *pieces;        /**< of its logical line; ONBUILD's own has none */
+    size_t piece_count;
+    int heredoc_line; /**< where the text of its first here-document begins, or 0 */
 };
 
 /** A stage: FROM [--platform=P] base [AS name]. */
@@ -58,6 +75,9 @@ struct strake_dockerfile {
     size_t count;
     struct strake_stage *stages;
     size_t stage_count;
+    char *check;                     /**< of `# check=`, or "" */
+    struct strake_comment *comments; /**< directives too */
+    size_t comment_count;
 };
 
 /** What may be another thing the next time although the Dockerfile is the same. */
@@ -71,6 +91,9 @@ struct strake_floating {
 int strake_dockerfile_parse(const char *data, size_t len, const char *file,
                             struct strake_dockerfile *out, struct strake_err *err);
 void strake_dockerfile_dispose(struct strake_dockerfile *dockerfile);
+/** Where the byte `at` of an instruction's logical line stands in the file. */
+void strake_instruction_place(const struct strake_instruction *instruction, size_t at, int *line,
+                              int *column);
 /** The `strake.syntax/1` document of docs/interfaces.md; NULL: no memory. */
 json_t *strake_dockerfile_json(const struct strake_dockerfile *dockerfile, const char *file);
 

@@ -200,8 +200,10 @@ int strake_instruction_parse(struct strake_parse *parse, struct strake_span line
     if (rc < 0)
         return rc;
     out->line = parse->line;
+    out->text_at = text.len > 0 ? (size_t)(text.at - parse->logical) : 0;
     out->keyword = upper_case(keyword);
-    if (out->keyword == NULL)
+    out->written = strake_strndup(keyword.at, keyword.len);
+    if (out->keyword == NULL || out->written == NULL)
         return strake_fail_nomem(parse->err);
 
     switch (form_of(out->keyword)) {
@@ -232,6 +234,8 @@ void strake_instruction_dispose(struct strake_instruction *instruction)
     if (instruction == NULL)
         return;
     strake_free(instruction->keyword);
+    strake_free(instruction->written);
+    strake_free(instruction->pieces);
     strake_strings_dispose(&instruction->flags);
     strake_strings_dispose(&instruction->args);
     for (size_t i = 0; i < instruction->heredoc_count; i++) {

@@ -103,7 +103,11 @@ static int obey_directive(struct strake_lines *lines, struct strake_parse *parse
                                      (int)value.len, value.at);
         parse->escape = value.at[0];
     }
-    return 0; /* check: said for the linter alone */
+    if (kind == 2) { /* for the linter alone */
+        lines->check = strake_strndup(value.at, value.len);
+        return lines->check != NULL ? 0 : strake_fail_nomem(parse->err);
+    }
+    return 0;
 }
 
 static int read_directive(struct strake_lines *lines, struct strake_parse *parse,
@@ -146,6 +150,61 @@ static bool cut_continuation(const struct strake_parse *parse, struct strake_spa
     return true;
 }
 
+/* What is doubled when it is full. */
+static bool make_room(void **items, size_t count, size_t *cap, size_t size)
+{
+    const size_t wanted = *cap == 0 ? 8 : *cap * 2;
+    void *grown;
+    if (count < *cap)
+        return true;
+    grown = strake_reallocarray(*items, wanted, size);
+    if (grown == NULL)
+        return false;
+    *items = grown;
+    *cap = wanted;
+    return true;
+}
+
+static int note_comment(struct strake_lines *lines, const struct strake_parse *parse,
+                        struct strake_span line)
+{
+    struct strake_comment comment = { .line = lines->line };
+    line = strake_span_trim(line);
+    if (line.len == 0)
+        return 0;
+    if (!make_room((void **)&lines->comments, lines->comment_count, &lines->comment_cap,
+                   sizeof(comment)))
+        return strake_fail_nomem(parse->err);
+    comment.text = strake_strndup(line.at, line.len);
+    if (comment.text == NULL)
+        return strake_fail_nomem(parse->err);
+    lines->comments[lines->comment_count++] = comment;
+    return 0;
+}
+
+/* The next bytes of the logical line stand at `column` of the line read last. */
+static int note_piece(struct strake_lines *lines, const struct strake_parse *parse, size_t at,
+                      size_t column)
+{
+    if (!make_room((void **)&lines->pieces, lines->piece_count, &lines->piece_cap,
+                   sizeof(*lines->pieces)))
+        return strake_fail_nomem(parse->err);
+    lines->pieces[lines->piece_count++] =
+        (struct strake_piece){ .at = at, .line = lines->line, .column = (int)column };
+    return 0;
+}
+
+void strake_lines_dispose(struct strake_lines *lines)
+{
+    for (size_t i = 0; i < lines->comment_count; i++)
+        strake_free(lines->comments[i].text);
+    strake_free(lines->comments);
+    strake_free(lines->pieces);
+    strake_free(lines->syntax);
+    strake_free(lines->check);
+    *lines = (struct strake_lines){ 0 };
+}
+
 static int append(const struct strake_parse *parse, struct strake_buf *logical,
                   struct strake_span line)
 {
@@ -164,10 +223,16 @@ static int read_continuation(struct strake_lines *lines, struct strake_parse *pa
         if (rc <= 0)
             return rc;
         line = strake_span_chomp(line);
-        if (is_comment(line) || strake_span_trim_left(line).len == 0)
+        if (is_comment(line) || strake_span_trim_left(line).len == 0) {
+            rc = is_comment(line) ? note_comment(lines, parse, line) : 0;
+            if (rc < 0)
+                return rc;
             continue;
+        }
         more = cut_continuation(parse, &line);
-        rc = append(parse, logical, line);
+        rc = note_piece(lines, parse, logical->len, 1);
+        if (rc == 0)
+            rc = append(parse, logical, line);
         if (rc < 0)
             return rc;
     }
@@ -178,6 +243,7 @@ int strake_lines_next(struct strake_lines *lines, struct strake_parse *parse,
                       struct strake_buf *logical)
 {
     struct strake_span line;
+    size_t indent;
     bool more;
 
     for (;;) {
@@ -185,8 +251,13 @@ int strake_lines_next(struct strake_lines *lines, struct strake_parse *parse,
         if (rc <= 0)
             return rc;
         parse->line = lines->line;
-        line = strake_span_trim_left(strake_span_chomp(line));
+        line = strake_span_chomp(line);
+        indent = line.len;
+        line = strake_span_trim_left(line);
+        indent -= line.len;
         rc = read_directive(lines, parse, line);
+        if (rc == 0 && is_comment(line))
+            rc = note_comment(lines, parse, line);
         if (rc < 0)
             return rc;
         if (is_comment(line))
@@ -196,7 +267,10 @@ int strake_lines_next(struct strake_lines *lines, struct strake_parse *parse,
             break;
     }
     strake_buf_clear(logical);
-    int rc = append(parse, logical, line);
+    lines->piece_count = 0;
+    int rc = note_piece(lines, parse, 0, indent + 1);
+    if (rc == 0)
+        rc = append(parse, logical, line);
     if (rc == 0 && more)
         rc = read_continuation(lines, parse, logical);
     return rc < 0 ? rc : 1;

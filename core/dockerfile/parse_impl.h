@@ -16,6 +16,7 @@ struct strake_parse {
     const char *file;
     int line; /**< first line of the instruction in hand */
     char escape;
+    const char *logical; /**< the logical line in hand */
     struct strake_err *err;
 };
 
@@ -29,7 +30,12 @@ struct strake_lines {
     int line; /**< number of the physical line read last */
     bool directives_over;
     bool seen[3]; /**< syntax, escape, check */
-    char *syntax; /**< value of `# syntax=`, or NULL; the owner frees it */
+    char *syntax; /**< value of `# syntax=`, or NULL; the owner frees it, and the rest */
+    char *check;
+    struct strake_piece *pieces; /**< of the logical line read last */
+    size_t piece_count, piece_cap;
+    struct strake_comment *comments;
+    size_t comment_count, comment_cap;
 };
 
 /** The next physical line with its newline. @return 1, 0 at the end, or a negative code. */
@@ -39,6 +45,8 @@ int strake_lines_raw(struct strake_lines *lines, struct strake_parse *parse,
  * a directive, parse->escape. @return 1, 0 at the end, or a negative code. */
 int strake_lines_next(struct strake_lines *lines, struct strake_parse *parse,
                       struct strake_buf *logical);
+/** Free what the reader has made and nobody took. */
+void strake_lines_dispose(struct strake_lines *lines);
 /** Without carriage returns and newlines at the end. */
 struct strake_span strake_span_chomp(struct strake_span line);
 

@@ -245,6 +245,39 @@ static void parse_survives_every_failing_allocation(void **state)
         "ONBUILD COPY <<-\"G\" /x\n\t2\n\tG\nEXPOSE 1 2\nUSER a\nONBUILD\n");
 }
 
+/* Linters point at characters: they are found again through continuation, indentation and comments. */
+static void places_are_found_in_logical_lines(void **state)
+{
+    static const char text[] =
+        "# check=skip=all\n# one\nFROM a\n  RUN one && \\\n# two\n\n    two; \\\n three\n"
+        "RUN <<E\nx\nE\n";
+    struct strake_dockerfile dockerfile;
+    struct strake_err err = { 0 };
+    const struct strake_instruction *run;
+    int line, column;
+
+    (void)state;
+    assert_int_equal(
+        strake_dockerfile_parse(text, sizeof(text) - 1, "Dockerfile", &dockerfile, &err), 0);
+    assert_string_equal(dockerfile.check, "skip=all");
+    assert_int_equal(dockerfile.comment_count, 3);
+    assert_string_equal(dockerfile.comments[2].text, "# two");
+    assert_int_equal(dockerfile.comments[2].line, 5);
+    run = &dockerfile.instructions[1];
+    assert_string_equal(run->written, "RUN");
+    strake_instruction_place(run, run->text_at, &line, &column);
+    assert_int_equal(line, 4);
+    assert_int_equal(column, 7);
+    strake_instruction_place(run, run->text_at + strlen("one && ") + 4, &line, &column);
+    assert_int_equal(line, 7);
+    assert_int_equal(column, 5);
+    strake_instruction_place(run, run->text_at + strlen(run->args.items[0]) - 1, &line, &column);
+    assert_int_equal(line, 8);
+    assert_int_equal(column, 6);
+    assert_int_equal(dockerfile.instructions[2].heredoc_line, 10);
+    strake_dockerfile_dispose(&dockerfile);
+}
+
 int main(void)
 {
     strake_json_setup();
@@ -254,6 +287,7 @@ int main(void)
         cmocka_unit_test(parse_places_its_errors),
         cmocka_unit_test(parse_refuses_a_nul_and_knows_utf16),
         cmocka_unit_test(parse_answers_huge_files),
+        cmocka_unit_test(places_are_found_in_logical_lines),
         cmocka_unit_test(parse_survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
