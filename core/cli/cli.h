@@ -58,7 +58,8 @@ struct cli {
 };
 
 extern const struct cli_command cli_build, cli_plan, cli_run, cli_publish, cli_tags, cli_image,
-    cli_history, cli_notify, cli_doctor, cli_plugin, cli_policy, cli_init, cli_cache, cli_rollback;
+    cli_history, cli_notify, cli_doctor, cli_plugin, cli_policy, cli_init, cli_cache, cli_rollback,
+    cli_check;
 /** All commands, NULL at the end. */
 extern const struct cli_command *const cli_commands[];
 extern const struct cli_option cli_common_options[];
@@ -67,6 +68,9 @@ extern const struct cli_option cli_common_options[];
 
 /** Open what `needs` says. @return 0 or the failure in cli->err. */
 int cli_open(struct cli *cli, unsigned needs);
+/** Another engine with the same layers to come, for a thread of its own; the caller loads and frees
+ *  it. @return 0 or the failure in `err` */
+int cli_new_engine(struct cli *cli, struct strake_engine **out, struct strake_err *err);
 /** End the run with the command's result, send what is due, close everything. Keeps the first
  *  failure. */
 void cli_close(struct cli *cli, int rc);
@@ -108,6 +112,19 @@ int cli_finish_stdout(struct cli *cli);
 /** printf() for results: control characters of what came from outside become blanks (line ends and
  *  tabs stay), secrets are redacted. */
 void cli_printf(const char *fmt, ...) STRAKE_PRINTF(1, 2);
+
+/* ---- check_output.c ---- */
+
+/** What `strake check` found, in one of its formats. */
+struct cli_findings {
+    json_t *list;        /**< as docs/interfaces.md has them, and `source`: the line's text */
+    size_t files;        /**< that were looked at */
+    const char *fail_on; /**< the lowest severity that counts, or "none" */
+};
+/** Print as "text", "github", "gcc" or "sarif". @return 0 or the failure in cli->err */
+int cli_print_findings(struct cli *cli, const struct cli_findings *found, const char *format);
+/** Does a finding count for this threshold? A waived one never does. */
+bool cli_finding_counts(const json_t *finding, const char *fail_on);
 
 /* ---- cmd_publish.c ---- */
 

@@ -119,7 +119,7 @@ static char *program_path(void)
     return strake_fs_absolute("/proc/self/exe");
 }
 
-static int open_engine(struct cli *cli)
+int cli_new_engine(struct cli *cli, struct strake_engine **out, struct strake_err *err)
 {
     char *cwd = getcwd(NULL, 0), *program = program_path();
     char *scripts = program ? scripts_folder(program) : NULL;
@@ -133,20 +133,29 @@ static int open_engine(struct cli *cli)
         .user_file = user_file,
         .job = cli->session.job,
     };
-    int rc = cwd && program && scripts ? strake_loader_setup(program, &cli->err)
-                                       : strake_fail_nomem(&cli->err);
+    int rc = cwd && program && scripts ? strake_engine_new(&options, out, err)
+                                       : strake_fail_nomem(err);
 
-    if (rc == 0)
-        rc = strake_engine_new(&options, &cli->engine, &cli->err);
-    if (rc == 0) {
-        strake_engine_set_session(cli->engine, &cli->session);
-        strake_engine_set_hooks(cli->engine, &hooks);
-    }
     free(cwd);
     strake_free(program);
     strake_free(scripts);
     strake_free(config);
     strake_free(user_file);
+    return rc;
+}
+
+static int open_engine(struct cli *cli)
+{
+    char *program = program_path();
+    int rc = program ? strake_loader_setup(program, &cli->err) : strake_fail_nomem(&cli->err);
+
+    if (rc == 0)
+        rc = cli_new_engine(cli, &cli->engine, &cli->err);
+    if (rc == 0) {
+        strake_engine_set_session(cli->engine, &cli->session);
+        strake_engine_set_hooks(cli->engine, &hooks);
+    }
+    strake_free(program);
     return rc;
 }
 

@@ -64,13 +64,14 @@ struct strake_project *strake_lua_project(lua_State *L)
 static int open_all(lua_State *L)
 {
     static void (*const openers[])(lua_State *) = {
-        strake_lua_open_error,   strake_lua_open_base,    strake_lua_open_coroutine,
-        strake_lua_open_string,  strake_lua_open_table,   strake_lua_open_names,
-        strake_lua_open_secret,  strake_lua_open_declare, strake_lua_open_policy,
-        strake_lua_open_flow,    strake_lua_open_env,     strake_lua_open_git,
-        strake_lua_open_fs,      strake_lua_open_json,    strake_lua_open_log,
-        strake_lua_open_exec,    strake_lua_open_http,    strake_lua_open_image,
-        strake_lua_open_include, strake_lua_open_bake,    strake_lua_open_way,
+        strake_lua_open_error,      strake_lua_open_base,    strake_lua_open_coroutine,
+        strake_lua_open_string,     strake_lua_open_table,   strake_lua_open_names,
+        strake_lua_open_secret,     strake_lua_open_declare, strake_lua_open_policy,
+        strake_lua_open_flow,       strake_lua_open_env,     strake_lua_open_git,
+        strake_lua_open_fs,         strake_lua_open_json,    strake_lua_open_log,
+        strake_lua_open_exec,       strake_lua_open_http,    strake_lua_open_image,
+        strake_lua_open_include,    strake_lua_open_bake,    strake_lua_open_way,
+        strake_lua_open_dockerfile, strake_lua_open_check,
     };
     static const char *const verbs[] = { "build", "publish", "notify" };
 

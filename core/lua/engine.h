@@ -37,6 +37,9 @@ void strake_engine_interrupt(struct strake_engine *engine);
 int strake_engine_load(struct strake_engine *engine, struct strake_project **project,
                        struct strake_err *err);
 
+/** Run one more file of the project's layer, named by the user. Before strake_engine_call(). */
+int strake_engine_load_file(struct strake_engine *engine, const char *path, struct strake_err *err);
+
 /** Call function `function` of the shipped script `script` ("way" is scripts/way.lua, which returns
  *  a table) in a coroutine with `args` as its one table, and run the loop until it is done. No
  *  budgets: shipped code. `result` takes its value as JSON (may be NULL).

@@ -151,6 +151,8 @@ void strake_lua_push_shipped_env(lua_State *L);
 void strake_lua_open_names(lua_State *L);
 /** Push a function that loads the shipped script on first use and calls its function `name`. */
 void strake_lua_push_stub(lua_State *L, const char *script, const char *name, unsigned allowed);
+/** Run a shipped script, each time; push what it returned, or nil. Raises. */
+void strake_lua_run_script(lua_State *L, const char *script);
 /** Push what the shipped script returned; loads it on first use. Raises. */
 void strake_lua_push_script(lua_State *L, const char *script);
 
@@ -188,6 +190,12 @@ void strake_lua_open_http(lua_State *L);
 void strake_lua_open_image(lua_State *L);
 void strake_lua_open_include(lua_State *L);
 void strake_lua_open_bake(lua_State *L);
+void strake_lua_open_dockerfile(lua_State *L);
+void strake_lua_open_check(lua_State *L);
+
+/** lua_fs.c: push a buffer that is disposed of whatever raises; dispose of it early where it can be
+ *  large. */
+struct strake_buf *strake_lua_new_buffer(lua_State *L, size_t max);
 
 /** A `log` event of the run, or a line of the program's log. `text` ends with NUL too. */
 void strake_lua_log(lua_State *L, enum strake_level level, const char *name, const char *text,

@@ -273,3 +273,11 @@ int strake_engine_load(struct strake_engine *engine, struct strake_project **pro
     *project = engine->project;
     return rc;
 }
+
+int strake_engine_load_file(struct strake_engine *engine, const char *path, struct strake_err *err)
+{
+    bool found;
+    int rc = load_file(engine, STRAKE_LAYER_PROJECT, engine->project_dir, path, true, &found, err);
+
+    return rc < 0 ? rc : strake_lua_check_handles(engine->L, err);
+}

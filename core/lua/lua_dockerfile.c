@@ -3,8 +3,12 @@
 #include <string.h>
 
 #include "dockerfile/dockerfile.h"
+#include "dockerfile/expand.h"
 #include "dockerfile/sh.h"
 #include "lua/engine_impl.h"
+
+#define EXPANDED_MAX ((size_t)64 * 1024)
+#define EXPAND_WORK ((size_t)1000000) /* steps of pattern matching */
 
 /* ---- plain values ---- */
 
@@ -219,19 +223,17 @@ static bool is_shell_name(const char *word)
 static bool runs_heredoc(const struct strake_instruction *run, const char *text)
 {
     const char *content = run->heredocs[0].content;
+    char word[32];
+    size_t len;
 
     if (strncmp(text, "<<", 2) == 0)
         return strncmp(content, "#!", 2) != 0 || strstr(content, "sh\n");
-    for (const char *blank = text; *blank; blank++) {
-        char word[16];
-        size_t len = strcspn(text, " \t<");
-        if (len >= sizeof(word))
-            return false;
-        memcpy(word, text, len);
-        word[len] = '\0';
-        return is_shell_name(word);
-    }
-    return false;
+    len = strcspn(text, " \t<");
+    if (len >= sizeof(word))
+        return false;
+    memcpy(word, text, len);
+    word[len] = '\0';
+    return is_shell_name(word);
 }
 
 /* RUN, CMD, ENTRYPOINT and HEALTHCHECK CMD: what they run. `outer` has the pieces. */
@@ -407,6 +409,59 @@ static int core_dockerfile(lua_State *L)
     return 1;
 }
 
+/* ---- variables ---- */
+
+struct variables {
+    lua_State *L;
+    int index;
+    bool missing;
+};
+
+/* Nothing here may raise: the one who asks has memory of its own. */
+static const char *variable(void *ctx, const char *name)
+{
+    struct variables *variables = ctx;
+    lua_State *L = variables->L;
+    const char *value = NULL;
+
+    for (lua_pushnil(L); lua_next(L, variables->index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING ||
+            strcmp(lua_tostring(L, -2), name) != 0)
+            continue;
+        value = lua_tostring(L, -1); /* the table keeps it alive */
+        lua_pop(L, 2);
+        break;
+    }
+    variables->missing = variables->missing || !value;
+    return value;
+}
+
+/* expand(text, variables, escape) -> text, whether one was missing; nil: it is no such text */
+static int core_expand(lua_State *L)
+{
+    struct variables variables = { .L = L, .index = 2 };
+    struct strake_buf *out;
+    struct strake_err err = { 0 };
+    size_t len, work = EXPAND_WORK;
+    const char *text = luaL_checklstring(L, 1, &len);
+    const struct strake_shell shell = {
+        .escape = *luaL_optstring(L, 3, "\\"), .get = variable, .ctx = &variables, .work = &work
+    };
+    int rc;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_checkstack(L, 8, NULL);
+    out = strake_lua_new_buffer(L, EXPANDED_MAX);
+    rc = strake_shell_word(&shell, (struct strake_span){ text, len }, out, &err);
+    strake_err_dispose(&err);
+    if (rc < 0)
+        return 0;
+    lua_pushlstring(L, strake_buf_text(out), out->len);
+    strake_buf_dispose(out);
+    lua_pushboolean(L, variables.missing);
+    return 2;
+}
+
 static void add_type(lua_State *L, const char *type, lua_CFunction gc)
 {
     luaL_newmetatable(L, type);
@@ -419,6 +474,7 @@ void strake_lua_open_dockerfile(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "dockerfile", core_dockerfile },
+        { "expand", core_expand },
         { NULL, NULL },
     };
 

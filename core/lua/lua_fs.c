@@ -17,6 +17,15 @@ static int buffer_gc(lua_State *L)
     return 0;
 }
 
+struct strake_buf *strake_lua_new_buffer(lua_State *L, size_t max)
+{
+    struct strake_buf *buffer = lua_newuserdatauv(L, sizeof(*buffer), 0);
+
+    *buffer = STRAKE_BUF(max);
+    luaL_setmetatable(L, buffer_type);
+    return buffer;
+}
+
 static const char *check_path(lua_State *L)
 {
     size_t len;
@@ -36,12 +45,10 @@ static const char *root_of(const struct strake_engine *engine)
 static int fs_read(lua_State *L)
 {
     const char *path = check_path(L);
-    struct strake_buf *buffer = lua_newuserdatauv(L, sizeof(*buffer), 0);
+    struct strake_buf *buffer = strake_lua_new_buffer(L, STRAKE_LUA_STRING_MAX);
     struct strake_err err = { 0 };
     int rc;
 
-    *buffer = STRAKE_BUF(STRAKE_LUA_STRING_MAX);
-    luaL_setmetatable(L, buffer_type);
     rc = strake_fs_read_beneath(root_of(strake_lua_engine(L)), path, STRAKE_LUA_STRING_MAX, buffer,
                                 &err);
     if (rc < 0) {

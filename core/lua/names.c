@@ -216,7 +216,7 @@ void strake_lua_core_add(lua_State *L, const luaL_Reg *functions)
 
 /* ---- shipped scripts ---- */
 
-static void load_script(lua_State *L, const char *script)
+void strake_lua_run_script(lua_State *L, const char *script)
 {
     struct strake_engine *engine = strake_lua_engine(L);
     struct strake_buf text = STRAKE_BUF(STRAKE_LUA_SOURCE_MAX);
@@ -237,7 +237,6 @@ static void load_script(lua_State *L, const char *script)
         strake_lua_raise(L, &err);
     }
     lua_call(L, 0, 1);
-    luaL_checktype(L, -1, LUA_TTABLE);
 }
 
 void strake_lua_push_script(lua_State *L, const char *script)
@@ -246,7 +245,8 @@ void strake_lua_push_script(lua_State *L, const char *script)
     push_registered(L, &scripts_key);
     if (lua_getfield(L, -1, script) != LUA_TTABLE) {
         lua_pop(L, 1);
-        load_script(L, script);
+        strake_lua_run_script(L, script);
+        luaL_checktype(L, -1, LUA_TTABLE);
         lua_pushvalue(L, -1);
         lua_setfield(L, -3, script);
     }

@@ -55,6 +55,7 @@ int strake_take_extra(struct strake_decl *decl, const char *key, int index, void
 int strake_declare_target(struct strake_decl *decl, int index);
 int strake_declare_block(struct strake_decl *decl, enum strake_block_kind kind, int index);
 int strake_declare_policy(struct strake_decl *decl, int index);
+int strake_declare_rule(struct strake_decl *decl, int index); /* lua_check.c */
 int strake_declare_flow(struct strake_decl *decl, int index);
 
 #endif

@@ -97,18 +97,18 @@ static void sh_knows_where_words_stand(void **state)
 
     (void)state;
     assert_int_equal(strake_sh_read(text, sizeof(text) - 1, &shell), 0);
-    assert_int_equal(sh.count, 3);
-    assert_int_equal(sh.commands[0].assignments, 1);
-    assert_int_equal(sh.commands[0].at, 0);
-    assert_int_equal(sh.commands[0].len, 13);
-    assert_int_equal(sh.commands[0].words[2].at, 8);
-    assert_int_equal(sh.commands[0].words[2].len, 5);
-    assert_true(sh.commands[0].words[2].quoted);
-    assert_false(sh.commands[0].words[2].expands);
-    assert_true(sh.commands[1].words[1].expands);
-    assert_int_equal(sh.commands[1].within, -1);
-    assert_int_equal(sh.commands[2].within, 1);
-    assert_string_equal(sh.commands[2].words[0].text, "pwd");
+    assert_int_equal(shell.count, 3);
+    assert_int_equal(shell.commands[0].assignments, 1);
+    assert_int_equal(shell.commands[0].at, 0);
+    assert_int_equal(shell.commands[0].len, 13);
+    assert_int_equal(shell.commands[0].words[2].at, 8);
+    assert_int_equal(shell.commands[0].words[2].len, 5);
+    assert_true(shell.commands[0].words[2].quoted);
+    assert_false(shell.commands[0].words[2].expands);
+    assert_true(shell.commands[1].words[1].expands);
+    assert_int_equal(shell.commands[1].within, -1);
+    assert_int_equal(shell.commands[2].within, 1);
+    assert_string_equal(shell.commands[2].words[0].text, "pwd");
     strake_sh_dispose(&shell);
 }
 
@@ -140,9 +140,9 @@ static int read_everything(void *ctx)
 
     (void)ctx;
     if (rc == 0)
-        assert_int_equal(sh.count, 9);
+        assert_int_equal(shell.count, 9);
     else
-        assert_int_equal(sh.count, 0);
+        assert_int_equal(shell.count, 0);
     strake_sh_dispose(&shell);
     return rc;
 }

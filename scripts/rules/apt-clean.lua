@@ -1,0 +1,23 @@
+local packages = core.script("check/packages")
+
+rule "apt-clean" {
+  severity = "info",
+  aliases = "DL3009",
+  on = "RUN",
+  summary = "A layer keeps apt's package lists",
+  reason = [[
+`apt-get update` writes the repositories' package lists, some 20 to 50 MB. What a later RUN deletes stays
+in the layer of this one.]],
+  bad = [[
+FROM debian:12
+RUN apt-get update && apt-get install -y --no-install-recommends curl]],
+  good = [[
+FROM debian:12
+RUN apt-get update && apt-get install -y --no-install-recommends curl && rm -rf /var/lib/apt/lists/*]],
+  check = function(run)
+    local update = run:calls({ "apt-get", "apt" }, "update")
+    if not update or packages.cache_mounted(run, "/var/lib/apt") then return end
+    if packages.removes(run, "/var/lib/apt/lists") then return end
+    report(update, "this layer keeps apt's package lists", { fix = "end this RUN with `rm -rf /var/lib/apt/lists/*`" })
+  end,
+}

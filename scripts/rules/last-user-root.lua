@@ -1,0 +1,26 @@
+rule "last-user-root" {
+  severity = "warning",
+  aliases = "DL3002",
+  summary = "The last USER is root",
+  reason = [[
+A USER before the last one helps nobody who runs the image: what counts is the last.]],
+  bad = [[
+FROM debian:12
+USER dev
+RUN true
+USER root]],
+  good = [[
+FROM debian:12
+USER root
+RUN true
+USER dev]],
+  check = function(stage)
+    if not stage.final then return end
+    local last
+    for user in stage:each "USER" do last = user end
+    local name = last and (last.args[1] or ""):match("^[^:]*")
+    if name == "root" or name == "0" then
+      report(last, "the image runs as root: this is the last USER", { fix = "end the stage with USER NAME" })
+    end
+  end,
+}

@@ -1,0 +1,40 @@
+"""Every rule that ships finds its own bad example, and not its good one."""
+
+import pytest
+
+from harness.program import ROOT
+
+RULES = sorted(path.stem for path in (ROOT / "scripts/rules").glob("*.lua"))
+
+
+@pytest.fixture
+def rules(strake, tmp_path):
+    done = strake("check", "--list", "--json", cwd=tmp_path)
+    assert done.exit == 0, done.err
+    return {rule["name"]: rule for rule in done.json()["rules"]}
+
+
+def findings(strake, folder, text: str) -> list:
+    (folder / "Dockerfile").write_text(text + "\n")
+    done = strake("check", "--all", "--fail-on", "none", "--json", cwd=folder)
+    assert done.exit == 0, done.err
+    return done.json()["findings"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_examples_of(name, strake, rules, tmp_path):
+    rule = rules[name]
+    assert rule["summary"] and not rule["summary"].endswith("."), name
+    assert rule["reason"] and rule["bad"] and rule["good"], name
+    bad, good = findings(strake, tmp_path, rule["bad"]), findings(strake, tmp_path, rule["good"])
+    assert [one for one in bad if one["rule"] == name], f"the bad example of {name} is not found: {bad}"
+    assert not [one for one in good if one["rule"] in (name, "syntax")], f"the good example of {name} is found: {good}"
+    for one in bad:
+        if one["rule"] == name:
+            assert one["message"] and not one["message"].endswith("."), one
+
+
+def test_a_file_of_scripts_rules_has_the_rule_of_its_name(rules):
+    assert sorted(rules) == RULES
+    aliases = [alias for rule in rules.values() for alias in rule.get("aliases", [])]
+    assert len(aliases) == len(set(aliases)), sorted(alias for alias in aliases if aliases.count(alias) > 1)
