@@ -44,7 +44,8 @@ local function settings_of(rule, options)
 end
 
 local known_options = {
-  enable = "list", disable = "list", severity = "table", registries = "list", labels = "table", max_age = "string",
+  enable = "list", disable = "list", severity = "table", registries = "list", labels = "table",
+  strict_labels = "boolean",
 }
 local severities = { error = 1, warning = 2, info = 3, style = 4 }
 
@@ -64,9 +65,8 @@ local function check_options(list)
   for _, layer in ipairs(options) do
     for key, value in pairs(layer.options) do
       if not known_options[key] then option_fails(layer, "there is no option '%s'", tostring(key)) end
-      if known_options[key] ~= "string" and type(value) ~= "table" then
-        option_fails(layer, "%s must be a table", key)
-      end
+      local wanted = known_options[key] == "boolean" and "boolean" or "table"
+      if type(value) ~= wanted then option_fails(layer, "%s must be a %s", key, wanted) end
     end
     for _, key in ipairs { "enable", "disable" } do
       for _, name in ipairs(layer.options[key] or {}) do

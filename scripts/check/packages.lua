@@ -53,4 +53,14 @@ function packages.removes(run, folder)
   return false
 end
 
+-- `-qq`, or -q twice: apt-get takes that for -y.
+function packages.twice_quiet(command)
+  local count = 0
+  for _, arg in ipairs(command.args) do
+    if arg == "-q" or arg == "--quiet" then count = count + 1 end
+    if arg:find("^%-%a*q%a*q") or arg == "-q=2" then count = count + 2 end
+  end
+  return count >= 2
+end
+
 return packages
