@@ -156,7 +156,7 @@ local function ask_all(file, state, teams)
     end
   end
   about("file", file)
-  for _, stage in ipairs(file.stages) do about("stage", stage) end
+  for _, stage in ipairs(file.nameless and { file.nameless } or file.stages) do about("stage", stage) end
   for _, instruction in ipairs(file.instructions) do
     about(instruction.keyword, instruction)
     if instruction.onbuild then about(instruction.onbuild.keyword, instruction.onbuild) end

@@ -2,6 +2,18 @@
 
 local labels = {}
 
+-- What the OCI image specification says of its own keys (annotations.md, pre-defined keys).
+local known = {
+  ["org.opencontainers.image.created"] = "rfc3339", ["org.opencontainers.image.url"] = "url",
+  ["org.opencontainers.image.source"] = "url", ["org.opencontainers.image.documentation"] = "url",
+  ["org.opencontainers.image.licenses"] = "spdx",
+}
+
+-- The kind of a key's value: as check { labels = … } says it, else as it is known; or nil.
+function labels.kind(key, options)
+  return (options.labels or {})[key] or known[key]
+end
+
 -- The keys that are asked for, in order.
 function labels.wanted(options)
   local keys = {}
@@ -16,13 +28,13 @@ end
 
 -- for key, value in labels.of_kind(label, options, "url") do … end
 function labels.of_kind(label, options, kind)
-  local wanted, at = options.labels or {}, 0
+  local at = 0
   local list = label.pairs or {}
   return function()
     while at < #list do
       at = at + 1
       local key, value = unquote(list[at].name), unquote(list[at].value)
-      if wanted[key] == kind and not value:find("$", 1, true) then return key, value end
+      if labels.kind(key, options) == kind and not value:find("$", 1, true) then return key, value end
     end
     return nil
   end

@@ -1,7 +1,7 @@
 -- What a rule sees of a Dockerfile: the plain tables of core.dockerfile() with their methods.
 --
 --   file      .path .escape .syntax .stages .instructions .comments; file:each(KEYWORD, …), file:line(n)
---   stage     .name .base .image .platform .index .final .from .instructions .parent; stage:each(KEYWORD, …)
+--   stage     .name .base .image .platform .index .final .kept .from .instructions .parent; stage:each(KEYWORD, …)
 --   instruction  .keyword .line .end_line .args .flags .pairs .heredocs .commands .stage .file;
 --                :flag(NAME), :mounts(), :calls(PROGRAM[, SUBCOMMANDS]), :each_call(PROGRAM[, SUBCOMMANDS])
 --   command   .name .args .words .op .piped .redirects; :is(PROGRAM[, SUBCOMMANDS]), :flag(OPTION, …),
@@ -96,6 +96,7 @@ function Command:operands()
   while self.args[at] do
     local arg = self.args[at]
     if arg == "--" and not only then
+      if self.name == "gem" then break end -- what follows is for the extension's build
       only = true
     elseif not only and arg:find("^%-.") then
       at = at + (values[arg] and 1 or 0)
@@ -208,7 +209,7 @@ local file_meta = { __index = File, __metatable = false }
 local function adopt(instruction, file, stage)
   instruction.file, instruction.stage = file, stage
   for at, command in ipairs(instruction.commands or {}) do
-    command.instruction = instruction
+    command.instruction, command.index = instruction, at
     local nextone = instruction.commands[at + 1]
     command.piped = nextone ~= nil and nextone.op == "|" and nextone.depth == command.depth
     setmetatable(command, command_meta)
@@ -248,6 +249,18 @@ local function link_stages(file, values)
     if stage.name ~= "" then by_name[stage.name] = stage end
     setmetatable(stage, stage_meta)
   end
+  -- What the last stage is built on is in the image, too.
+  local at = file.stages[#file.stages]
+  while at do
+    at.kept = true
+    at = at.parent
+  end
+end
+
+-- A file without FROM has a finding of its own; what stands in it is checked all the same.
+local function nameless_stage(file)
+  return setmetatable({ name = "", base = "", platform = "", line = 1, end_line = 1, column = 1, index = 1, final = true, kept = true,
+                        file = file, instructions = {} }, stage_meta)
 end
 
 -- The tables of core.dockerfile() as rules see them.
@@ -255,8 +268,9 @@ function objects.adopt(file, path, text)
   file.path, file.text = path, text
   setmetatable(file, file_meta)
   link_stages(file, global_arguments(file))
+  if #file.stages == 0 then file.nameless = nameless_stage(file) end
   for _, instruction in ipairs(file.instructions) do
-    local stage = file.stages[instruction.stage_index + 1]
+    local stage = file.stages[instruction.stage_index + 1] or file.nameless
     adopt(instruction, file, stage)
     if stage then
       table.insert(stage.instructions, instruction)

@@ -4,8 +4,8 @@ local packages = {}
 
 local managers = {
   ["apt-get"] = { "install", "build-dep" }, ["apt"] = { "install" }, ["aptitude"] = { "install" },
-  ["zypper"] = { "install", "in" }, ["dnf"] = { "install" }, ["yum"] = { "install", "localinstall" },
-  ["microdnf"] = { "install" }, ["tdnf"] = { "install" }, ["apk"] = { "add" }, ["pip"] = { "install" },
+  ["zypper"] = { "install", "in" }, ["dnf"] = { "install", "in", "module" }, ["yum"] = { "install", "localinstall", "module" },
+  ["microdnf"] = { "install", "module" }, ["tdnf"] = { "install" }, ["apk"] = { "add" }, ["pip"] = { "install" }, ["pipx"] = { "install" },
   ["npm"] = { "install", "i", "add" }, ["yarn"] = { "add" }, ["gem"] = { "install", "i" },
 }
 
@@ -19,7 +19,11 @@ function packages.installs(run, program)
       local verbs = managers[command.name]
       if verbs and (not program or command:is(program)) and command:is(command.name, verbs) then
         at = index
-        return command, command:operands()
+        local names = command:operands()
+        if command.subcommand == "module" then -- dnf module install NAME
+          if names[1] == "install" then table.remove(names, 1) else names = {} end
+        end
+        return command, names
       end
     end
     at = math.maxinteger - 1
@@ -38,19 +42,32 @@ function packages.cache_mounted(run, folder)
   return false
 end
 
--- Does the instruction delete something below this folder?
-function packages.removes(run, folder)
-  for remove in run:each_call "rm" do
-    for _, path in ipairs(remove.args) do
-      if path:sub(1, #folder) == folder or folder:sub(1, #path) == path and path ~= "/" and path:sub(1, 1) == "/" then
-        return true
+-- Does the instruction delete something below this folder, behind the command `after` (or anywhere)?
+function packages.removes(run, folder, after)
+  local from = after and after.index or 0
+  for _, command in ipairs(run.commands) do
+    if command.index > from and command:is "rm" then
+      for _, path in ipairs(command.args) do
+        local above = folder:sub(1, #path) == path and path:find("^/.")
+        if path:sub(1, #folder) == folder or above then return true end
       end
+    elseif command.index > from and command:is "find" and command:flag "-delete" then
+      if (command.args[1] or ""):sub(1, #folder) == folder then return true end
     end
   end
-  for find in run:each_call "find" do
-    if find:flag("-delete") and (find.args[1] or ""):sub(1, #folder) == folder then return true end
-  end
   return false
+end
+
+-- Is what the instruction leaves in the image? A stage that nothing is built on is thrown away.
+function packages.stays(run)
+  return not run.stage or run.stage.kept
+end
+
+-- The last command of that kind, or nil: what is cleaned before it does not count.
+function packages.last(run, program, verbs)
+  local last
+  for command in run:each_call(program, verbs) do last = command end
+  return last
 end
 
 -- `-qq`, or -q twice: apt-get takes that for -y.

@@ -44,10 +44,10 @@ programs.values = {
   ["pip"] = set("-r --requirement -c --constraint -e --editable -t --target -i --index-url --extra-index-url "
                 .. "-f --find-links --trusted-host --proxy --prefix --root --cache-dir --python --log --cert "
                 .. "--no-binary --only-binary --platform --python-version --implementation --abi --src --timeout "
-                .. "--retries --progress-bar --global-option --install-option --config-settings --upgrade-strategy"),
+                .. "--retries --progress-bar --root-user-action --build -b --global-option --install-option --config-settings --upgrade-strategy"),
   ["npm"] = set "--prefix --registry --cache --userconfig --globalconfig --loglevel -w --workspace --tag",
   ["yarn"] = set "--cwd --registry --cache-folder --modules-folder --network-timeout",
-  ["gem"] = set "-v --version -i --install-dir -n --bindir -s --source --platform -P --trust-policy",
+  ["gem"] = set "-v --version -i --install-dir -n --bindir -s --source --platform -P --trust-policy --use-system-libraries",
   ["git"] = set "-C -c --git-dir --work-tree --namespace --exec-path -b --branch --depth -o --origin",
   ["curl"] = set("-o --output -H --header -d --data -X --request -u --user -A --user-agent -e --referer -b --cookie "
                  .. "-c --cookie-jar --retry --retry-delay --retry-max-time --connect-timeout -m --max-time --proto "

@@ -17,19 +17,27 @@ ADD app.tar.gz /app/]],
       if instruction.keyword == "COPY" then
         for at = 1, #instruction.args - 1 do
           local name = instruction.args[at]:gsub("[\"']", ""):match("[^/]*$")
-          if name:find("%.tar$") or name:find("%.tar%.[gxb]z2?$") or name:find("%.tgz$") or name:find("%.tar%.zst$")
+          name = name:match("[^\\]*$")
+        if name:find("%.tar$") or name:find("%.tar%.[gxb]z2?$") or name:find("%.tgz$") or name:find("%.tar%.zst$")
               or name:find("%.tar%.lzma$") then
-            if not instruction:flag "from" then copied[name] = instruction end
+            if not instruction:flag "from" then
+            copied[name] = instruction
+            local target = instruction.args[#instruction.args]:gsub("[\"']", ""):match("[^/\\]*$")
+            if target ~= "" and target ~= "." then copied[target] = instruction end
+          end
           end
         end
       else
         for command in instruction:each_call({ "tar", "unzip", "gunzip", "bunzip2", "unxz" }) do
           for _, arg in ipairs(command.args) do
-            local name = arg:match("[^/]*$")
+            local name = arg:match("[^/\\]*$")
             if copied[name] then
               report(copied[name], ("%s is copied, then unpacked in line %d"):format(name, command.line),
                      { fix = "ADD unpacks it in one step" })
-              copied[name] = nil
+              local done = copied[name]
+            for other, copy in pairs(copied) do
+              if copy == done then copied[other] = nil end
+            end
             end
           end
         end

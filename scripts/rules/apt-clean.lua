@@ -15,9 +15,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends curl]],
 FROM debian:12
 RUN apt-get update && apt-get install -y --no-install-recommends curl && rm -rf /var/lib/apt/lists/*]],
   check = function(run)
-    local update = run:calls({ "apt-get", "apt" }, "update")
-    if not update or packages.cache_mounted(run, "/var/lib/apt") then return end
-    if packages.removes(run, "/var/lib/apt/lists") then return end
+    local update = packages.last(run, { "apt-get", "apt", "aptitude" }, "update")
+    if not update or not packages.stays(run) or packages.removes(run, "/var/lib/apt/lists", update) then return end
+    if packages.cache_mounted(run, "/var/lib/apt") and packages.cache_mounted(run, "/var/cache/apt") then return end
     report(update, "this layer keeps apt's package lists", { fix = "end this RUN with `rm -rf /var/lib/apt/lists/*`" })
   end,
 }

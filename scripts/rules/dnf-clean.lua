@@ -1,5 +1,9 @@
 local packages = core.script("check/packages")
 
+local programs = { "dnf", "microdnf", "tdnf" }
+local verbs = { "install", "in", "groupinstall", "localinstall", "reinstall", "rei", "update", "upgrade", "up", "upgrade-minimal", "up-min", "module" }
+local folders = { "/var/cache/dnf", "/var/cache/yum", "/var/cache/libdnf5" }
+
 rule "dnf-clean" {
   severity = "warning",
   aliases = "DL3040",
@@ -14,10 +18,13 @@ RUN dnf install -y httpd-2.4]],
 FROM fedora:40
 RUN dnf install -y httpd-2.4 && dnf clean all]],
   check = function(run)
-    local install = run:calls({ "dnf", "microdnf", "tdnf" }, { "install", "groupinstall", "localinstall" })
-    if not install or packages.cache_mounted(run, "/var/cache/dnf") or packages.removes(run, "/var/cache/dnf") then return end
-    for clean in run:each_call({ "dnf", "microdnf", "tdnf" }, "clean") do
-      if clean.args[clean.subcommand_at + 1] == "all" then return end
+    local install = packages.last(run, programs, verbs)
+    if not install or not packages.stays(run) then return end
+    for clean in run:each_call(programs, "clean") do
+      if clean.args[clean.subcommand_at + 1] == "all" and clean.name == install.name and clean.index > install.index then return end
+    end
+    for _, folder in ipairs(folders) do
+      if packages.cache_mounted(run, folder) or packages.removes(run, folder, install) then return end
     end
     report(install, "this layer keeps dnf's caches", { fix = ("add `&& %s clean all` to this RUN"):format(install.name) })
   end,

@@ -15,7 +15,7 @@ RUN go install example.org/tool@v1.2.3]],
     for command in run:each_call("go", { "install", "get", "run" }) do
       for _, name in ipairs(command:operands()) do
         local version = name:match("@(.*)$")
-        local remote = name:find("^[%w-]+%.[%w.-]+/")
+        local remote = name:find("^[%w-]+%.[%w.-]+/") or command:flag "-tool"
         if remote and (version == nil or version == "latest" or version == "none" or not version:find("%d")) then
           report(command, ("%s has no version"):format(name),
                  { fix = ("name one: %s@v1.2.3"):format((name:match("^[^@]*"))) })

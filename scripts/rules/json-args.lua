@@ -1,7 +1,7 @@
 rule "json-args" {
   severity = "warning",
   aliases = { "JSONArgsRecommended", "DL3025" },
-  on = { "CMD", "ENTRYPOINT" },
+  on = { "CMD", "ENTRYPOINT", "HEALTHCHECK" },
   summary = "CMD or ENTRYPOINT is run through a shell",
   reason = [[
 In shell form the process is a child of `sh -c`, which hands no signal on: `docker stop` waits ten seconds and
@@ -14,6 +14,7 @@ FROM debian:12
 CMD ["sleep", "10"]]=],
   check = function(instruction)
     if instruction.json or #instruction.args == 0 then return end
+    if instruction.keyword == "HEALTHCHECK" and instruction.args[1] ~= "CMD" then return end
     for shell in instruction.stage and instruction.stage:each "SHELL" or function() end do
       if shell then return end -- whoever sets a shell wants it
     end

@@ -17,10 +17,14 @@ USER dev]],
   check = function(stage)
     if not stage.final then return end
     local last
-    for user in stage:each "USER" do last = user end
+    local at = stage
+    while at and not last do -- a stage inherits the user of the one that it is built on
+      for user in at:each "USER" do last = user end
+      at = at.parent
+    end
     local name = last and (last.args[1] or ""):match("^[^:]*")
     if name == "root" or name == "0" then
-      report(last, "the image runs as root: this is the last USER", { fix = "end the stage with USER NAME" })
+      report(last.stage == stage and last or stage.from or stage, "the image runs as root: this is the last USER", { fix = "end the stage with USER NAME" })
     end
   end,
 }

@@ -14,12 +14,17 @@ RUN pip install --no-cache-dir flask]],
 FROM python:3.12
 RUN pip install --no-cache-dir flask==3.0.3]],
   check = function(run)
-    for command, names in packages.installs(run, "pip") do
+    for command, names in packages.installs(run, { "pip", "pipx" }) do
       if not command:option("-r", "--requirement", "-c", "--constraint") and not command:flag("--require-hashes") then
         for _, name in ipairs(names) do
-          local known = name:find("[=~<>!]=") or name:find("===") or name:find("@") or name:find("^%.?%.?/") or name == "."
-            or name:find("%.whl$") or name:find("%.tar%.gz$") or name:find("%.zip$") or name:find("^%$") or name:find("^git%+")
-            or name:find("^https?:") or name:find("[<>]")
+          local url = name:match("^%a[%w+.-]*:(.*)$")
+          local known = name:find("[=~<>!]=") or name:find("[<>]") or name:find("%.whl$") or name:find("%.tar%.gz$")
+            or name:find("%.zip$") or name:find("^%$") or name == "."
+          if url then -- of a repository the revision stands behind an @
+            known = known or name:find("^https?:") or url:gsub("^//[^/]*@", "//"):find("@")
+          else
+            known = known or name:find("[@/]")
+          end
           if not known then
             report(command, ("%s has no version"):format(name), { fix = ("name one: %s==VERSION"):format(name) })
           end

@@ -16,7 +16,8 @@ RUN curl -f https://example.org/a | tar x]],
     local at = stage.parent
     local function look(shell)
       local text = table.concat(shell.args, " ")
-      safe = text:find("pipefail", 1, true) ~= nil or text:find("pwsh", 1, true) ~= nil or text:find("powershell", 1, true) ~= nil
+      local plain = text:find("^/?%l*/?sh ") -- knows no such option
+    safe = (text:find("pipefail", 1, true) ~= nil and not plain) or text:find("pwsh", 1, true) ~= nil or text:find("powershell", 1, true) ~= nil
         or text:find("cmd", 1, true) ~= nil
     end
     while at do

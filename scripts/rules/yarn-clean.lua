@@ -14,10 +14,10 @@ RUN yarn install]],
 FROM node:22
 RUN yarn install && yarn cache clean]],
   check = function(run)
-    local install = run:calls("yarn", { "install", "add" })
-    if not install then return end
+    local install = packages.last(run, "yarn", { "install", "add" })
+    if not install or not packages.stays(run) then return end
     for cache in run:each_call("yarn", "cache") do
-      if cache.args[cache.subcommand_at + 1] == "clean" then return end
+      if cache.args[cache.subcommand_at + 1] == "clean" and cache.index > install.index then return end
     end
     if packages.cache_mounted(run, "/usr/local/share/.cache/yarn") or packages.cache_mounted(run, "/root/.yarn")
         or packages.cache_mounted(run, "/root/.cache/yarn") then return end

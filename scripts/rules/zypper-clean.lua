@@ -15,9 +15,11 @@ RUN zypper -n install curl]],
 FROM opensuse/leap:15.6
 RUN zypper -n install curl && zypper clean -a]],
   check = function(run)
-    local install = run:calls("zypper", { "install", "in", "update", "up", "patch", "dist-upgrade", "dup" })
-    if not install or run:calls("zypper", { "clean", "cc" }) then return end
-    if packages.cache_mounted(run, "/var/cache/zypp") or packages.removes(run, "/var/cache/zypp") then return end
+    local install = packages.last(run, "zypper", { "install", "in", "update", "up", "patch", "dist-upgrade", "dup" })
+    if not install or not packages.stays(run) then return end
+    local clean = packages.last(run, "zypper", { "clean", "cc" })
+    if clean and clean.index > install.index then return end
+    if packages.cache_mounted(run, "/var/cache/zypp") or packages.removes(run, "/var/cache/zypp", install) then return end
     report(install, "this layer keeps zypper's caches", { fix = "add `&& zypper clean -a` to this RUN" })
   end,
 }
