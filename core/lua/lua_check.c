@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dockerfile/context.h"
 #include "dockerfile/dockerfile.h"
 #include "lua/schema.h"
 #include "util/fs.h"
@@ -377,6 +378,102 @@ static int core_read_dockerfile(lua_State *L)
     return 1;
 }
 
+/* ---- what stands beside a Dockerfile ---- */
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? strake_strndup(path, slash == path ? 1 : (size_t)(slash - path))
+                 : strake_strdup(".");
+}
+
+/* ignored(path, names) -> list of booleans: which of them .dockerignore leaves out of the context,
+ * that being the Dockerfile's folder */
+static int core_ignored(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct strake_ignore *ignore = NULL;
+    struct strake_err err = { 0 };
+    char *folder;
+    lua_Integer count;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    count = (lua_Integer)lua_rawlen(L, 2);
+    lua_createtable(L, (int)count, 0);
+    if (count == 0 || strcmp(path, "-") == 0)
+        return 1;
+    luaL_checkstack(L, 4, NULL);
+    folder = folder_of(path);
+    /* One that is wrong is told by the builder. From here on nothing raises. */
+    if (!folder || strake_ignore_load(folder, path, &ignore, &err) < 0)
+        ignore = NULL;
+    for (lua_Integer i = 1; ignore && i <= count; i++) {
+        lua_rawgeti(L, 2, i);
+        lua_pushboolean(L, lua_type(L, -1) == LUA_TSTRING &&
+                               strake_ignore_matches(ignore, lua_tostring(L, -1)));
+        lua_rawseti(L, 3, i);
+        lua_pop(L, 1);
+    }
+    strake_ignore_free(ignore);
+    strake_err_dispose(&err);
+    strake_free(folder);
+    return 1;
+}
+
+static bool same_file(const struct strake_project *project, const struct strake_target *target,
+                      const char *path)
+{
+    const char *name = *target->dockerfile ? target->dockerfile : "Dockerfile";
+    char *context, *joined, *one, *other;
+    bool same;
+
+    if (strstr(target->context, "://"))
+        return false;
+    context = strake_fs_join(project->dir, target->context);
+    joined = context ? strake_fs_join(context, name) : NULL;
+    one = joined ? strake_fs_absolute(joined) : NULL;
+    other = strake_fs_absolute(path);
+    same = one && other && strcmp(one, other) == 0;
+    strake_free(context);
+    strake_free(joined);
+    strake_free(one);
+    strake_free(other);
+    return same;
+}
+
+static void push_texts(lua_State *L, const struct strake_strings *texts)
+{
+    lua_createtable(L, (int)texts->count, 0);
+    for (size_t i = 0; i < texts->count; i++) {
+        lua_pushstring(L, texts->items[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* targets_of(path) -> list of { name, stage, platforms, tags } of the targets with this Dockerfile */
+static int core_targets_of(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    const struct strake_project *project = strake_lua_project(L);
+
+    lua_newtable(L);
+    for (size_t i = 0; i < project->target_count; i++) {
+        const struct strake_target *target = project->targets[i];
+        if (!same_file(project, target, path))
+            continue;
+        lua_createtable(L, 0, 4);
+        set_text(L, 3, "name", target->name);
+        set_text(L, 3, "stage", target->stage);
+        push_texts(L, &target->platforms);
+        lua_setfield(L, 3, "platforms");
+        push_texts(L, &target->tags);
+        lua_setfield(L, 3, "tags");
+        lua_rawseti(L, 2, (lua_Integer)lua_rawlen(L, 2) + 1);
+    }
+    return 1;
+}
+
 /* run_rule(rule, subject) -> nil, or the message, file and line of its failure. A team's rule, in a
  * coroutine and within a budget of its own. */
 static int core_run_rule(lua_State *L)
@@ -423,6 +520,8 @@ void strake_lua_open_check(lua_State *L)
         { "load_rule", core_load_rule },
         { "today", core_today },
         { "read_dockerfile", core_read_dockerfile },
+        { "ignored", core_ignored },
+        { "targets_of", core_targets_of },
         { "run_rule", core_run_rule },
         { NULL, NULL },
     };

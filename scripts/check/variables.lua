@@ -79,9 +79,9 @@ function variables.of_parents(stage)
   return known
 end
 
--- What is set in an instruction's stage before it.
-function variables.before(instruction)
-  local known = instruction.stage and variables.of_parents(instruction.stage) or {}
+-- What is set in an instruction's stage before it; with `only_here` nothing that a base may set.
+function variables.before(instruction, only_here)
+  local known = instruction.stage and not only_here and variables.of_parents(instruction.stage) or {}
   for _, one in ipairs(instruction.stage and instruction.stage.instructions or {}) do
     if one == instruction then break end
     variables.declare(one, known)

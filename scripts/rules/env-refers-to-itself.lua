@@ -15,7 +15,7 @@ FROM debian:12
 ENV A=1
 ENV B=$A/b]],
   check = function(env)
-    local known = variables.before(env)
+    local known = variables.before(env, true)
     for at, pair in ipairs(env.pairs or {}) do
       for _, name in ipairs(variables.used(pair.value, true)) do
         for other, set in ipairs(env.pairs) do

@@ -17,7 +17,7 @@ CMD ["a"]]=],
     local at = stage
     while at do
       for healthcheck in at:each "HEALTHCHECK" do
-        if healthcheck then return end
+        if healthcheck then return end -- NONE is a decision, too
       end
       at = at.parent
     end

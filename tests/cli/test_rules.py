@@ -17,10 +17,12 @@ def rules(strake, tmp_path):
 
 
 def findings(strake, folder, text: str) -> list:
-    """A first line `# check { … } …` of an example is what strake.lua says there."""
+    """A first line of an example may say what stands beside it: `# check { … } …`, `# strake.lua: …`,
+    `# .dockerignore: …`."""
     (folder / "Dockerfile").write_text(text + "\n")
-    said = re.match(r"# (check \{.*\}) ", text)
-    (folder / "strake.lua").write_text(said[1] + "\n" if said else "")
+    said = re.match(r"# (?:(check \{.*\}) .*|strake\.lua: (.*)|\.dockerignore: (.*))\n", text)
+    (folder / "strake.lua").write_text(f"{said[1] or said[2] or ''}\n" if said else "")
+    (folder / ".dockerignore").write_text(f"{said[3] or ''}\n" if said else "")
     done = strake("check", "--all", "--fail-on", "none", "--json", cwd=folder)
     assert done.exit == 0, done.err
     return done.json()["findings"]
