@@ -99,11 +99,18 @@ local function declared()
   return list
 end
 
+local function file_under(lists, keys, rule)
+  for _, key in ipairs(keys) do
+    lists[key] = lists[key] or {}
+    table.insert(lists[key], rule)
+  end
+end
+
 local function load(args)
   if rules then return end
   local list = declared()
   local options = check_options(list)
-  rules = { list = list, by = {}, options = {} }
+  rules = { list = list, by = {}, by_program = {}, options = {} }
   for _, layer in ipairs(options) do
     for key, value in pairs(layer.options) do rules.options[key] = value end
   end
@@ -111,9 +118,10 @@ local function load(args)
     local setting = settings_of(rule, options)
     rule.level = setting.severity
     if setting.enabled or args.all then
-      for _, on in ipairs(rule.on or { "stage" }) do
-        rules.by[on] = rules.by[on] or {}
-        table.insert(rules.by[on], rule)
+      if rule.calls then
+        file_under(rules.by_program, rule.calls, rule)
+      else
+        file_under(rules.by, rule.on or { "stage" }, rule)
       end
     end
   end
@@ -136,7 +144,9 @@ end
 
 local function ask(rule, subject, state)
   local before = #state.found
-  if rule.layer == "strake" then
+  if state.unprotected then
+    rule.check(subject, rules.options)
+  elseif rule.layer == "strake" then
     local ok, err = pcall(rule.check, subject, rules.options)
     if not ok then
       if type(err) == "table" and err.kind == "cancelled" then error(err, 0) end
@@ -155,11 +165,26 @@ local function ask_all(file, state, teams)
       if (rule.layer ~= "strake") == teams then ask(rule, subject, state) end
     end
   end
+  -- Rules that name the programs they are about are asked where one of them is called.
+  local function about_programs(run)
+    local asked = {}
+    for program in pairs(run:programs_called()) do
+      for _, rule in ipairs(rules.by_program[program] or {}) do
+        if not asked[rule] and (rule.layer ~= "strake") == teams then
+          asked[rule] = true
+          ask(rule, run, state)
+        end
+      end
+    end
+  end
   about("file", file)
   for _, stage in ipairs(file.nameless and { file.nameless } or file.stages) do about("stage", stage) end
   for _, instruction in ipairs(file.instructions) do
+    local inner = instruction.onbuild
     about(instruction.keyword, instruction)
-    if instruction.onbuild then about(instruction.onbuild.keyword, instruction.onbuild) end
+    if instruction.keyword == "RUN" then about_programs(instruction) end
+    if inner then about(inner.keyword, inner) end
+    if inner and inner.keyword == "RUN" then about_programs(inner) end
   end
 end
 
@@ -199,9 +224,17 @@ local function check_text(path, text, state)
   state.text = text
   local file, problem = core.dockerfile(text, path)
   if not file then return { syntax_finding(path, problem) } end
-  state.path, state.found = path, {}
+  objects.adopt(file, path, text)
+  state.path, state.unprotected = path, true
+  -- All at once first: only where one of them fails each is asked for itself.
+  state.found = {}
   core.collect(state.found)
-  ask_all(objects.adopt(file, path, text), state, false)
+  if not pcall(ask_all, file, state, false) then
+    state.found, state.unprotected = {}, false
+    core.collect(state.found)
+    ask_all(file, state, false)
+  end
+  state.unprotected = false
   if has_team_rules() then -- theirs see what no other one had in its hands
     ask_all(objects.adopt(core.dockerfile(text, path), path, text), state, true)
   end
@@ -220,6 +253,7 @@ end
 -- path is "-".
 function check.files(args)
   load(args)
+  core.unmetered()
   local findings, state = {}, { failures = {} }
   for _, path in ipairs(args.paths) do
     local found = path == "-" and check_text(path, args.text, state) or check_path(path, state)

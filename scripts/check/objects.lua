@@ -155,20 +155,57 @@ function Instruction:mounts()
   return mounts
 end
 
--- The first command of that name (and subcommand), or nil.
-function Instruction:calls(program, subcommands)
-  for _, command in ipairs(self.commands or {}) do
-    if command:is(program, subcommands) then return command end
+local none = {}
+
+-- Its commands by their names: most rules ask for what is not there.
+local function by_name(instruction)
+  local found = rawget(instruction, "programs")
+  if found then return found end
+  found = {}
+  for _, command in ipairs(instruction.commands or none) do
+    local name = command.name
+    local list = found[name]
+    if list then list[#list + 1] = command else found[name] = { command } end
   end
-  return nil
+  rawset(instruction, "programs", found)
+  return found
 end
 
-function Instruction:each_call(program, subcommands)
-  local commands, at = self.commands or {}, 0
-  return function()
-    repeat at = at + 1 until not commands[at] or commands[at]:is(program, subcommands)
-    return commands[at]
+-- The commands of these names and subcommands, in their order.
+local function all_calls(instruction, program, subcommands)
+  local programs_here = by_name(instruction)
+  if type(program) == "string" then
+    local list = programs_here[program]
+    if not list or not subcommands then return list or none end
+    program = { program }
   end
+  local any = false
+  for _, name in ipairs(program) do any = any or programs_here[name] ~= nil end
+  if not any then return none end
+  local found = {}
+  for _, command in ipairs(instruction.commands) do
+    if command:is(program, subcommands) then found[#found + 1] = command end
+  end
+  return found
+end
+
+-- The first command of that name (and subcommand), or nil.
+function Instruction:calls(program, subcommands)
+  return all_calls(self, program, subcommands)[1]
+end
+
+-- for command in run:each_call("zypper", "install") do … end
+function Instruction:each_call(program, subcommands)
+  local list, at = all_calls(self, program, subcommands), 0
+  return function()
+    at = at + 1
+    return list[at]
+  end
+end
+
+-- The names of the programs that it calls, as a table's keys.
+function Instruction:programs_called()
+  return by_name(self)
 end
 
 local instruction_meta = { __index = Instruction, __metatable = false }
@@ -177,12 +214,31 @@ local instruction_meta = { __index = Instruction, __metatable = false }
 
 local Stage = {}
 
--- for run in stage:each "RUN" do … end
-local function each(self, ...)
-  local wanted, list, at = { ... }, self.instructions, 0
+-- for run in stage:each "RUN" do … end; without a keyword all of them
+local function each(self, keyword, ...)
+  local list, at = self.instructions, 0
+  if keyword and not ... then
+    list = self.keywords[keyword] or none
+  elseif keyword then
+    local wanted = { [keyword] = true }
+    for _, one in ipairs { ... } do wanted[one] = true end
+    return function()
+      repeat at = at + 1 until not list[at] or wanted[list[at].keyword]
+      return list[at]
+    end
+  end
   return function()
-    repeat at = at + 1 until not list[at] or #wanted == 0 or same(list[at].keyword, wanted)
+    at = at + 1
     return list[at]
+  end
+end
+
+-- Sort instructions by keyword, once for all rules.
+local function index(self)
+  self.keywords = {}
+  for _, instruction in ipairs(self.instructions) do
+    local list = self.keywords[instruction.keyword]
+    if list then list[#list + 1] = instruction else self.keywords[instruction.keyword] = { instruction } end
   end
 end
 
@@ -195,8 +251,13 @@ local File = { each = each }
 -- The text of a line, without its end; "" behind the last one.
 function File:line_text(number)
   if not self.lines then
-    local lines = {}
-    for line in (self.text .. "\n"):gmatch("(.-)\r?\n") do lines[#lines + 1] = line end
+    local lines, text, at = {}, self.text, 1
+    while at <= #text do
+      local newline = text:find("\n", at, true) or #text + 1
+      local last = text:byte(newline - 1) == 13 and newline - 2 or newline - 1 -- a carriage return before it
+      lines[#lines + 1] = text:sub(at, last)
+      at = newline + 1
+    end
     rawset(self, "lines", lines)
   end
   return self.lines[number] or ""
@@ -277,6 +338,8 @@ function objects.adopt(file, path, text)
       if instruction.keyword == "FROM" then stage.from = instruction end
     end
   end
+  index(file)
+  for _, stage in ipairs(file.nameless and { file.nameless } or file.stages) do index(stage) end
   return file
 end
 

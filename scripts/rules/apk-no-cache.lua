@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "apk-no-cache" {
   severity = "info",
   aliases = "DL3019",
-  on = "RUN",
+  calls = "apk",
   summary = "A layer keeps apk's index",
   reason = [[
 `apk add --no-cache` fetches the index, uses it, and leaves nothing behind.]],

@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "apt-clean" {
   severity = "info",
   aliases = "DL3009",
-  on = "RUN",
+  calls = { "apt-get", "apt", "aptitude" },
   summary = "A layer keeps apt's package lists",
   reason = [[
 `apt-get update` writes the repositories' package lists, some 20 to 50 MB. What a later RUN deletes stays

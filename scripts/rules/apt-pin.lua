@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "apt-pin" {
   severity = "warning",
   aliases = "DL3008",
-  on = "RUN",
+  calls = { "apt-get", "apt" },
   summary = "apt-get installs whatever version there is",
   reason = [[
 The next build may get another version, and nobody has said so. Where the distribution's release is frozen, this rule

@@ -1,7 +1,7 @@
 rule "apt-recommends" {
   severity = "info",
   aliases = "DL3015",
-  on = "RUN",
+  calls = { "apt-get", "apt" },
   summary = "apt-get installs what is only recommended",
   reason = [[
 Recommended packages are what a desktop may like; in an image they are megabytes and more to patch.]],

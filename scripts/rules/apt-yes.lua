@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "apt-yes" {
   severity = "warning",
   aliases = "DL3014",
-  on = "RUN",
+  calls = "apt-get",
   summary = "apt-get asks, and nobody answers",
   reason = [[
 Without `-y` apt-get waits for an answer that never comes, and fails.]],

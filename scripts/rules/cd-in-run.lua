@@ -1,7 +1,7 @@
 rule "cd-in-run" {
   severity = "warning",
   aliases = "DL3003",
-  on = "RUN",
+  calls = "cd",
   summary = "RUN changes the folder",
   reason = [[
 `cd` holds for its own RUN alone, and is easily lost among others. WORKDIR holds from there on, and is there to see.]],

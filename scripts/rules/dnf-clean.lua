@@ -7,7 +7,7 @@ local folders = { "/var/cache/dnf", "/var/cache/yum", "/var/cache/libdnf5" }
 rule "dnf-clean" {
   severity = "warning",
   aliases = "DL3040",
-  on = "RUN",
+  calls = { "dnf", "microdnf", "tdnf" },
   summary = "A layer keeps dnf's caches",
   reason = [[
 What a later RUN deletes stays in the layer of this one.]],

@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "dnf-pin" {
   severity = "warning",
   aliases = "DL3041",
-  on = "RUN",
+  calls = { "dnf", "microdnf", "tdnf" },
   summary = "dnf installs whatever version there is",
   reason = [[
 The next build may get another version, and nobody has said so. Where the distribution's release is frozen, this rule

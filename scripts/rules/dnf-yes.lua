@@ -1,7 +1,7 @@
 rule "dnf-yes" {
   severity = "warning",
   aliases = "DL3038",
-  on = "RUN",
+  calls = { "dnf", "microdnf", "tdnf" },
   summary = "dnf asks, and nobody answers",
   reason = [[
 Without `-y` dnf waits for an answer that never comes, and fails.]],

@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "gem-pin" {
   severity = "warning",
   aliases = "DL3028",
-  on = "RUN",
+  calls = "gem",
   summary = "gem installs whatever version there is",
   reason = [[
 The next build may get another version, and nobody has said so.]],

@@ -1,7 +1,7 @@
 rule "go-pin" {
   severity = "warning",
   aliases = "DL3062",
-  on = "RUN",
+  calls = "go",
   summary = "go install takes whatever version there is",
   reason = [[
 `@latest`, `@main` or no version at all is another program tomorrow.]],

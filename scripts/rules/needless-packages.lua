@@ -2,7 +2,7 @@ local packages = core.script("check/packages")
 
 rule "needless-packages" {
   severity = "info",
-  on = "RUN",
+  calls = { "apt-get", "apt", "apk", "zypper", "dnf", "microdnf", "yum" },
   summary = "A package is of no use in an image",
   reason = [[
 Editors, manuals and remote shells are of a machine that somebody sits at. Where one is wanted, say so:

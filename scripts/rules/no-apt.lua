@@ -1,7 +1,7 @@
 rule "no-apt" {
   severity = "warning",
   aliases = "DL3027",
-  on = "RUN",
+  calls = "apt",
   summary = "apt is for people",
   reason = [[
 apt says itself that its command line is not stable. apt-get and apt-cache are.]],

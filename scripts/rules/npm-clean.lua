@@ -2,7 +2,7 @@ local packages = core.script("check/packages")
 
 rule "npm-clean" {
   severity = "info",
-  on = "RUN",
+  calls = "npm",
   summary = "A layer keeps npm's cache",
   reason = [[
 npm keeps what it downloads in ~/.npm: nobody in the image reads it.]],

@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "npm-pin" {
   severity = "warning",
   aliases = "DL3016",
-  on = "RUN",
+  calls = "npm",
   summary = "npm installs whatever version there is",
   reason = [[
 The next build may get another version, and nobody has said so.]],

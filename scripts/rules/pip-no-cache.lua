@@ -9,7 +9,7 @@ end
 rule "pip-no-cache" {
   severity = "warning",
   aliases = "DL3042",
-  on = "RUN",
+  calls = "pip",
   summary = "A layer keeps pip's cache",
   reason = [[
 pip keeps what it downloads in ~/.cache/pip: nobody in the image reads it.]],

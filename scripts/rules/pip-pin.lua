@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "pip-pin" {
   severity = "warning",
   aliases = "DL3013",
-  on = "RUN",
+  calls = { "pip", "pipx" },
   summary = "pip installs whatever version there is",
   reason = [[
 The next build may get another version, and nobody has said so.]],

@@ -2,7 +2,7 @@ local shells = { "sh", "bash", "ash", "dash", "zsh", "ksh" }
 
 rule "pipe-to-shell" {
   severity = "warning",
-  on = "RUN",
+  calls = { "curl", "wget", "http", "aria2c" },
   summary = "What was just downloaded is run",
   reason = [[
 `curl … | sh` runs whatever the server answers today. Nothing of it is checked, a download that breaks off

@@ -1,7 +1,7 @@
 rule "pointless-command" {
   severity = "info",
   aliases = "DL3001",
-  on = "RUN",
+  calls = { "ssh", "vim", "shutdown", "service", "ps", "free", "top", "kill", "mount", "systemctl", "ifconfig" },
   summary = "A command makes no sense while an image is built",
   reason = [[
 Services, shutdown, mounts and editors are of a running machine: in a layer nothing of them stays.]],

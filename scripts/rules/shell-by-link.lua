@@ -1,7 +1,7 @@
 rule "shell-by-link" {
   severity = "warning",
   aliases = "DL4005",
-  on = "RUN",
+  calls = "ln",
   summary = "The shell is changed by a link",
   reason = [[
 SHELL says which shell runs the instructions below, and leaves the system as it is.]],

@@ -2,7 +2,7 @@ local packages = core.script("check/packages")
 
 rule "swallowed-failure" {
   severity = "warning",
-  on = "RUN",
+  calls = { "true", ":", "echo", "printf" },
   summary = "A failure is swallowed, and the build goes on",
   reason = [[
 `make || true` is built and cached as if it had worked; what is missing shows up where the image runs.

@@ -1,7 +1,7 @@
 rule "useradd-log-init" {
   severity = "warning",
   aliases = "DL3046",
-  on = "RUN",
+  calls = "useradd",
   summary = "useradd with a high user ID makes a huge file",
   reason = [[
 useradd writes /var/log/lastlog and faillog up to the user's number: with a high one, gigabytes of zeros in a layer.]],

@@ -1,7 +1,7 @@
 rule "wget-progress" {
   severity = "info",
   aliases = "DL3047",
-  on = "RUN",
+  calls = "wget",
   summary = "wget fills the log with its progress",
   reason = [[
 Without a terminal wget writes a line for each 50 KB.]],

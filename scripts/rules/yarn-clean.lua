@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "yarn-clean" {
   severity = "info",
   aliases = "DL3060",
-  on = "RUN",
+  calls = "yarn",
   summary = "A layer keeps yarn's cache",
   reason = [[
 yarn keeps what it downloads: nobody in the image reads it.]],

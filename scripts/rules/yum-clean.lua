@@ -7,7 +7,7 @@ local folders = { "/var/cache/yum" }
 rule "yum-clean" {
   severity = "warning",
   aliases = "DL3032",
-  on = "RUN",
+  calls = "yum",
   summary = "A layer keeps yum's caches",
   reason = [[
 What a later RUN deletes stays in the layer of this one.]],

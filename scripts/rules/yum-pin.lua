@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "yum-pin" {
   severity = "warning",
   aliases = "DL3033",
-  on = "RUN",
+  calls = "yum",
   summary = "yum installs whatever version there is",
   reason = [[
 The next build may get another version, and nobody has said so. Where the distribution's release is frozen, this rule

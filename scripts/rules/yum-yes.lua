@@ -1,7 +1,7 @@
 rule "yum-yes" {
   severity = "warning",
   aliases = "DL3030",
-  on = "RUN",
+  calls = "yum",
   summary = "yum asks, and nobody answers",
   reason = [[
 Without `-y` yum waits for an answer that never comes, and fails.]],

@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "zypper-clean" {
   severity = "warning",
   aliases = "DL3036",
-  on = "RUN",
+  calls = "zypper",
   summary = "A layer keeps zypper's caches",
   reason = [[
 zypper keeps the packages that it downloads and the repositories' metadata. What a later RUN deletes

@@ -1,7 +1,7 @@
 rule "zypper-dist-upgrade" {
   severity = "warning",
   aliases = "DL3035",
-  on = "RUN",
+  calls = "zypper",
   summary = "zypper dist-upgrade makes another distribution of the base",
   reason = [[
 What the base image is, its tag says. A dist-upgrade makes it another one, each day.]],

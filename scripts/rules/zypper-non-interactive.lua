@@ -1,7 +1,7 @@
 rule "zypper-non-interactive" {
   severity = "warning",
   aliases = "DL3034",
-  on = "RUN",
+  calls = "zypper",
   summary = "zypper asks, and nobody answers",
   reason = [[
 Without `-n` (or `-y` behind the subcommand) zypper waits for an answer that never comes, and fails.]],

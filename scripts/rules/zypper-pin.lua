@@ -3,7 +3,7 @@ local packages = core.script("check/packages")
 rule "zypper-pin" {
   severity = "warning",
   aliases = "DL3037",
-  on = "RUN",
+  calls = "zypper",
   summary = "zypper installs whatever version there is",
   reason = [[
 The next build may get another version, and nobody has said so. Where the distribution's release is frozen, this rule
