@@ -196,7 +196,7 @@ local function has_team_rules()
 end
 
 local function syntax_finding(path, problem)
-  return { rule = "syntax", severity = "error", file = path, line = problem.line, message = problem.message,
+  return { rule = "syntax", severity = "error", file = path, line = math.max(problem.line, 1), message = problem.message,
            fix = problem.hint ~= "" and problem.hint or nil }
 end
 
