@@ -150,7 +150,8 @@ local function ask(rule, subject, state)
     local ok, err = pcall(rule.check, subject, rules.options)
     if not ok then
       if type(err) == "table" and err.kind == "cancelled" then error(err, 0) end
-      failed(state.failures, rule, state.path, type(err) == "table" and err.message or tostring(err), rule.file, rule.line)
+      failed(state.failures, rule, state.path, type(err) == "table" and err.message
+          or tostring(err), rule.file, rule.line)
     end
   else
     local message, file, line = core.run_rule(rule, subject)
@@ -196,7 +197,8 @@ local function has_team_rules()
 end
 
 local function syntax_finding(path, problem)
-  return { rule = "syntax", severity = "error", file = path, line = math.max(problem.line, 1), message = problem.message,
+  return { rule = "syntax", severity = "error", file = path, line = math.max(problem.line, 1),
+      message = problem.message,
            fix = problem.hint ~= "" and problem.hint or nil }
 end
 
@@ -274,7 +276,8 @@ function check.rule(args)
       return names
     end)() }
   end
-  return { name = rule.name, aliases = rule.aliases, severity = rule.level, summary = rule.summary, reason = rule.reason,
+  return { name = rule.name, aliases = rule.aliases, severity = rule.level, summary = rule.summary,
+      reason = rule.reason,
            bad = rule.bad, good = rule.good, off = rule.off or false, layer = rule.layer }
 end
 

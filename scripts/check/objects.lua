@@ -284,30 +284,30 @@ end
 
 -- ARG before the first FROM: what variables of FROM are worth by default.
 local function global_arguments(file)
-  local values, unknown = {}, {}
+  local values = {}
   for _, instruction in ipairs(file.instructions) do
     if instruction.stage_index >= 0 then break end
     for _, word in ipairs(instruction.keyword == "ARG" and instruction.args or {}) do
       local name, default = word:match("^([^=]+)=(.*)$")
       local value, missing
       if name then value, missing = core.expand(default, values, file.escape) end
-      if value and not missing then values[name] = value else unknown[name or word] = true end
+      if value and not missing then values[name] = value end
     end
   end
   return values
 end
 
 local function link_stages(file, values)
-  local by_name = {}
+  local named = {}
   for number, stage in ipairs(file.stages) do
     stage.index, stage.file, stage.instructions = number, file, {}
     stage.final = number == #file.stages
     stage.end_line, stage.column = stage.line, 1
-    stage.parent = by_name[stage.base]
+    stage.parent = named[stage.base]
     local image, missing = core.expand(stage.base, values, file.escape)
     stage.image = image and not missing and image or nil
-    stage.parent = stage.parent or (stage.image and by_name[stage.image])
-    if stage.name ~= "" then by_name[stage.name] = stage end
+    stage.parent = stage.parent or (stage.image and named[stage.image])
+    if stage.name ~= "" then named[stage.name] = stage end
     setmetatable(stage, stage_meta)
   end
   -- What the last stage is built on is in the image, too.
@@ -320,7 +320,8 @@ end
 
 -- A file without FROM has a finding of its own; what stands in it is checked all the same.
 local function nameless_stage(file)
-  return setmetatable({ name = "", base = "", platform = "", line = 1, end_line = 1, column = 1, index = 1, final = true, kept = true,
+  return setmetatable({ name = "", base = "", platform = "", line = 1, end_line = 1, column = 1, index = 1,
+      final = true, kept = true,
                         file = file, instructions = {} }, stage_meta)
 end
 

@@ -2,10 +2,19 @@
 
 local packages = {}
 
+-- The words of a text as a table's keys.
+function packages.set(text)
+  local found = {}
+  for word in text:gmatch("%S+") do found[word] = true end
+  return found
+end
+
 local managers = {
   ["apt-get"] = { "install", "build-dep" }, ["apt"] = { "install" }, ["aptitude"] = { "install" },
-  ["zypper"] = { "install", "in" }, ["dnf"] = { "install", "in", "module" }, ["yum"] = { "install", "localinstall", "module" },
-  ["microdnf"] = { "install", "module" }, ["tdnf"] = { "install" }, ["apk"] = { "add" }, ["pip"] = { "install" }, ["pipx"] = { "install" },
+  ["zypper"] = { "install", "in" }, ["dnf"] = { "install", "in", "module" }, ["yum"] = { "install", "localinstall",
+      "module" },
+  ["microdnf"] = { "install", "module" }, ["tdnf"] = { "install" }, ["apk"] = { "add" }, ["pip"] = { "install" },
+      ["pipx"] = { "install" },
   ["npm"] = { "install", "i", "add" }, ["yarn"] = { "add" }, ["gem"] = { "install", "i" },
 }
 

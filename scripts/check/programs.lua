@@ -31,23 +31,28 @@ programs.aliases = {
 
 -- Options that take their value as the next word.
 programs.values = {
-  ["apt-get"] = set "-o --option -t --target-release --default-release -c --config-file -a --host-architecture",
+  ["apt-get"] = set("-o --option -t --target-release --default-release -c --config-file -a "
+                   .. "--host-architecture"),
   ["apt"] = set "-o --option -t --target-release -c --config-file -a",
   ["zypper"] = set("-c --config -D --reposd-dir -C --cache-dir --raw-cache-dir --solv-cache-dir --pkg-cache-dir "
                    .. "-R --root --installroot -p --plus-repo --plus-content -r --repo --from -t --type "
                    .. "--solver-focus --download --capability"),
-  ["dnf"] = set "-c --config --installroot --releasever --setopt --enablerepo --disablerepo --repo --repoid -x --exclude",
+  ["dnf"] = set("-c --config --installroot --releasever --setopt --enablerepo --disablerepo --repo "
+               .. "--repoid -x --exclude"),
   ["yum"] = set "-c --config --installroot --releasever --setopt --enablerepo --disablerepo -x --exclude",
   ["microdnf"] = set "--config --installroot --releasever --setopt --enablerepo --disablerepo",
   ["tdnf"] = set "-c --config --installroot --releasever --setopt --enablerepo --disablerepo",
-  ["apk"] = set "-p --root -X --repository --arch --keys-dir --cache-dir --repositories-file --wait -t --virtual",
+  ["apk"] = set("-p --root -X --repository --arch --keys-dir --cache-dir --repositories-file --wait -t "
+               .. "--virtual"),
   ["pip"] = set("-r --requirement -c --constraint -e --editable -t --target -i --index-url --extra-index-url "
                 .. "-f --find-links --trusted-host --proxy --prefix --root --cache-dir --python --log --cert "
                 .. "--no-binary --only-binary --platform --python-version --implementation --abi --src --timeout "
-                .. "--retries --progress-bar --root-user-action --build -b --global-option --install-option --config-settings --upgrade-strategy"),
+                .. "--retries --progress-bar --root-user-action --build -b --global-option --install-option "
+                .. "--config-settings --upgrade-strategy"),
   ["npm"] = set "--prefix --registry --cache --userconfig --globalconfig --loglevel -w --workspace --tag",
   ["yarn"] = set "--cwd --registry --cache-folder --modules-folder --network-timeout",
-  ["gem"] = set "-v --version -i --install-dir -n --bindir -s --source --platform -P --trust-policy --use-system-libraries",
+  ["gem"] = set("-v --version -i --install-dir -n --bindir -s --source --platform -P --trust-policy "
+               .. "--use-system-libraries"),
   ["git"] = set "-C -c --git-dir --work-tree --namespace --exec-path -b --branch --depth -o --origin",
   ["curl"] = set("-o --output -H --header -d --data -X --request -u --user -A --user-agent -e --referer -b --cookie "
                  .. "-c --cookie-jar --retry --retry-delay --retry-max-time --connect-timeout -m --max-time --proto "
@@ -56,7 +61,8 @@ programs.values = {
   ["wget"] = set("-O --output-document -o --output-file -a --append-output -P --directory-prefix -U --user-agent "
                  .. "--header -t --tries -T --timeout --user --password -e --execute"),
   ["go"] = set "-C",
-  ["cargo"] = set "--manifest-path --target --target-dir -p --package --features -j --jobs --root --version --git --branch --tag --rev",
+  ["cargo"] = set("--manifest-path --target --target-dir -p --package --features -j --jobs --root --version "
+                 .. "--git --branch --tag --rev"),
   ["useradd"] = set "-u --uid -g --gid -G --groups -d --home-dir -s --shell -c --comment -p --password -k -K -b",
   ["tar"] = set "-f --file -C --directory",
 }

@@ -21,7 +21,8 @@ function secrets.is_secret_name(name)
 end
 
 local files = {
-  "^id_rsa$", "^id_dsa$", "^id_ecdsa$", "^id_ed25519$", "^%.env$", "^%.npmrc$", "^%.pypirc$", "^%.netrc$", "^%.git%-credentials$",
+  "^id_rsa$", "^id_dsa$", "^id_ecdsa$", "^id_ed25519$", "^%.env$", "^%.npmrc$", "^%.pypirc$", "^%.netrc$",
+      "^%.git%-credentials$",
   "^credentials%.json$", "^service%-account.*%.json$", "^kubeconfig$", "%.pfx$", "%.p12$", "%.jks$", "^%.dockercfg$",
   "^%.dockerconfigjson$", "^secrets?%.ya?ml$", "%.kdbx$",
 }

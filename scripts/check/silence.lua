@@ -34,7 +34,8 @@ local function instruction_below(file, line)
 end
 
 local function complain(found, line, rule, message, fix)
-  found[#found + 1] = { rule = rule, severity = "warning", file = found.path, line = line, message = message, fix = fix }
+  found[#found + 1] = { rule = rule, severity = "warning", file = found.path, line = line, message = message,
+      fix = fix }
 end
 
 local function is_known(list, name)
@@ -59,7 +60,8 @@ local function read_ours(file, comment, waivers, extra, list)
     end
   end
   if till and not till:find("^%d%d%d%d%-%d%d%-%d%d$") then
-    complain(extra, comment.line, "ignore-without-reason", ("until=%s is no date"):format(till), "write until=2027-01-31")
+    complain(extra, comment.line, "ignore-without-reason", ("until=%s is no date"):format(till),
+        "write until=2027-01-31")
     return
   end
   if reason == "" then

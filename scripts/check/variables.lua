@@ -5,12 +5,14 @@ local variables = {}
 -- What BuildKit sets for each platform; a stage has to declare them all the same, FROM has not.
 variables.platform = {}
 for _, side in ipairs { "BUILD", "TARGET" } do
-  for _, part in ipairs { "PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT" } do variables.platform[side .. part] = true end
+  for _, part in ipairs { "PLATFORM", "OS", "OSVERSION", "ARCH",
+      "VARIANT" } do variables.platform[side .. part] = true end
 end
 variables.platform.TARGETSTAGE = true
 
 -- Known in every stage without ARG.
-local always = { "PATH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy", "NO_PROXY", "no_proxy",
+local always = { "PATH", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy",
+    "NO_PROXY", "no_proxy",
                  "ALL_PROXY", "all_proxy" }
 
 -- The names of the variables in a text, in order, once each. Those with a default (${x:-y}) are left out,
@@ -41,7 +43,8 @@ end
 function variables.in_instruction(instruction)
   local keyword, parts = instruction.keyword, {}
   if keyword == "ENV" or keyword == "LABEL" then
-    for _, pair in ipairs(instruction.pairs or {}) do parts[#parts + 1] = without_single_quotes(pair.name .. " " .. pair.value) end
+    for _, pair in ipairs(instruction.pairs
+        or {}) do parts[#parts + 1] = without_single_quotes(pair.name .. " " .. pair.value) end
   elseif keyword == "ADD" or keyword == "COPY" or keyword == "ARG" or keyword == "EXPOSE" or keyword == "STOPSIGNAL"
       or keyword == "USER" or keyword == "VOLUME" or keyword == "WORKDIR" then
     for _, word in ipairs(instruction.args) do parts[#parts + 1] = without_single_quotes(word) end
@@ -71,7 +74,8 @@ function variables.of_parents(stage)
   end
   -- Names that images usually set are not told; the rest of an image's environment nobody knows.
   if base.base ~= "scratch" then
-    for _, name in ipairs { "HOME", "LANG", "LC_ALL", "HOSTNAME", "JAVA_HOME", "GOPATH", "GOROOT", "NODE_VERSION", "PYTHON_VERSION",
+    for _, name in ipairs { "HOME", "LANG", "LC_ALL", "HOSTNAME", "JAVA_HOME", "GOPATH", "GOROOT", "NODE_VERSION",
+        "PYTHON_VERSION",
                             "CARGO_HOME", "RUSTUP_HOME", "GEM_HOME", "SHELL", "USER", "TERM", "PWD" } do
       known[name] = true
     end

@@ -27,8 +27,10 @@ FROM registry.example.org/debian:12]],
       if not host or not (host:find("[.:]") or host == "localhost") then host = "docker.io" end
       for _, pattern in ipairs(allowed) do
         local lua = tostring(pattern):gsub("[%^%$%(%)%%%.%[%]%+%-%?]", "%%%0"):gsub("%*", ".*")
-        if host:find("^" .. lua .. "$") or (host .. "/" .. image):find("^" .. lua .. "/") or image:find("^" .. lua .. "/") then return end
-        if host == "docker.io" and (pattern == "docker.io" or pattern == "index.docker.io" or pattern == "hub.docker.com") then return end
+        if host:find("^" .. lua .. "$") or (host .. "/" .. image):find("^" .. lua .. "/")
+            or image:find("^" .. lua .. "/") then return end
+        if host == "docker.io" and (pattern == "docker.io" or pattern == "index.docker.io"
+            or pattern == "hub.docker.com") then return end
       end
       report(node, ("%s comes from %s, which is not allowed"):format(image, host),
              { fix = "take it from " .. table.concat(allowed, ", ") })

@@ -13,7 +13,8 @@ FROM debian:13]],
     if stage.parent or not stage.image then return end
     local over = support.over(stage.image)
     if over and over < core.today() then
-      report(stage.from or stage, ("%s has had no fixes since %s"):format(stage.image:match("^[^@]*"), over), { fix = "take a newer version" })
+      report(stage.from or stage, ("%s has had no fixes since %s"):format(stage.image:match("^[^@]*"), over),
+             { fix = "take a newer version" })
     end
   end,
 }

@@ -1,5 +1,10 @@
 local packages = core.script("check/packages")
 
+local tools = packages.set [[
+gcc g++ gcc-c++ clang make cmake autoconf automake build-essential build-base musl-dev golang rustc cargo maven
+gradle meson ninja-build patterns-devel-base-devel_basis]]
+local removals = { "purge", "remove", "del", "rm", "autoremove", "erase" }
+
 rule "build-tools-left" {
   severity = "info",
   summary = "Compilers are left in the image",
@@ -15,13 +20,9 @@ FROM debian:12
 COPY --from=build /usr/local /usr/local]],
   check = function(stage)
     if not stage.final then return end
-    local tools = { ["gcc"] = true, ["g++"] = true, ["gcc-c++"] = true, ["clang"] = true, ["make"] = true, ["cmake"] = true,
-                    ["autoconf"] = true, ["automake"] = true, ["build-essential"] = true, ["build-base"] = true, ["musl-dev"] = true,
-                    ["golang"] = true, ["rustc"] = true, ["cargo"] = true, ["maven"] = true, ["gradle"] = true, ["meson"] = true,
-                    ["ninja-build"] = true, ["patterns-devel-base-devel_basis"] = true }
     for run in stage:each "RUN" do
       local removed = {}
-      for command in run:each_call({ "apt-get", "apt", "apk", "dnf", "yum", "zypper" }, { "purge", "remove", "del", "rm", "autoremove", "erase" }) do
+      for command in run:each_call({ "apt-get", "apt", "apk", "dnf", "yum", "zypper" }, removals) do
         for _, name in ipairs(command:operands()) do removed[name] = true end
       end
       for command, names in packages.installs(run) do
@@ -30,7 +31,8 @@ COPY --from=build /usr/local /usr/local]],
           for _, name in ipairs(names) do
             local plain = name:match("^[^=~<>]*")
             if (tools[plain] or plain:find("%-devel$")) and not removed[plain] then
-              report(command, ("%s is left in the image"):format(plain), { fix = "build in a stage of its own, and copy what came of it" })
+              report(command, ("%s is left in the image"):format(plain),
+                     { fix = "build in a stage of its own, and copy what came of it" })
             end
           end
         end

@@ -16,7 +16,8 @@ COPY --from=build /a /b]],
   check = function(copy)
     local from = copy:flag "from"
     if type(from) == "string" and copy.stage and copy.stage.name ~= "" and copy.stage.name == from:lower() then
-      report(copy, ("the stage '%s' copies from itself"):format(from), { fix = "copy with RUN cp, or from another stage" })
+      report(copy, ("the stage '%s' copies from itself"):format(from),
+             { fix = "copy with RUN cp, or from another stage" })
     end
   end,
 }

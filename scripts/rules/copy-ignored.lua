@@ -19,7 +19,8 @@ COPY secrets.txt /]],
       if not instruction:flag "from" then
         for index = 1, #instruction.args - 1 do
           local source = instruction.args[index]:gsub("[\"']", ""):gsub("^%.?/+", "")
-          if source ~= "" and source ~= "." and not source:find("[%*%?%[%$<]") and not source:find("^%a[%w+.-]*://") then
+          if source ~= "" and source ~= "." and not source:find("[%*%?%[%$<]")
+              and not source:find("^%a[%w+.-]*://") then
             names[#names + 1], at[#at + 1] = source, instruction
           end
         end

@@ -22,8 +22,10 @@ COPY app.py app.py]],
     for instruction in stage:each("WORKDIR", "COPY") do
       if instruction.keyword == "WORKDIR" then return end
       local target = (instruction.args[#instruction.args] or ""):gsub("^[\"']", "")
-      if target ~= "" and not target:find("^/") and not target:find("^%$") and not target:find("^%a:[/\\]") and not target:find("^%%") then
-        report(instruction, ("%s is relative, and no WORKDIR is set"):format(target), { fix = "set WORKDIR before, or begin the path with /" })
+      if target ~= "" and not target:find("^/") and not target:find("^%$") and not target:find("^%a:[/\\]")
+          and not target:find("^%%") then
+        report(instruction, ("%s is relative, and no WORKDIR is set"):format(target),
+               { fix = "set WORKDIR before, or begin the path with /" })
       end
     end
   end,

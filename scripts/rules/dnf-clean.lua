@@ -1,7 +1,8 @@
 local packages = core.script("check/packages")
 
 local programs = { "dnf", "microdnf", "tdnf" }
-local verbs = { "install", "in", "groupinstall", "localinstall", "reinstall", "rei", "update", "upgrade", "up", "upgrade-minimal", "up-min", "module" }
+local verbs = { "install", "in", "groupinstall", "localinstall", "reinstall", "rei", "update", "upgrade", "up",
+    "upgrade-minimal", "up-min", "module" }
 local folders = { "/var/cache/dnf", "/var/cache/yum", "/var/cache/libdnf5" }
 
 rule "dnf-clean" {
@@ -21,11 +22,13 @@ RUN dnf install -y httpd-2.4 && dnf clean all]],
     local install = packages.last(run, programs, verbs)
     if not install or not packages.stays(run) then return end
     for clean in run:each_call(programs, "clean") do
-      if clean.args[clean.subcommand_at + 1] == "all" and clean.name == install.name and clean.index > install.index then return end
+      if clean.args[clean.subcommand_at + 1] == "all" and clean.name == install.name
+          and clean.index > install.index then return end
     end
     for _, folder in ipairs(folders) do
       if packages.cache_mounted(run, folder) or packages.removes(run, folder, install) then return end
     end
-    report(install, "this layer keeps dnf's caches", { fix = ("add `&& %s clean all` to this RUN"):format(install.name) })
+    report(install, "this layer keeps dnf's caches",
+           { fix = ("add `&& %s clean all` to this RUN"):format(install.name) })
   end,
 }

@@ -20,7 +20,8 @@ ENV B=$A/b]],
       for _, name in ipairs(variables.used(pair.value, true)) do
         for other, set in ipairs(env.pairs) do
           if set.name == name and other ~= at and not known[name] then
-            report(env, ("%s uses $%s, which this ENV sets"):format(pair.name, name), { fix = "set it in an ENV of its own" })
+            report(env, ("%s uses $%s, which this ENV sets"):format(pair.name, name),
+                   { fix = "set it in an ENV of its own" })
           end
         end
       end

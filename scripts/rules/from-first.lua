@@ -15,7 +15,8 @@ FROM debian:$V]],
     for _, instruction in ipairs(file.instructions) do
       if instruction.stage_index >= 0 then return end
       if instruction.keyword ~= "ARG" and #file.stages > 0 then
-        return report(instruction, ("%s stands before the first FROM"):format(instruction.keyword), { fix = "begin with FROM" })
+        return report(instruction, ("%s stands before the first FROM"):format(instruction.keyword),
+                      { fix = "begin with FROM" })
       end
     end
   end,

@@ -21,7 +21,8 @@ RUN curl -fLO https://example.org/tool-linux-$TARGETARCH]],
     for _, target in ipairs(core.targets_of(file.path)) do several = several or #target.platforms > 1 end
     local function tells(text) return text:find("%$%{?TARGET") or text:find("%$%{?BUILDPLATFORM") end
     for instruction in file:each("FROM", "ARG", "RUN", "COPY") do
-      if tells(table.concat(instruction.flags, " ") .. " " .. table.concat(instruction.args, " ")) then several = true end
+      if tells(table.concat(instruction.flags, " ") .. " " .. table.concat(instruction.args,
+          " ")) then several = true end
     end
     if not several then return end
     local function arch_in(text)
@@ -33,7 +34,8 @@ RUN curl -fLO https://example.org/tool-linux-$TARGETARCH]],
     local function look(node, url)
       local arch = url:find("^%a+://") and not url:find("$", 1, true) and arch_in(url)
       if arch then
-        report(node, ("%s is downloaded for every platform"):format(arch), { fix = "declare ARG TARGETARCH, and put it in the address" })
+        report(node, ("%s is downloaded for every platform"):format(arch),
+               { fix = "declare ARG TARGETARCH, and put it in the address" })
       end
     end
     for instruction in file:each("RUN", "ADD") do

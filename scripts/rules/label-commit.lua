@@ -16,7 +16,8 @@ FROM debian:12]],
   check = function(label, options)
     for key, value in labels.of_kind(label, options, "hash") do
       if not labels.is_hash(value) then
-        report(label, ("label %s is no git commit: '%s'"):format(key, value), { fix = "write the commit's 40 or first 7 characters" })
+        report(label, ("label %s is no git commit: '%s'"):format(key, value),
+               { fix = "write the commit's 40 or first 7 characters" })
       end
     end
   end,

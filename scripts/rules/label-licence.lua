@@ -16,7 +16,8 @@ FROM debian:12]],
   check = function(label, options)
     for key, value in labels.of_kind(label, options, "spdx") do
       if not labels.is_spdx(value) then
-        report(label, ("label %s is no SPDX licence: '%s'"):format(key, value), { fix = "name one of spdx.org/licenses" })
+        report(label, ("label %s is no SPDX licence: '%s'"):format(key, value),
+               { fix = "name one of spdx.org/licenses" })
       end
     end
   end,

@@ -22,7 +22,8 @@ FROM debian:12]],
       at = at.parent
     end
     for _, key in ipairs(labels.wanted(options)) do
-      if not known[key] then report(stage.from or stage, ("label %s is missing"):format(key), { fix = ("add LABEL %s=…"):format(key) }) end
+      if not known[key] then report(stage.from or stage, ("label %s is missing"):format(key),
+          { fix = ("add LABEL %s=…"):format(key) }) end
     end
   end,
 }

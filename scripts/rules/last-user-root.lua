@@ -24,7 +24,8 @@ USER dev]],
     end
     local name = last and (last.args[1] or ""):match("^[^:]*")
     if name == "root" or name == "0" then
-      report(last.stage == stage and last or stage.from or stage, "the image runs as root: this is the last USER", { fix = "end the stage with USER NAME" })
+      report(last.stage == stage and last or stage.from or stage, "the image runs as root: this is the last USER",
+             { fix = "end the stage with USER NAME" })
     end
   end,
 }

@@ -18,8 +18,10 @@ RUN echo a > /a && \
       if instruction.keyword == "RUN" then
         local same = before and table.concat(before.flags, " ") == table.concat(instruction.flags, " ")
         -- Long ones are often apart on purpose: for the cache.
-        if same and not before.heredocs and not instruction.heredocs and #instruction.commands < 2 and #before.commands < 2 then
-          report(instruction, ("this RUN could be one with that of line %d"):format(before.line), { fix = "join them with `&& \\`" })
+        if same and not before.heredocs and not instruction.heredocs and #instruction.commands < 2
+            and #before.commands < 2 then
+          report(instruction, ("this RUN could be one with that of line %d"):format(before.line),
+                 { fix = "join them with `&& \\`" })
         end
         before = instruction
       elseif instruction.keyword ~= "ONBUILD" then

@@ -1,5 +1,8 @@
 local packages = core.script("check/packages")
 
+local needless = packages.set [[
+vim nano emacs man-db man man-pages manpages telnet ftp rsh openssh-server cups xauth apt-utils]]
+
 rule "needless-packages" {
   severity = "info",
   calls = { "apt-get", "apt", "apk", "zypper", "dnf", "microdnf", "yum" },
@@ -15,9 +18,6 @@ FROM debian:12
 RUN apt-get update && apt-get install -y ca-certificates && rm -rf /var/lib/apt/lists/*]],
   check = function(run)
     if not packages.stays(run) then return end
-    local needless = { ["vim"] = true, ["nano"] = true, ["emacs"] = true, ["man-db"] = true, ["man"] = true, ["man-pages"] = true,
-                       ["telnet"] = true, ["ftp"] = true, ["rsh"] = true, ["openssh-server"] = true, ["cups"] = true, ["xauth"] = true,
-                       ["manpages"] = true, ["apt-utils"] = true }
     for command, names in packages.installs(run) do
       for _, name in ipairs(names) do
         local plain = name:match("^[^=~<>]*")

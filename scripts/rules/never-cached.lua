@@ -26,14 +26,18 @@ COPY . .]],
           end
         end
       elseif copied then
-        local install = instruction:calls({ "npm", "pnpm" }, { "ci", "install", "i" }) or instruction:calls("yarn", { "install", "" })
-          or instruction:calls("pip", "install") or instruction:calls("bundle", "install") or instruction:calls("composer", "install")
-          or instruction:calls("go", "mod") or instruction:calls("poetry", "install") or instruction:calls("cargo", "fetch")
+        local install = instruction:calls({ "npm", "pnpm" }, { "ci", "install", "i" })
+            or instruction:calls("yarn", { "install", "" })
+          or instruction:calls("pip", "install") or instruction:calls("bundle", "install")
+              or instruction:calls("composer", "install")
+          or instruction:calls("go", "mod") or instruction:calls("poetry", "install")
+              or instruction:calls("cargo", "fetch")
           or instruction:calls({ "apt-get", "apk", "dnf", "yum", "zypper" }, { "install", "add", "in" })
         if install then
           local local_only = install:is "pip" and #install:operands() > 0 and install:operands()[1]:find("^%.")
           if not local_only then
-            report(copied, ("each change of a file runs `%s %s` of line %d again"):format(install.name, install.subcommand, install.line),
+            report(copied, ("each change of a file runs `%s %s` of line %d again"):format(install.name,
+                   install.subcommand, install.line),
                    { fix = "copy the files that name the dependencies first, install, then copy the rest" })
             return
           end

@@ -1,7 +1,8 @@
 rule "no-empty-continuation" {
   severity = "warning",
   aliases = "NoEmptyContinuation",
-  on = { "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "RUN", "VOLUME" },
+  on = { "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "RUN",
+      "VOLUME" },
   summary = "An empty line stands within an instruction",
   reason = [[
 An empty line behind a line that ends with a backslash looks like the end of the instruction, and is none.

@@ -16,7 +16,8 @@ RUN npm install express@4.19.2]],
   check = function(run)
     for command, names in packages.installs(run, "npm") do
       for _, name in ipairs(names) do
-        local known = name:find(".@", 1) or name:find("^[./~]") or name:find("%.tgz$") or name:find("%.tar%.gz$") or name:find("%.tar$")
+        local known = name:find(".@", 1) or name:find("^[./~]") or name:find("%.tgz$") or name:find("%.tar%.gz$")
+            or name:find("%.tar$")
           or name:find("^git[+:@]") or name:find("^https?:") or name:find("^%$")
         if name:find("^git[+:]") or name:find("^git@") then known = name:find("#", 1, true) end
         if not known then

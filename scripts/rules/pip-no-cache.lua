@@ -37,8 +37,10 @@ RUN pip install --no-cache-dir flask==3.0.3]],
     if not packages.stays(run) then return end
     for command in run:each_call("pip", "install") do
       local assigned = false
-      for _, word in ipairs(command.assignments or {}) do assigned = assigned or truthy(word:match("^PIP_NO_CACHE_DIR=(.*)$")) end
-      if not assigned and not command:flag("--no-cache-dir") and not packages.cache_mounted(run, "/root/.cache/pip") then
+      for _, word in ipairs(command.assignments or {}) do assigned = assigned
+          or truthy(word:match("^PIP_NO_CACHE_DIR=(.*)$")) end
+      if not assigned and not command:flag("--no-cache-dir")
+          and not packages.cache_mounted(run, "/root/.cache/pip") then
         report(command, "this layer keeps pip's cache", { fix = "add --no-cache-dir" })
       end
     end

@@ -21,7 +21,8 @@ RUN --mount=type=secret,id=key,target=/tmp/key.pem use /tmp/key.pem]],
         for at = 1, #instruction.args - 1 do
           local name = instruction.args[at]:gsub("[\"']", ""):match("[^/]*$")
           local path = target:find("/$") and target .. name or target
-          if secrets.is_secret_file(name) or name:find("%.pem$") or name:find("%.key$") or name:find("secret") or name:find("token") then
+          if secrets.is_secret_file(name) or name:find("%.pem$") or name:find("%.key$") or name:find("secret")
+              or name:find("token") then
             brought[path] = instruction
           end
         end

@@ -15,7 +15,8 @@ FROM debian:12
 RUN --mount=type=ssh git clone git@example.org:app.git]],
   check = function(file)
     local function say(instruction, what)
-      report(instruction, what .. " would be readable in the image", { fix = "use RUN --mount=type=secret, and `secrets` of the target" })
+      report(instruction, what .. " would be readable in the image",
+             { fix = "use RUN --mount=type=secret, and `secrets` of the target" })
     end
     for instruction in file:each("COPY", "ADD", "RUN", "ENV", "ARG", "LABEL") do
       local keyword = instruction.keyword

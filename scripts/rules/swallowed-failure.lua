@@ -1,5 +1,3 @@
-local packages = core.script("check/packages")
-
 rule "swallowed-failure" {
   severity = "warning",
   calls = { "true", ":", "echo", "printf" },

@@ -18,7 +18,8 @@ RUN curl -fO https://example.org/a && curl -fO https://example.org/b]],
         if command:is { "wget", "curl" } then
           first = first or command
           if command.name ~= first.name then
-            report(command, ("%s here, %s in line %d"):format(command.name, first.name, first.line), { fix = "use one of them" })
+            report(command, ("%s here, %s in line %d"):format(command.name, first.name, first.line),
+                   { fix = "use one of them" })
             return
           end
         end

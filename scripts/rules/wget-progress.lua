@@ -13,7 +13,8 @@ FROM debian:12
 RUN wget -q https://example.org/a.tar]],
   check = function(run)
     for command in run:each_call "wget" do
-      if not command:flag("--progress", "-q", "--quiet", "-nv", "--no-verbose", "-o", "--output-file", "-a", "--append-output")
+      if not command:flag("--progress", "-q", "--quiet", "-nv", "--no-verbose", "-o", "--output-file", "-a",
+          "--append-output")
           and command.args[1] and not command:flag("--version", "--help") then
         report(command, "wget fills the log with its progress", { fix = "add --progress=dot:giga, or -nv" })
       end

@@ -21,11 +21,13 @@ RUN yum install -y httpd-2.4 && yum clean all]],
     local install = packages.last(run, programs, verbs)
     if not install or not packages.stays(run) then return end
     for clean in run:each_call(programs, "clean") do
-      if clean.args[clean.subcommand_at + 1] == "all" and clean.name == install.name and clean.index > install.index then return end
+      if clean.args[clean.subcommand_at + 1] == "all" and clean.name == install.name
+          and clean.index > install.index then return end
     end
     for _, folder in ipairs(folders) do
       if packages.cache_mounted(run, folder) or packages.removes(run, folder, install) then return end
     end
-    report(install, "this layer keeps yum's caches", { fix = ("add `&& %s clean all` to this RUN"):format(install.name) })
+    report(install, "this layer keeps yum's caches",
+           { fix = ("add `&& %s clean all` to this RUN"):format(install.name) })
   end,
 }

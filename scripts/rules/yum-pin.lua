@@ -17,7 +17,8 @@ RUN yum install -y httpd-2.24.2 && yum clean all]],
   check = function(run)
     for command, names in packages.installs(run, "yum") do
       for _, name in ipairs(names) do
-        if not (name:find("%-%d") or name:find(":", 1, true) or name:find("%.rpm$") or name:find("^%$") or name:find("^@")) then
+        if not (name:find("%-%d") or name:find(":", 1, true) or name:find("%.rpm$") or name:find("^%$")
+            or name:find("^@")) then
           report(command, ("%s has no version"):format(name), { fix = ("name one: %s-VERSION"):format(name) })
         end
       end

@@ -19,7 +19,8 @@ RUN zypper -n install curl && zypper clean -a]],
     if not install or not packages.stays(run) then return end
     local clean = packages.last(run, "zypper", { "clean", "cc" })
     if clean and clean.index > install.index then return end
-    if packages.cache_mounted(run, "/var/cache/zypp") or packages.removes(run, "/var/cache/zypp", install) then return end
+    if packages.cache_mounted(run, "/var/cache/zypp")
+        or packages.removes(run, "/var/cache/zypp", install) then return end
     report(install, "this layer keeps zypper's caches", { fix = "add `&& zypper clean -a` to this RUN" })
   end,
 }

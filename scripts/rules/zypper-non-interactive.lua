@@ -12,7 +12,8 @@ RUN zypper install httpd=2.4 && zypper clean]],
 FROM opensuse/leap:15.6
 RUN zypper -n install httpd=2.4 && zypper clean]],
   check = function(run)
-    for command in run:each_call("zypper", { "install", "in", "remove", "rm", "source-install", "si", "patch", "update", "up" }) do
+    for command in run:each_call("zypper", { "install", "in", "remove", "rm", "source-install", "si", "patch",
+        "update", "up" }) do
       if not command:flag("-n", "--non-interactive", "-y", "--no-confirm") then
         report(command, ("zypper %s asks, and nobody answers"):format(command.subcommand), { fix = "write zypper -n" })
       end

@@ -145,6 +145,41 @@ policies = {}
 ---@param options? { match: string|string[] } Lua patterns of whole tags, in place of versions
 function policies.immutable_tags(options) end
 
+---@class strake.Rule
+---@field severity "error"|"warning"|"info"|"style"
+---@field summary string
+---@field check fun(node: table)
+---@field on? string|string[] "stage", "file", or keywords such as "RUN"
+---@field calls? string|string[] programs: it is asked about each RUN that calls one
+---@field aliases? string|string[]
+---@field reason? string
+---@field bad? string
+---@field good? string
+---@field off? boolean
+
+---Declare a rule of `strake check`.
+---@param name string
+---@return fun(rule: strake.Rule)
+function rule(name) end
+
+---@class strake.CheckOptions
+---@field enable? string[]
+---@field disable? string[]
+---@field severity? table<string, string>
+---@field registries? string[]
+---@field labels? table<string, string>
+---@field strict_labels? boolean
+
+---Options of `strake check`.
+---@param options strake.CheckOptions
+function check(options) end
+
+---In a rule: a finding at an instruction, a command, a stage or a line.
+---@param node table|integer
+---@param text string
+---@param options? { fix: string }
+function report(node, text, options) end
+
 -- ---- in policies ---------------------------------------------------------------------------------
 
 ---Deny, and end the policy.

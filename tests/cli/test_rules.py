@@ -5,6 +5,7 @@ import re
 import pytest
 
 from harness.program import ROOT
+from harness.rules_page import page
 
 RULES = sorted(path.stem for path in (ROOT / "scripts/rules").glob("*.lua"))
 
@@ -46,3 +47,7 @@ def test_a_file_of_scripts_rules_has_the_rule_of_its_name(rules):
     aliases = [alias for rule in rules.values() for alias in rule.get("aliases", [])]
     # One of BuildKit's checks is three rules here.
     assert {alias for alias in aliases if aliases.count(alias) > 1} == {"MultipleInstructionsDisallowed"}
+
+
+def test_the_page_of_rules_is_what_they_say(rules):
+    assert (ROOT / "docs/rules.md").read_text() == page(list(rules.values())), "./dev rules writes it anew"
