@@ -268,6 +268,19 @@ static int add_sinks(struct cli *cli)
     return cli_view_open(cli);
 }
 
+/* While the Lua files are read there is no view yet, and a command without a run never has one: what scripts
+ * warn of is said all the same. */
+static void say_warning(void *ctx, const struct strake_event *event)
+{
+    const struct cli *cli = ctx;
+    const bool shown = event->type == STRAKE_EVENT_LOG && !cli->view;
+    const char *level = shown ? strake_json_str(event->data, "level") : NULL;
+    const char *text = level ? strake_json_str(event->data, "text") : NULL;
+
+    if (text && strcmp(level, "info") != 0)
+        strake_log(strcmp(level, "error") == 0 ? STRAKE_LOG_ERROR : STRAKE_LOG_WARN, "%s", text);
+}
+
 static void say_failure(const json_t *error)
 {
     const char *hint = strake_json_str(error, "hint");
@@ -343,6 +356,8 @@ int cli_open(struct cli *cli, unsigned needs)
         rc = open_engine(cli);
     if (rc == 0)
         rc = open_loop(cli);
+    if (rc == 0 && strake_bus_add_sink(session->bus, say_warning, cli) < 0)
+        rc = strake_fail(&cli->err, STRAKE_EINTERNAL, "too many observers");
     if (rc == 0)
         rc = open_project(cli);
     if (rc == 0 && (needs & CLI_NEED_RUN))
