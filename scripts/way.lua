@@ -260,6 +260,18 @@ local function hand_out(image)
   return copy
 end
 
+-- Tags of tags.metadata bring labels and annotations along, behind what the flow says itself.
+local function take_kept(wish)
+  local kept = wish.tags ~= nil and core.tags_kept(wish.tags)
+  if not kept then return end
+  wish.tags = { table.unpack(wish.tags) }
+  local labels = {}
+  for _, more in ipairs { kept.labels or {}, wish.labels or {} } do
+    for key, value in pairs(more) do labels[key] = value end
+  end
+  wish.labels, wish.annotations = labels, kept.annotations
+end
+
 -- build(NAME, { tags = …, args = …, platforms = …, changed = true }) -> image; build({ A, B }) -> image, image
 local function flow_build(names, options)
   local wish = { names = {} }
@@ -273,6 +285,7 @@ local function flow_build(names, options)
     end
     if key ~= "changed" then wish[key] = value end
   end
+  take_kept(wish)
   local plan = make_plan(wish, to_build(options and options.changed and true))
   core.say_builder(plan)
   local result = core.build(plan, { output = "stage" })
@@ -419,9 +432,9 @@ function way.remote_history(args)
   return result
 end
 
--- What `strake tags` puts into labels beside the version: the commit that it is all about.
-function way.facts()
-  return { revision = git.sha or nil }
+-- `strake tags`
+function way.tags(args)
+  return core.script("tags/explain").tags(args)
 end
 
 -- `strake notify`

@@ -42,41 +42,6 @@ static int take_platforms(struct strake_decl *decl, const char *key, int index, 
     return rc;
 }
 
-static int take_image(struct strake_decl *decl, const char *key, int index, void *object)
-{
-    return strake_take_texts(decl, key, index, &((struct strake_target *)object)->images);
-}
-
-static int take_tags(struct strake_decl *decl, const char *key, int index, void *object)
-{
-    return strake_take_texts(decl, key, index, &((struct strake_target *)object)->tags);
-}
-
-static int take_refs(struct strake_decl *decl, const char *key, int index, void *object)
-{
-    return strake_take_texts(decl, key, index, &((struct strake_target *)object)->refs);
-}
-
-/* Whole references stand for repositories and tags. */
-static int split_refs(struct strake_decl *decl, struct strake_target *target)
-{
-    struct strake_strings written = target->refs;
-    int rc;
-
-    if (!written.count)
-        return 0;
-    if (target->images.count || target->tags.count)
-        return strake_decl_fail(decl, "give either `refs`, or `image` and `tags`");
-    target->refs = (struct strake_strings){ 0 };
-    rc = strake_refs_split(&written, &target->refs, &target->images, &target->tags, decl->err);
-    strake_strings_dispose(&written);
-    if (rc < 0) {
-        strake_err_prefix(decl->err, "target \"%s\": refs: ", decl->name);
-        strake_err_place(decl->err, decl->file, decl->line);
-    }
-    return rc == STRAKE_EUSAGE ? strake_err_recode(decl->err, STRAKE_ECONFIG) : rc;
-}
-
 static int take_cache_from(struct strake_decl *decl, const char *key, int index, void *object)
 {
     return strake_take_texts(decl, key, index, &((struct strake_target *)object)->cache_from);
@@ -255,9 +220,9 @@ int strake_declare_target(struct strake_decl *decl, int index)
         { "dockerfile", take_dockerfile, false },
         { "stage", take_stage, false },
         { "platforms", take_platforms, false },
-        { "image", take_image, false },
-        { "tags", take_tags, false },
-        { "refs", take_refs, false },
+        { "image", strake_take_image, false },
+        { "tags", strake_take_tags, false },
+        { "refs", strake_take_refs, false },
         { "args", take_args, false },
         { "labels", take_labels, false },
         { "annotations", take_annotations, false },
@@ -296,7 +261,7 @@ int strake_declare_target(struct strake_decl *decl, int index)
     if (rc == 0)
         rc = strake_schema_read(decl, index, fields, target);
     if (rc == 0)
-        rc = split_refs(decl, target);
+        rc = strake_decl_split_refs(decl, target);
     if (rc < 0)
         return rc;
     if (!target->context)
@@ -305,7 +270,8 @@ int strake_declare_target(struct strake_decl *decl, int index)
         target->dockerfile = strake_strdup("");
     if (!target->stage)
         target->stage = strake_strdup("");
-    target->version = strake_strdup(target->tags.count ? target->tags.items[0] : "");
+    if (!target->version)
+        target->version = strake_strdup(target->tags.count ? target->tags.items[0] : "");
     return target->context && target->dockerfile && target->stage && target->version
                ? 0
                : strake_fail_nomem(decl->err);

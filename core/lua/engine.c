@@ -71,7 +71,7 @@ static int open_all(lua_State *L)
         strake_lua_open_fs,         strake_lua_open_json,    strake_lua_open_log,
         strake_lua_open_exec,       strake_lua_open_http,    strake_lua_open_image,
         strake_lua_open_include,    strake_lua_open_bake,    strake_lua_open_way,
-        strake_lua_open_dockerfile, strake_lua_open_check,
+        strake_lua_open_dockerfile, strake_lua_open_check,   strake_lua_open_tags,
     };
     static const char *const verbs[] = { "build", "publish", "notify" };
 
@@ -83,11 +83,6 @@ static int open_all(lua_State *L)
         strake_lua_push_stub(L, "way", verbs[i], STRAKE_LUA_FLOW | STRAKE_LUA_INTERNAL);
         strake_lua_define(L, verbs[i]);
     }
-    lua_createtable(L, 0, 1);
-    strake_lua_push_stub(L, "tags", "rules", ~0u);
-    lua_setfield(L, -2, "rules");
-    strake_lua_protect(L, "tags");
-    strake_lua_define(L, "tags");
     lua_createtable(L, 0, 1);
     strake_lua_push_stub(L, "policies", "immutable_tags", STRAKE_LUA_LOAD);
     lua_setfield(L, -2, "immutable_tags");
@@ -196,6 +191,7 @@ void strake_engine_free(struct strake_engine *engine)
     strake_err_dispose(&engine->raising);
     strake_err_dispose(&engine->load_error);
     json_decref(engine->git);
+    json_decref(engine->event);
     strake_project_free(engine->project);
     strake_free(engine->project_dir);
     strake_free(engine->project_file);

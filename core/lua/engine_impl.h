@@ -75,7 +75,8 @@ struct strake_engine {
     const char *layer_root;       /**< what include() may read */
     struct strake_err load_error; /**< the first failed declaration: pcall does not hide it */
     json_t *git;                  /**< what git said, or NULL: not asked yet */
-    bool stress;                  /**< collect garbage at every look at the clock */
+    json_t *event; /**< what started the workflow of GitHub Actions, or NULL: not read yet */
+    bool stress;   /**< collect garbage at every look at the clock */
 };
 
 /* ---- alloc.c ---- */
@@ -181,6 +182,8 @@ void strake_lua_open_env(lua_State *L);
 void strake_lua_open_git(lua_State *L);
 /** strake_project's `fact`: what git.NAME is; `engine` is the struct strake_engine. */
 const char *strake_lua_git_fact(void *engine, const char *name);
+/** When the commit with the whole name `sha` was committed, in microseconds; -1: git does not know it. */
+int64_t strake_lua_git_commit_us(struct strake_engine *engine, const char *sha);
 void strake_lua_open_fs(lua_State *L);
 void strake_lua_open_json(lua_State *L);
 void strake_lua_open_log(lua_State *L);
@@ -192,10 +195,14 @@ void strake_lua_open_include(lua_State *L);
 void strake_lua_open_bake(lua_State *L);
 void strake_lua_open_dockerfile(lua_State *L);
 void strake_lua_open_check(lua_State *L);
+void strake_lua_open_tags(lua_State *L);
 
 /** lua_fs.c: push a buffer that is disposed of whatever raises; dispose of it early where it can be
  *  large. */
 struct strake_buf *strake_lua_new_buffer(lua_State *L, size_t max);
+/** lua_tags.c: what tags.rules and the like remember of the list at `index`, pushed; false, and nothing
+ *  pushed, for a list of somebody's own. */
+bool strake_lua_push_tags_outcome(lua_State *L, int index);
 
 /** A `log` event of the run, or a line of the program's log. `text` ends with NUL too. */
 void strake_lua_log(lua_State *L, enum strake_level level, const char *name, const char *text,

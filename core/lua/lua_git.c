@@ -152,6 +152,20 @@ static int ask_remote(struct strake_engine *engine, json_t *git)
     return rc;
 }
 
+int64_t strake_lua_git_commit_us(struct strake_engine *engine, const char *sha)
+{
+    const char *words[] = { "show", "--no-patch", "--format=%ct", sha, "--", NULL };
+    struct strake_buf output = STRAKE_BUF(GIT_OUTPUT_MAX);
+    const size_t len = strlen(sha);
+    int64_t us = -1;
+
+    if ((len == 40 || len == 64) && strspn(sha, "0123456789abcdef") == len &&
+        run_git(engine, words, &output) && output.len)
+        us = strtoll(output.data, NULL, 10) * 1000000;
+    strake_buf_dispose(&output);
+    return us;
+}
+
 /* What the remote calls its main branch, or else one that is usually called so. */
 static int ask_main_branch(struct strake_engine *engine, json_t *git)
 {

@@ -50,6 +50,13 @@ void strake_pairs_sort(struct strake_pairs *pairs);
 /** declare_extras.c: a key of build/extras.h, into the `extras` of a struct strake_target. */
 int strake_take_extra(struct strake_decl *decl, const char *key, int index, void *object);
 
+/** declare_tags.c: `image`, `tags` and `refs` of a struct strake_target, in this order. */
+int strake_take_image(struct strake_decl *decl, const char *key, int index, void *object);
+int strake_take_tags(struct strake_decl *decl, const char *key, int index, void *object);
+int strake_take_refs(struct strake_decl *decl, const char *key, int index, void *object);
+/** Then: whole references stand for repositories and tags. */
+int strake_decl_split_refs(struct strake_decl *decl, struct strake_target *target);
+
 /** declare_target.c and declare_block.c: read the table at `index` into a new thing of the project.
  */
 int strake_declare_target(struct strake_decl *decl, int index);

@@ -32,6 +32,7 @@ struct strake_target {
     struct strake_strings images;    /**< repositories; empty: none */
     struct strake_strings tags;
     struct strake_strings refs; /**< whole references in place of images and tags; empty: none */
+    int tags_ref;               /**< core/lua's: how the tags came about; 0: nobody knows */
     char *version;              /**< the first tag's value, "" without tags */
     struct strake_pairs args;
     struct strake_pairs labels;
@@ -183,6 +184,13 @@ int strake_project_no_target(const struct strake_project *project, const char *n
  *  @param repository as references name it: "ghcr.io/o/app" */
 bool strake_project_keeps_ledger(const struct strake_project *project, const char *target,
                                  const char *repository);
+
+/** A repository as declarations write it, to `images` once: "ghcr.io/o/app", or a line of
+ *  docker/metadata-action, "name=ghcr.io/o/app,enable=true"; one that is not enabled is left out.
+ *  @return 0; STRAKE_ECONFIG: no such line; STRAKE_ENOMEM. */
+int strake_image_take(const char *written, struct strake_strings *images, struct strake_err *err);
+/** In small letters, as registries want them and docker/metadata-action makes them. */
+void strake_images_lower(struct strake_strings *images);
 
 /** Whole references, "latest" where they say no tag: each in `refs`, each repository in `images`, each
  *  tag in `tags`, in order and once; what these held goes.

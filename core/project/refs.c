@@ -1,4 +1,9 @@
-/* Whole references, of a declaration or of -t: where their image is staged, and which tags it gets. */
+/* What images are called: repositories of a declaration; whole references of one or of -t, where their image
+ * is staged and which tags it gets. */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
 #include "image/reference.h"
 #include "project/project.h"
 
@@ -40,4 +45,80 @@ int strake_refs_split(const struct strake_strings *written, struct strake_string
         strake_reference_dispose(&ref);
     }
     return rc;
+}
+
+/* ---- repositories ---- */
+
+static char *trim(char *text)
+{
+    char *end = text + strlen(text);
+
+    while (end > text && isspace((unsigned char)end[-1]))
+        *--end = '\0';
+    while (isspace((unsigned char)*text))
+        text++;
+    return text;
+}
+
+/* NAME, name=NAME or enable=true of an image line. */
+static int take_field(char *field, const char *line, char **name, bool *enabled,
+                      struct strake_err *err)
+{
+    char *value = strchr(field, '=');
+
+    if (value)
+        *value++ = '\0';
+    field = trim(field);
+    value = value ? trim(value) : NULL;
+    if (!value || strcasecmp(field, "name") == 0) {
+        *name = value ? value : field;
+        return 0;
+    }
+    if (strcasecmp(field, "enable") != 0) {
+        strake_fail(err, STRAKE_ECONFIG, "'%s' has the unknown attribute '%s'", line, field);
+        strake_err_hint(err, "a line is name=REPOSITORY,enable=true");
+        return STRAKE_ECONFIG;
+    }
+    *enabled = strcmp(value, "true") == 0;
+    return *enabled || strcmp(value, "false") == 0
+               ? 0
+               : strake_fail(err, STRAKE_ECONFIG, "'%s': enable is true or false, and not '%s'",
+                             line, value);
+}
+
+static int take_line(char *text, const char *line, struct strake_strings *images,
+                     struct strake_err *err)
+{
+    char *rest = text, *field, *name = NULL;
+    bool enabled = true;
+    int rc = 0;
+
+    while (rc == 0 && (field = strsep(&rest, ",")))
+        rc = take_field(field, line, &name, &enabled, err);
+    if (rc == 0 && (!name || !*name))
+        rc = strake_fail(err, STRAKE_ECONFIG, "'%s' names no repository", line);
+    if (rc < 0 || !enabled)
+        return rc;
+    return add_once(images, name) < 0 ? strake_fail_nomem(err) : 0;
+}
+
+int strake_image_take(const char *written, struct strake_strings *images, struct strake_err *err)
+{
+    char *text;
+    int rc;
+
+    if (!strchr(written, '='))
+        return add_once(images, written) < 0 ? strake_fail_nomem(err) : 0;
+    text = strake_strdup(written);
+    rc = text ? take_line(text, written, images, err) : strake_fail_nomem(err);
+    strake_free(text);
+    return rc;
+}
+
+void strake_images_lower(struct strake_strings *images)
+{
+    for (size_t i = 0; i < images->count; i++) {
+        for (char *c = images->items[i]; *c; c++)
+            *c = (char)tolower((unsigned char)*c);
+    }
 }

@@ -21,7 +21,7 @@
 ---@field stage? string the stage to build; the last one by default
 ---@field platforms? string|string[] "linux/amd64", …; the builder's own by default
 ---@field image? string|string[] repositories, without a tag
----@field tags? string|string[] or what tags.rules gives
+---@field tags? string|string[]|strake.Metadata what tags.rules and the like give, or a list; none without it
 ---@field refs? string|string[] whole references, in place of image and tags
 ---@field args? table<string, string|number|true> build arguments
 ---@field labels? table<string, string|number|true>
@@ -256,9 +256,30 @@ git = {}
 
 tags = {}
 
+---Tags by rules; a rule whose fact does not exist gives none.
 ---@param rules (string|{ [1]: string, when?: any })[]
 ---@return string[]
 function tags.rules(rules) end
+
+---The tags that ship: the version of the commit, `sha-…`, the branch, and `latest` on the main branch.
+---@return string[]
+function tags.default() end
+
+---NAME-YYYYMMDD-HHMMSS: for a build of someone's own.
+---@param name string such as "dev"
+---@return string[]
+function tags.session(name) end
+
+---@class strake.Metadata the tags in order, and
+---@field [integer] string
+---@field version string the first tag, or ""
+---@field labels table<string, string> a target takes them with the tags
+---@field annotations table<string, string> likewise; empty without `annotations`
+
+---The lines of docker/metadata-action, as they are.
+---@param lines { tags?: string|string[], flavor?: string|string[], labels?: string|string[], annotations?: string|string[], images?: string|string[] }
+---@return strake.Metadata
+function tags.metadata(lines) end
 
 secret = {}
 
