@@ -153,24 +153,23 @@ local function owners_of(plan)
   return owners
 end
 
--- What the ledger says of the tags of images that were built here: their target, and the commit.
-local function ledger_options(images)
-  local options = { kind = "publish", targets = {}, commits = {} }
-  for _, image in ipairs(images) do
+-- The ledger of what moved. Most repositories keep none: then its script is not loaded, and git is not asked for
+-- the commit of what was built here.
+local function write_ledger(moves, kind, images)
+  local options, of = { kind = kind, targets = {}, commits = {} }, {}
+  for _, image in ipairs(images or {}) do
     for _, ref in ipairs(image.wanted) do
-      options.targets[ref] = image.name ~= "" and image.name or nil
-      options.commits[ref] = image.built and git.sha or nil
+      options.targets[ref], of[ref] = image.name ~= "" and image.name or nil, image
     end
   end
-  return options
-end
-
--- A build whose tags are where they were has nothing to write, and does not ask git for its commit.
-local function moved_any(moves)
+  local kept = false
   for _, move in ipairs(moves) do
-    if move.status == "done" then return true end
+    if move.status == "done" and core.keeps_ledger(move.ref:match("^(.*):[^:/]+$"), options.targets[move.ref]) then
+      local image = of[move.ref]
+      options.commits[move.ref], kept = image and image.built and git.sha or nil, true
+    end
   end
-  return false
+  if kept then core.script("ledger").write(moves, options) end
 end
 
 -- `result.moves` tells what became of each tag, also when one could not be moved.
@@ -186,7 +185,7 @@ local function publish_images(result, images, before, options)
   local failure
   result.moves, failure = core.publish(tags, before, options)
   if failure then core.raise(failure) end
-  if moved_any(result.moves) then core.script("ledger").write(result.moves, ledger_options(images)) end
+  write_ledger(result.moves, "publish", images)
   for _, image in ipairs(images) do
     image.refs = image.wanted
     core.event("image.published", image.name,
@@ -415,7 +414,7 @@ function way.retag(args)
     for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = result.digest } end
     result.moves, failure = core.publish(tags, before, { force = args.force, kind = "tag" })
     if failure then core.raise(failure) end
-    core.script("ledger").write(result.moves, { kind = "tag" })
+    write_ledger(result.moves, "tag")
   end)
 end
 
