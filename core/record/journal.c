@@ -69,10 +69,13 @@ int strake_journal_mark(struct strake_record *record, int64_t id, size_t positio
 int strake_journal_end(struct strake_record *record, int64_t id, const char *outcome,
                        struct strake_err *err)
 {
+    /* A unit that is done needs no sync: should the end of it be lost with the machine's power, the
+     * next command finds all its tags where they belong, and settles it as done. */
+    const bool synced = strcmp(outcome, "done") != 0;
     int rc;
 
     pthread_mutex_lock(&record->lock);
-    rc = strake_sql_begin(record, true, err);
+    rc = strake_sql_begin(record, synced, err);
     if (rc == 0) {
         rc = strake_sql(
             record, "UPDATE units SET outcome=?, ended_us=? WHERE id=?",

@@ -32,7 +32,7 @@ int strake_journal_begin(struct strake_record *record, const char *run, const ch
 int strake_journal_mark(struct strake_record *record, int64_t id, size_t position, bool done,
                         struct strake_err *err);
 /** The unit is over: "done", "rolled-back", or "partial" with what could not be undone. Also writes
- *  the tag moves that stand into the history. Synced. */
+ *  the tag moves that stand into the history. Synced, unless it is "done". */
 int strake_journal_end(struct strake_record *record, int64_t id, const char *outcome,
                        struct strake_err *err);
 /** Units that were begun, not ended, and whose run nobody holds any more. `count` 0: none. */
