@@ -236,6 +236,7 @@ static void *record_all(void *ctx)
 
     for (size_t i = 0; i < work->plan->count; i++)
         record_target(work, &work->plan->targets[i]);
+    strake_record_tidy(work->record);
     return NULL;
 }
 

@@ -17,6 +17,12 @@
 
 #define BUSY_MS 5000
 
+/* Pages in the write-ahead log. Each command that opens the history reads all of it (1,000 pages,
+ * SQLite's own threshold, are 3 ms), so that it is kept short; taking it over costs two syncs, which
+ * a build does while its builder works. */
+#define LOG_PAGES_TIDY 128
+#define LOG_PAGES_MAX 512
+
 static void record_free(struct strake_record *record)
 {
     if (!record)
@@ -72,6 +78,33 @@ static int make_file(const struct strake_record *record, struct strake_err *err)
     return 0;
 }
 
+static void take_over(struct strake_record *record)
+{
+    /* What others still read stays in the log for the next one. */
+    record->sql->wal_checkpoint_v2(record->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    record->log_pages = 0;
+}
+
+/* After each commit, with the lock held. */
+static int on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct strake_record *record = ctx;
+
+    (void)db, (void)name;
+    record->log_pages = pages;
+    if (pages >= LOG_PAGES_MAX)
+        take_over(record);
+    return SQLITE_OK;
+}
+
+void strake_record_tidy(struct strake_record *record)
+{
+    pthread_mutex_lock(&record->lock);
+    if (record->log_pages >= LOG_PAGES_TIDY)
+        take_over(record);
+    pthread_mutex_unlock(&record->lock);
+}
+
 static int connect_db(struct strake_record *record, struct strake_err *err)
 {
     int flags = record->writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
@@ -81,10 +114,10 @@ static int connect_db(struct strake_record *record, struct strake_err *err)
         SQLITE_OK)
         return strake_sql_failed(record, "no history", err);
     record->sql->busy_timeout(record->db, BUSY_MS);
-    /* Taking the log over into the database costs syncs that every short command would wait for: it
-     * happens when the log has grown (SQLite's own threshold), not each time that somebody
-     * leaves. */
+    /* Taking the log over costs syncs that every short command would wait for: it happens when the
+     * log has grown, not each time that somebody leaves. */
     record->sql->db_config(record->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    record->sql->wal_hook(record->db, on_commit, record);
     record->synced = true;
     rc = strake_schema_migrate(record, err);
     if (rc == 0 && record->writable)

@@ -18,6 +18,9 @@ struct strake_record;
  *  and what to do. */
 int strake_record_open(const char *dir, bool write, struct strake_record **out,
                        struct strake_err *err);
+/** Take a write-ahead log that has grown over into the database: syncs twice. For a thread that has
+ *  nothing to do while a builder works. */
+void strake_record_tidy(struct strake_record *record);
 /** Flushes what is batched. NULL does nothing. */
 int strake_record_close(struct strake_record *record, struct strake_err *err);
 

@@ -14,8 +14,9 @@ struct strake_record {
     char *path;
     pthread_mutex_t lock; /**< one connection, one statement at a time */
     bool writable;
-    bool synced;  /**< PRAGMA synchronous is FULL; a new connection's default */
-    int run_lock; /**< descriptor of the own run's lock file, or -1 */
+    bool synced;   /**< PRAGMA synchronous is FULL; a new connection's default */
+    int log_pages; /**< in the write-ahead log after the last commit */
+    int run_lock;  /**< descriptor of the own run's lock file, or -1 */
     char *run_lock_path;
 
     /* Events that wait to be written in one transaction (batch.c). */

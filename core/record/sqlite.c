@@ -29,6 +29,8 @@ static void load(void)
         { "sqlite3_last_insert_rowid", &table.last_insert_rowid },
         { "sqlite3_changes", &table.changes },
         { "sqlite3_db_config", &table.db_config },
+        { "sqlite3_wal_hook", &table.wal_hook },
+        { "sqlite3_wal_checkpoint_v2", &table.wal_checkpoint_v2 },
     };
 
     strake_lazy_open("libsqlite3.so.0", "libsqlite3-0", symbols,

@@ -25,6 +25,8 @@ struct strake_sqlite {
     sqlite3_int64 (*last_insert_rowid)(sqlite3 *);
     int (*changes)(sqlite3 *);
     int (*db_config)(sqlite3 *, int, ...);
+    void *(*wal_hook)(sqlite3 *, int (*)(void *, sqlite3 *, const char *, int), void *);
+    int (*wal_checkpoint_v2)(sqlite3 *, const char *, int, int *, int *);
 };
 
 /** NULL with `err` when the library is not there. Any thread. */

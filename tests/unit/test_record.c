@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -223,6 +224,74 @@ static void logs_come_back_in_order(void **state)
     strake_strings_dispose(&interrupted);
 }
 
+/* ---- the write-ahead log (SQLite, WAL-mode file format) ---- */
+
+/* How often it began again from its start: 0 for a log that did not. `size` is the file's. */
+static unsigned log_sequence(const char *dir, off_t *size)
+{
+    char *path = strake_fs_join(dir, "history.db-wal");
+    unsigned char header[16] = { 0 };
+    struct stat st = { 0 };
+    FILE *file = fopen(path, "rb");
+
+    assert_non_null(file);
+    assert_int_equal(fread(header, 1, sizeof(header), file), sizeof(header));
+    assert_int_equal(fstat(fileno(file), &st), 0);
+    fclose(file);
+    strake_free(path);
+    *size = st.st_size;
+    return (unsigned)header[12] << 24 | (unsigned)header[13] << 16 | (unsigned)header[14] << 8 |
+           header[15];
+}
+
+static void run_many(struct strake_record *record, int count)
+{
+    struct strake_strings interrupted = { 0 };
+    struct strake_err err = { 0 };
+
+    for (int i = 0; i < count; i++) {
+        char run[40];
+        strake_run_id(run);
+        begin(record, run, &interrupted);
+        assert_int_equal(strake_record_run_end(record, run, "done", 0, NULL, &err), 0);
+    }
+    strake_strings_dispose(&interrupted);
+}
+
+static void a_log_that_has_grown_is_taken_over_while_a_builder_works(void **state)
+{
+    struct strake_record *record = history_open(*state);
+    off_t size;
+    unsigned before;
+
+    run_many(record, 1);
+    before = log_sequence(*state, &size);
+    strake_record_tidy(record); /* it is short */
+    run_many(record, 1);
+    assert_int_equal(log_sequence(*state, &size), before);
+    while (size < (off_t)150 * 4096) {
+        run_many(record, 5);
+        assert_int_equal(log_sequence(*state, &size), before);
+    }
+    strake_record_tidy(record);
+    run_many(record, 1); /* who writes next begins the log again */
+    assert_int_not_equal(log_sequence(*state, &size), before);
+    history_close(record);
+}
+
+static void a_log_that_nobody_tidies_has_an_end(void **state)
+{
+    struct strake_record *record = history_open(*state);
+    off_t size;
+
+    run_many(record, 1);
+    for (unsigned before = log_sequence(*state, &size); log_sequence(*state, &size) == before;) {
+        run_many(record, 5);
+        assert_true(size < (off_t)700 * 4096);
+    }
+    history_close(record);
+}
+
 static void run_ids_are_unique_and_sort_by_time(void **state)
 {
     char a[40], b[40];
@@ -293,6 +362,8 @@ int main(void)
         TEST(a_write_that_finds_no_room_says_so_and_keeps_what_was_written),
         TEST(a_run_nobody_holds_is_marked_interrupted_once),
         TEST(logs_come_back_in_order),
+        TEST(a_log_that_has_grown_is_taken_over_while_a_builder_works),
+        TEST(a_log_that_nobody_tidies_has_an_end),
         TEST(run_ids_are_unique_and_sort_by_time),
         TEST(open_survives_every_failing_allocation),
         TEST(a_run_survives_every_failing_allocation),
