@@ -1,4 +1,4 @@
-/* A blob in pieces: PATCH after PATCH, where something on the way takes no large body. */
+/* A blob in pieces: PATCH after PATCH, where something on the way takes no large body, or breaks. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,10 +6,11 @@
 
 #include "upload.h"
 
-#define FIRST_CHUNK ((int64_t)16 * 1024 * 1024)
 #define LEAST_CHUNK ((int64_t)256 * 1024)
 /** Pieces in a row that got nowhere. */
 #define STALLS_MAX 4
+/** Sessions for one blob: some registries (distribution) end one in which a piece broke. */
+#define SESSIONS_MAX 4
 #define PAUSE_MS 200
 
 /** An upload in pieces on its way. */
@@ -19,7 +20,30 @@ struct chunks {
     int64_t size;   /**< of the blob */
     int64_t chunk;  /**< bytes of a piece */
     int64_t offset; /**< bytes that the registry has */
+    int sessions;
 };
+
+/** What is broken as a whole may hold for half of it. */
+static void make_smaller(struct chunks *chunks)
+{
+    int64_t half = chunks->chunk / 2;
+    if (half >= LEAST_CHUNK && half >= chunks->upload->chunk_min)
+        chunks->chunk = half;
+}
+
+/** A session that is gone takes along what had arrived: another one, from the start. `call` says that
+ *  it is gone. */
+static int begin_again(struct chunks *chunks, const struct oci_call *call)
+{
+    struct oci_upload *upload = chunks->upload;
+    if (!chunks->source->rewind || ++chunks->sessions >= SESSIONS_MAX)
+        return oci_answer_fail(upload->oci, call, upload->err);
+    upload->oci->host->log(STRAKE_LOG_INFO, "%s: its session is gone after %" PRId64 " bytes",
+                           upload->what, chunks->offset);
+    make_smaller(chunks);
+    chunks->offset = 0;
+    return oci_session_open(upload);
+}
 
 /** How many bytes a session has: "Range: 0-1023", which some write "bytes=0-1023". An empty session
  *  says "0-0", as one with one byte would: no piece is that small. -1: it does not say. */
@@ -47,6 +71,11 @@ static int ask(struct chunks *chunks)
     int64_t there = bytes_there(headers);
     size_t pos = 0;
     size_t len = 0;
+    if (rc == 0 && call.status == 404) {
+        rc = begin_again(chunks, &call);
+        oci_call_dispose(oci, &call);
+        return rc;
+    }
     if (rc == 0 && call.status != 204 && call.status != 202 && call.status != 200)
         rc = oci_answer_fail(oci, &call, upload->err);
     else if (rc == 0 && (there < 0 || there > chunks->size))
@@ -66,8 +95,9 @@ static bool may_go_on(const struct chunks *chunks, int rc, const struct oci_call
 {
     if (!chunks->source->rewind)
         return false;
-    return rc == STRAKE_ENETWORK || (rc == 0 && (call->status == 416 || call->status == 408 ||
-                                                 call->status == 429 || call->status >= 500));
+    return rc == STRAKE_ENETWORK || rc == STRAKE_ETIMEOUT ||
+           (rc == 0 && (call->status == 416 || call->status == 408 || call->status == 429 ||
+                        call->status >= 500));
 }
 
 /** What came of a piece of `len` bytes. */
@@ -75,11 +105,13 @@ static int judge(struct chunks *chunks, const struct oci_call *call, int rc, int
 {
     struct oci_upload *upload = chunks->upload;
     struct oci *oci = upload->oci;
-    if (rc == 0 && call->status == 413 && chunks->chunk / 2 >= LEAST_CHUNK &&
-        chunks->chunk / 2 >= upload->chunk_min) {
-        chunks->chunk /= 2;
+    int64_t before = chunks->chunk;
+    if (rc == 0 && call->status == 413)
+        make_smaller(chunks);
+    if (chunks->chunk < before)
         return 0;
-    }
+    if (rc == 0 && call->status == 404)
+        return begin_again(chunks, call);
     if (may_go_on(chunks, rc, call))
         return ask(chunks);
     if (rc < 0)
@@ -144,7 +176,7 @@ static int finish(struct oci_upload *upload)
 int oci_upload_chunks(struct oci_upload *upload, struct oci_source *source, int64_t size_bytes)
 {
     struct chunks chunks = {
-        .upload = upload, .source = source, .size = size_bytes, .chunk = FIRST_CHUNK
+        .upload = upload, .source = source, .size = size_bytes, .chunk = OCI_FIRST_CHUNK
     };
     int rc = oci_session_open(upload);
     if (chunks.chunk < upload->chunk_min)
@@ -153,7 +185,7 @@ int oci_upload_chunks(struct oci_upload *upload, struct oci_source *source, int6
         int64_t before = chunks.offset;
         int64_t chunk = chunks.chunk;
         rc = send(&chunks);
-        bool moved = chunks.offset > before || chunks.chunk < chunk;
+        bool moved = chunks.offset != before || chunks.chunk < chunk;
         stalls = moved ? 0 : stalls + 1;
         if (rc == 0 && stalls >= STALLS_MAX)
             rc = upload->oci->host->fail(
@@ -163,6 +195,8 @@ int oci_upload_chunks(struct oci_upload *upload, struct oci_source *source, int6
         else if (rc == 0 && !moved)
             rc = plug_wait_ms(upload->oci->host, upload->job, (int64_t)PAUSE_MS << stalls,
                               upload->err);
+        if (!moved)
+            make_smaller(&chunks);
     }
     return rc < 0 ? rc : finish(upload);
 }

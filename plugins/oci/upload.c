@@ -47,15 +47,26 @@ int oci_source_seek(struct oci_source *source, int64_t offset)
 enum outcome {
     FINAL,    /**< nothing else can be done */
     LOST,     /**< the session is no longer what it was: a new one may do better */
-    TOO_LARGE /**< something on the way takes no body of that size */
+    IN_PIECES /**< a body of that size does not get through as a whole */
 };
 
-static enum outcome judge(const struct oci_call *call)
+static enum outcome judge(const struct oci_call *call, bool large)
 {
     /* Bytes of a broken try may be in the session, or it ended without our hearing of it. */
-    if (call->status == 404 || call->status == 416 || (call->status == 400 && call->retries > 0))
-        return LOST;
-    return call->status == 413 ? TOO_LARGE : FINAL;
+    bool lost =
+        call->status == 404 || call->status == 416 || (call->status == 400 && call->retries > 0);
+    bool may_pass = call->status == 408 || call->status == 429 || call->status >= 500;
+    if (call->status == 413 || (large && (lost || may_pass)))
+        return IN_PIECES;
+    return lost ? LOST : FINAL;
+}
+
+/** Did it break in a way that another line or moment may not? */
+static bool is_broken(const struct oci_upload *upload, int rc)
+{
+    /* A limit of time is for one request, and pieces have one each. */
+    bool time_left = !upload->job || upload->oci->host->job_remaining_ms(upload->job) != 0;
+    return rc == STRAKE_ENETWORK || (rc == STRAKE_ETIMEOUT && time_left);
 }
 
 /** Send all of the bytes at once. */
@@ -73,11 +84,17 @@ static int send(struct oci_upload *upload, struct oci_source *source, int64_t si
     call.rewind = source->rewind ? oci_source_rewind : NULL;
     call.ctx = source;
     call.more_ms = size_bytes / OCI_SLOW_LINE;
-    call.idempotent = source->rewind != NULL;
+    /* A large body that broke is not begun again: of pieces, what has arrived stays. */
+    bool large = size_bytes > OCI_FIRST_CHUNK && source->rewind;
+    call.idempotent = source->rewind && !large;
     int rc = oci_call_run(oci, upload->job, &call, upload->err);
     if (rc == 0 && !oci_session_is_done(&call)) {
         rc = oci_answer_fail(oci, &call, upload->err);
-        *outcome = judge(&call);
+        *outcome = judge(&call, large);
+    } else if (large && is_broken(upload, rc)) {
+        oci->host->log(STRAKE_LOG_INFO, "%s: it broke off, going on in pieces: %s", upload->what,
+                       oci->host->err_message(upload->err));
+        *outcome = IN_PIECES;
     }
     oci_call_dispose(oci, &call);
     free(url);
@@ -111,7 +128,7 @@ int oci_blob_put(void *self, struct strake_job *job, const char *repository, con
         outcome = FINAL;
         rc = attempt(&upload, &from, size_bytes, &outcome);
     }
-    if (outcome == TOO_LARGE) {
+    if (outcome == IN_PIECES) {
         oci_session_drop(&upload);
         rc = oci_upload_chunks(&upload, &from, size_bytes);
     }

@@ -7,6 +7,9 @@
 /** The least that is expected of a line, for limits of time: bytes per millisecond. */
 #define OCI_SLOW_LINE 100
 
+/** Bytes of a piece at first. */
+#define OCI_FIRST_CHUNK ((int64_t)16 * 1024 * 1024)
+
 /** One blob on its way up. */
 struct oci_upload {
     struct oci *oci;

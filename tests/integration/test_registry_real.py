@@ -1,6 +1,7 @@
 """The plugin `oci` against real registries, method by method."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -107,6 +108,37 @@ def test_basic_authorisation_from_each_place(drive, private_registry, files):
     out = drive.oci(host, ("tags", "app"), ("ping",), username="dev",
                     password={"secret": "PASSWORD"})
     assert out.startswith(b"v1\nhttp, credentials from registry")
+
+
+# ---- a line that breaks ------------------------------------------------------------------------------------
+
+
+LARGE = os.urandom(1 << 20) * 40
+
+
+@pytest.fixture
+def line(toxiproxy, real):
+    made = toxiproxy.line(real.port)
+    yield made
+    made.cut()
+
+
+def test_a_large_blob_goes_up_over_a_line_that_breaks(drive, registry3, toxiproxy, tmp_path):
+    """Each connection carries 10 MB. Here a session keeps what has arrived; that of 2.8 is gone then."""
+    line = toxiproxy.line(registry3.port)
+    (tmp_path / "large").write_bytes(LARGE)
+    line.add("limit_data", "upstream", bytes=10_000_000)
+    drive.oci(f"127.0.0.1:{line.port}", ("blob-put", "broken/up", digest_of(LARGE), tmp_path / "large"))
+    assert drive.oci(registry3.host, ("stat", "broken/up", digest_of(LARGE))) == b"%d\n" % len(LARGE)
+    line.cut()
+
+
+def test_a_large_blob_comes_down_over_a_line_that_breaks(drive, real, line, tmp_path):
+    (tmp_path / "large").write_bytes(LARGE)
+    drive.oci(real.host, ("blob-put", "broken/down", digest_of(LARGE), tmp_path / "large"))
+    line.add("limit_data", "downstream", bytes=10_000_000)
+    got = drive.oci(f"127.0.0.1:{line.port}", ("blob-get", "broken/down", digest_of(LARGE), 0))
+    assert digest_of(got) == digest_of(LARGE)
 
 
 # ---- with and without TLS, with and without authorisation --------------------------------------------------
