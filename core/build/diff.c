@@ -42,8 +42,8 @@ static int open_side(struct comparing *comparing, struct side *side, const char 
     side->entry = strake_layers_pick(side->document, platform, comparing->err);
     if (!side->entry)
         return comparing->err->code;
-    return strake_stores_open(comparing->stores, side->ref, &side->parsed, &side->place,
-                              comparing->err);
+    return strake_stores_open_to_read(comparing->stores, side->ref, &side->parsed, &side->place,
+                                      comparing->err);
 }
 
 static const json_t *layers_of(const struct side *side)
@@ -244,10 +244,30 @@ static int compare(struct comparing *comparing)
     return rc < 0 ? strake_fail_nomem(comparing->err) : 0;
 }
 
-static void close_side(struct side *side)
+static void drop_reading(struct side *side)
 {
     strake_kept_files_dispose(&side->kept);
     strake_tree_free(side->reading.tree);
+    side->reading = (struct strake_layer_reading){ 0 };
+}
+
+/* Layers that mirrors had wrong are read once more, at the registries themselves. */
+static bool leave_mirrors(struct comparing *comparing, int rc)
+{
+    bool a = strake_place_leave_mirrors(&comparing->a.place, rc);
+    bool b = strake_place_leave_mirrors(&comparing->b.place, rc);
+
+    if (!a && !b)
+        return false;
+    drop_reading(&comparing->a);
+    drop_reading(&comparing->b);
+    strake_err_dispose(comparing->err);
+    return true;
+}
+
+static void close_side(struct side *side)
+{
+    drop_reading(side);
     strake_place_in_store_dispose(&side->place);
     strake_reference_dispose(&side->parsed);
     json_decref(side->document);
@@ -266,6 +286,8 @@ int strake_diff_read(struct strake_stores *stores, const char *a, const char *b,
     if (rc == 0)
         rc = open_side(&comparing, &comparing.b, platform);
     if (rc == 0)
+        rc = read_both(&comparing);
+    if (rc < 0 && leave_mirrors(&comparing, rc))
         rc = read_both(&comparing);
     if (rc == 0)
         rc = compare(&comparing);

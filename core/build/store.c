@@ -323,6 +323,26 @@ json_t *strake_stores_options(const struct strake_stores *stores, const char *ho
     return options;
 }
 
+static int add_mirrors(const json_t *mirrors, struct strake_strings *hosts)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < json_array_size(mirrors); i++) {
+        struct strake_err ignored = { 0 }; /* its name was checked where it stands */
+        char *host, *prefix;
+        rc = strake_mirror_parse(json_string_value(json_array_get(mirrors, i)), &host, &prefix,
+                                 &ignored);
+        strake_err_dispose(&ignored);
+        if (rc < 0)
+            break;
+        if (!strake_strings_has(hosts, host))
+            rc = strake_strings_add(hosts, host);
+        strake_free(host);
+        strake_free(prefix);
+    }
+    return rc;
+}
+
 int strake_stores_hosts(const struct strake_stores *stores, struct strake_strings *hosts)
 {
     struct strake_stores *locked = (struct strake_stores *)stores;
@@ -331,8 +351,11 @@ int strake_stores_hosts(const struct strake_stores *stores, struct strake_string
     pthread_mutex_lock(&locked->lock);
     for (size_t i = 0; rc == 0 && i < stores->count; i++) {
         if (strncmp(stores->items[i].key, "oci:", 4) != 0 &&
-            strncmp(stores->items[i].key, "docker-archive:", 15) != 0)
+            strncmp(stores->items[i].key, "docker-archive:", 15) != 0 &&
+            !strake_strings_has(hosts, stores->items[i].key))
             rc = strake_strings_add(hosts, stores->items[i].key);
+        if (rc == 0)
+            rc = add_mirrors(stores->items[i].mirrors, hosts);
     }
     pthread_mutex_unlock(&locked->lock);
     return rc;

@@ -49,7 +49,7 @@ int strake_stores_auth_json(const struct strake_stores *stores, struct strake_bu
 /** A host's options as its plugin gets them, and its plugin as `type`. A new reference; NULL: no
  *  memory. */
 json_t *strake_stores_options(const struct strake_stores *stores, const char *host);
-/** Hosts that were configured, in order. */
+/** Hosts that were configured, each with its mirrors behind it, in order and once. */
 int strake_stores_hosts(const struct strake_stores *stores, struct strake_strings *hosts);
 
 #endif

@@ -12,7 +12,7 @@ import tarfile
 
 import pytest
 
-from harness.images import put_manifest, upload
+from harness.images import push_image, put_manifest, upload
 from harness.liar import MANIFEST, Answer, Liar, digest_of
 from harness.process import free_port
 
@@ -138,6 +138,16 @@ def test_other_bytes_of_a_layer_are_passed_over(mirrored):
     assert layers.json() == mirrored.run("image", "layers", "--json", mirrored.ref).json()
 
 
+def test_an_image_is_compared_all_the_same(mirrored):
+    mirrored.put(mirrored.mirror.registry, mirrored.name)
+    other = push_image(mirrored.origin.registry, mirrored.name, "2", [tar_of("content", b"else")])
+    other = other.replace(mirrored.origin.registry.host, mirrored.origin.host)
+    mirrored.mirror.corrupt("/blobs/" + digest_of(mirrored.layer))
+    done = mirrored.run("image", "diff", "--json", mirrored.ref, other)
+    assert mirrored.mirror.asked("GET", "/blobs/") and "is left out from now on" in done.err
+    assert [one["path"] for one in done.json()["files"]] == ["/content"]
+
+
 def test_a_mirror_that_breaks_off_is_gone_on_with_elsewhere(mirrored):
     mirrored.put(mirrored.mirror.registry, mirrored.name)
 
@@ -232,3 +242,12 @@ def test_mirrors_are_a_list_of_hosts(mirrored, value):
 def test_a_registry_is_not_its_own_mirror(mirrored):
     mirrored.mirrors(mirrored.origin.host)
     assert "cannot be its own mirror" in mirrored.run("image", "show", mirrored.ref, exit=3).err
+
+
+def test_doctor_asks_mirrors_too(mirrored):
+    gone = f"127.0.0.1:{free_port()}"
+    mirrored.mirrors(mirrored.mirror.host, f"{gone}/hub")
+    done = mirrored.strake("doctor", "--json", cwd=mirrored.folder)
+    states = {one["name"]: one for one in done.json()["checks"]} if "checks" in done.json() else done.json()
+    told = json.dumps(states)
+    assert mirrored.mirror.host in told and mirrored.origin.host in told and gone in told

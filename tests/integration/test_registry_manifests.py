@@ -19,6 +19,16 @@ def test_head_that_says_too_little_is_followed_by_get(drive):
     assert [one.method for one in fake.requests] == ["HEAD", "GET"]
 
 
+def test_all_four_types_are_accepted(drive):
+    with FakeRegistry(lambda request: manifest_answer(IMAGE)) as fake:
+        drive.oci(fake.host, ("resolve", "app", "v1"), ("get", "app", "v1"))
+    for request in fake.requests:
+        assert {one.strip() for one in request.headers["accept"].split(",")} == {
+            INDEX, MANIFEST, "application/vnd.docker.distribution.manifest.list.v2+json",
+            "application/vnd.docker.distribution.manifest.v2+json"}
+        assert request.headers["accept-encoding"] == "identity"
+
+
 def test_head_that_is_not_known_is_followed_by_get(drive):
     answer = lambda request: (405, {}, b"") if request.method == "HEAD" else manifest_answer(IMAGE)
     with FakeRegistry(answer) as fake:

@@ -102,6 +102,14 @@ def test_an_identity_token_is_exchanged(drive):
         assert drive.oci(fake.host, ("tags", "app")) == b"v1\n"
 
 
+def test_oauth2_has_all_scopes_in_one_field(drive):
+    with FakeRegistry(TokenRegistry(good_token)) as fake:
+        drive.docker_config({"auths": {fake.host: {"identitytoken": "refresh"}}})
+        drive.oci(fake.host, ("tags", "app"), ("mount", "app", digest_of(IMAGE), "other/app"))
+    form = urllib.parse.parse_qs(fake.asked("POST", "/token")[1].body.decode())
+    assert form["scope"] == ["repository:app:pull,push repository:other/app:pull"]
+
+
 def test_a_token_server_without_oauth2_is_asked_the_old_way(drive):
     grant = lambda request: good_token(request) if request.method == "GET" else (404, {}, b"")
     with FakeRegistry(TokenRegistry(grant)) as fake:
