@@ -10,6 +10,8 @@
 
 /* How long a server may have us wait when the caller set no limit. */
 #define WAIT_WITHOUT_LIMIT_MS 60000
+/* Nobody should wonder for longer than this what is going on. */
+#define WAIT_TOLD_MS 3000
 
 /* A request on its way. */
 struct course {
@@ -216,7 +218,8 @@ static int try_again(struct course *course, int rc, int64_t wait)
     struct strake_exchange *exchange = &course->exchange;
     int64_t left = left_ms(exchange);
     bool asked = rc == 0 && asked_ms(course) >= 0;
-    if (left < 0 && asked)
+    bool limited = exchange->deadline_ms != INT64_MAX;
+    if (asked && !limited && (left < 0 || left > WAIT_WITHOUT_LIMIT_MS))
         left = WAIT_WITHOUT_LIMIT_MS;
     if (left >= 0 && wait > left) {
         char wish[STRAKE_TIME_TEXT], have[STRAKE_TIME_TEXT];
@@ -225,10 +228,16 @@ static int try_again(struct course *course, int rc, int64_t wait)
         strake_duration_format(wait, wish, sizeof(wish));
         strake_duration_format(left, have, sizeof(have));
         strake_exchange_fail(exchange, course->err, STRAKE_ENETWORK,
-                             "status %d, and the server asks to wait %s; %s are left",
-                             exchange->status, wish, have);
+                             "status %d, and the server asks to wait %s; %s %s", exchange->status,
+                             wish, have, limited ? "are left" : "is the most");
         strake_err_hint(course->err, "try again after that time, or allow more with --timeout");
         return STRAKE_ENETWORK;
+    }
+    if (wait >= WAIT_TOLD_MS) {
+        char wish[STRAKE_TIME_TEXT];
+        strake_duration_format(wait, wish, sizeof(wish));
+        strake_log(STRAKE_LOG_WARN, "%s answered %d and asks to wait %s", course->url.host,
+                   exchange->status, wish);
     }
     strake_log(STRAKE_LOG_DEBUG, "%s %s: status %d, trying again in %lld ms", exchange->method,
                course->url.host, exchange->status, (long long)wait);

@@ -74,7 +74,7 @@ void oci_limits_wait(const char *headers, struct plug_text *text)
     size_t pos = 0, len = 0, end = 0;
     const char *value = plug_header(headers, "retry-after", &pos, &len);
     int64_t seconds = value ? number(value, len, &end) : -1;
-    if (seconds >= 0 && end == len)
+    if (seconds > 0 && end == len)
         plug_text_addf(text, "wait %" PRId64 " s", seconds);
     else if (value && len > 0 && len < DATE_MAX && isalpha((unsigned char)*value))
         plug_text_addf(text, "wait until %.*s", (int)len, value);

@@ -297,15 +297,27 @@ static void request_names_a_wait_that_is_too_long(void **state)
     static const struct {
         const char *path;
         int64_t timeout_ms;
-    } cases[] = { { "/wait/7200", 5000 }, { "/wait/7200", 0 } };
+        int64_t job_ms; /* 0: no job */
+        const char *words;
+    } cases[] = {
+        { "/wait/7200", 5000, 0, "are left" },
+        { "/wait/7200", 0, 0, "1 min 0 s is the most" },
+        /* What a whole call may take is no wish to wait for that long. */
+        { "/wait/7200", 0, 8000000, "1 min 0 s is the most" },
+    };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct client client;
         atomic_store(&tries, 0);
         client_init(&client, "GET", near.port, cases[i].path);
         client.request.idempotent = true;
         client.request.timeout_ms = cases[i].timeout_ms;
-        assert_int_equal(client_send(&client, NULL), STRAKE_ENETWORK);
+        struct strake_job *job = cases[i].job_ms ? strake_job_new(NULL, NULL, NULL) : NULL;
+        if (job)
+            strake_job_set_timeout(job, cases[i].job_ms);
+        assert_int_equal(client_send(&client, job), STRAKE_ENETWORK);
+        strake_job_free(job);
         assert_non_null(strstr(strake_err_message(&client.err), "429"));
+        assert_non_null(strstr(strake_err_message(&client.err), cases[i].words));
         assert_non_null(strstr(strake_err_message(&client.err), "wait 2 h"));
         assert_non_null(client.err.hint);
         assert_int_equal(atomic_load(&tries), 1);

@@ -46,6 +46,7 @@ static void wait_is_of_seconds_or_a_date(void **state)
         { "retry-after: Wed, 21 Oct 2026 07:28:00 GMT\n",
           "wait until Wed, 21 Oct 2026 07:28:00 GMT" },
         { "retry-after: 30.5\n", "wait a while" },
+        { "retry-after: 0\n", "wait a while" },
         { "retry-after: -3\n", "wait a while" },
         { "retry-after: \n", "wait a while" },
         { "retry-after: Whenever it may please the operators of this registry, dear user\n",
