@@ -51,6 +51,31 @@ static void end(struct oci *oci, struct blob_call *call)
     free(call->scope);
 }
 
+/** A blob that is said to be there is not sent: the answer must be of a registry, and of that blob. */
+static int check_head(const struct oci *oci, const struct oci_call *call, const char *digest,
+                      struct strake_err *err)
+{
+    const char *headers = oci_call_headers(oci, call);
+    size_t pos = 0;
+    size_t len = 0;
+    const char *claimed = plug_header(headers, "docker-content-digest", &pos, &len);
+    char type[256];
+    oci_content_type(headers, type, sizeof(type));
+    if (strcmp(type, "text/html") == 0) {
+        oci->host->fail(err, STRAKE_EREGISTRY, "%s: a web page answered", call->what);
+        oci->host->err_hint(err,
+                            "is %s a registry, and does a proxy or a login page stand before it?",
+                            oci_name(oci));
+        return STRAKE_EREGISTRY;
+    }
+    /* One of another algorithm may be of the same bytes. */
+    if (claimed && len == strlen(digest) && strncmp(claimed, digest, 7) == 0 &&
+        strncmp(claimed, digest, len) != 0)
+        return oci->host->fail(err, STRAKE_ECORRUPT, "%s: %s answered of another one, %.*s",
+                               call->what, oci_name(oci), (int)len, claimed);
+    return 0;
+}
+
 int oci_blob_stat(void *self, struct strake_job *job, const char *repository, const char *digest,
                   int64_t *size_bytes, struct strake_err *err)
 {
@@ -61,6 +86,8 @@ int oci_blob_stat(void *self, struct strake_job *job, const char *repository, co
         rc = oci_call_run(oci, job, &head.call, err);
     if (rc == 0 && head.call.status != 200)
         rc = oci_answer_fail(oci, &head.call, err);
+    if (rc == 0)
+        rc = check_head(oci, &head.call, digest, err);
     if (rc == 0)
         *size_bytes = oci_header_number(oci_call_headers(oci, &head.call), "content-length");
     end(oci, &head);

@@ -236,14 +236,14 @@ static int read_file(struct search *search, const char *path)
     return rc;
 }
 
-/** A file below the folder that a variable names, or below `fallback` in the home folder. Free it;
- *  NULL when there is no such place. */
+/** A file below the folder that a variable names (without `file`, it names the file), or below
+ *  `fallback` in the home folder. Free it; NULL when there is no such place. */
 static char *place(const char *variable, const char *fallback, const char *file)
 {
-    const char *folder = variable ? getenv(variable) : NULL;
+    const char *named = variable ? getenv(variable) : NULL;
     const char *home = getenv("HOME");
-    if (folder && *folder)
-        return plug_format("%s/%s", folder, file);
+    if (named && *named)
+        return file ? plug_format("%s/%s", named, file) : strdup(named);
     if (fallback && home && *home)
         return plug_format("%s/%s/%s", home, fallback, file);
     return NULL;
@@ -268,6 +268,7 @@ int oci_credentials_find(const struct strake_host *host, struct strake_job *job,
         const char *file;
     } places[] = {
         { "DOCKER_CONFIG", ".docker", "config.json" },
+        { "REGISTRY_AUTH_FILE", NULL, NULL },
         { "XDG_RUNTIME_DIR", NULL, "containers/auth.json" },
         { NULL, ".config/containers", "auth.json" },
     };

@@ -20,7 +20,7 @@ static inline bool oci_credentials_given(const struct oci_credentials *credentia
 }
 
 /** Look in DOCKER_AUTH_CONFIG; credHelpers, credsStore and auths of docker's config.json; podman's
- *  auth.json files; the first place that has some wins, within a file of podman the longest path.
+ *  auth.json files (REGISTRY_AUTH_FILE first); the first place that has some wins, within a file of podman the longest path.
  *  Reads files and may run a docker-credential program (blocks). A place that is broken is told in
  *  the log and in `trouble`, and the next one is asked.
  *  @param registry   "docker.io", "ghcr.io", "127.0.0.1:5000"

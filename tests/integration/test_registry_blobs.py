@@ -74,6 +74,18 @@ def test_credentials_stay_behind_when_a_blob_is_elsewhere(drive):
         assert [one.authorization for one in store.requests] == [None]
 
 
+@pytest.mark.parametrize("headers,code", [
+    ({"Content-Type": "text/html; charset=utf-8"}, -10), ({"Docker-Content-Digest": digest_of(b"other")}, -23)])
+def test_a_blob_is_there_only_when_that_blob_is(drive, headers, code):
+    """What is there is not sent: a page that says 200 to everything must not count."""
+    with FakeRegistry(lambda request: (200, headers, LAYER)) as fake:
+        with pytest.raises(Failed) as failed:
+            drive.oci(fake.host, ("stat", "app", digest_of(LAYER)))
+    assert failed.value.code == code
+    with FakeRegistry(lambda request: (200, {"Docker-Content-Digest": digest_of(LAYER)}, LAYER)) as fake:
+        assert drive.oci(fake.host, ("stat", "app", digest_of(LAYER))) == b"%d\n" % len(LAYER)
+
+
 class UploadRegistry:
     """Takes blobs; the session's address is `location`, which may hold {host}."""
 

@@ -35,6 +35,7 @@ static int setup(void **state)
     unsetenv("DOCKER_CONFIG");
     unsetenv("DOCKER_AUTH_CONFIG");
     unsetenv("XDG_RUNTIME_DIR");
+    unsetenv("REGISTRY_AUTH_FILE");
     make_folder(".docker");
     make_folder(".config");
     make_folder(".config/containers");
@@ -214,6 +215,21 @@ static void find_goes_on_when_a_place_is_broken(void **state)
     }
 }
 
+static void find_reads_the_file_that_podman_is_told_to(void **state)
+{
+    (void)state;
+    char path[256];
+    write_file(".config/containers/auth.json",
+               "{\"auths\":{\"a.example\":{\"auth\":\"cG9kOnh4\"}}}");
+    write_file("run/named", "{\"auths\":{\"a.example\":{\"auth\":\"bmFtZWQ6eHg=\"}}}");
+    assert_found("a.example", "app", "pod", "xx");
+    snprintf(path, sizeof(path), "%s/run/named", home);
+    setenv("REGISTRY_AUTH_FILE", path, 1);
+    assert_found("a.example", "app", "named", "xx");
+    setenv("REGISTRY_AUTH_FILE", "/nowhere/at/all", 1);
+    assert_found("a.example", "app", "pod", "xx");
+}
+
 static void find_waits_for_no_helper_for_ever(void **state)
 {
     (void)state;
@@ -257,6 +273,7 @@ int main(void)
         TEST(find_asks_the_helper_of_the_registry_first),
         TEST(find_takes_an_identity_token_from_a_helper),
         TEST(find_goes_on_when_a_place_is_broken),
+        TEST(find_reads_the_file_that_podman_is_told_to),
         TEST(find_waits_for_no_helper_for_ever),
         TEST(find_stops_when_it_is_cancelled),
         TEST(basic_is_marked),
