@@ -1,4 +1,4 @@
-/* The oci plugin: the instance of one registry (oci.h says what is where). */
+/* The instance of one registry (oci.h says what is where). */
 #include "oci.h"
 
 #include <ctype.h>
@@ -7,18 +7,6 @@
 
 #include "auth.h"
 #include "realm.h"
-
-static const struct plug_option option_table[] = {
-    PLUG_OPTION(struct oci_options, host, .kind = PLUG_STRING, .required = true),
-    PLUG_OPTION(struct oci_options, plain_http, .kind = PLUG_FLAG),
-    PLUG_OPTION(struct oci_options, username, .kind = PLUG_STRING),
-    PLUG_OPTION(struct oci_options, password, .kind = PLUG_SECRET),
-    PLUG_OPTION(struct oci_options, ca, .kind = PLUG_STRING),
-    PLUG_OPTION(struct oci_options, cert, .kind = PLUG_STRING),
-    PLUG_OPTION(struct oci_options, key, .kind = PLUG_STRING),
-    PLUG_OPTION(struct oci_options, timeout_ms, .kind = PLUG_INT, .max = INT64_C(24) * 3600 * 1000),
-    { .key = NULL },
-};
 
 /* ---- small things that every method needs ---------------------------------------------------- */
 
@@ -75,7 +63,7 @@ int64_t oci_header_number(const char *lines, const char *name)
     return strtoll(text, NULL, 10);
 }
 
-/* ---- open and close -------------------------------------------------------------------------- */
+/* ---- the instance ---------------------------------------------------------------------------- */
 
 static int check_options(const struct strake_host *host, const struct oci_options *options,
                          struct strake_err *err)
@@ -123,69 +111,20 @@ static int find_base(struct oci *oci, struct strake_err *err)
     return 0;
 }
 
-static void oci_close(void *self)
+int oci_init(struct oci *oci, const struct strake_host *host, struct strake_err *err)
 {
-    struct oci *oci = self;
-    if (!oci)
-        return;
-    oci_auth_free(oci->auth);
-    plug_url_dispose(&oci->origin);
-    plug_options_dispose(option_table, &oci->options);
-    free(oci->base);
-    free(oci);
-}
-
-static int oci_open(const struct strake_host *host, const char *options, void **self,
-                    struct strake_err *err)
-{
-    struct oci *oci = calloc(1, sizeof(*oci));
-    if (!oci)
-        return plug_fail_nomem(host, err);
     oci->host = host;
-    int rc = plug_options_read(host, "oci", option_table, options, &oci->options, err);
-    if (rc == 0)
-        rc = check_options(host, &oci->options, err);
+    int rc = check_options(host, &oci->options, err);
     if (rc == 0)
         rc = find_base(oci, err);
     if (rc == 0 && !(oci->auth = oci_auth_new()))
         rc = plug_fail_nomem(host, err);
-    if (rc < 0)
-        oci_close(oci);
-    else
-        *self = oci;
     return rc;
 }
 
-/* ---- the plugin ------------------------------------------------------------------------------ */
-
-static const struct strake_registry_v1 registry = {
-    .size = sizeof(registry),
-    .resolve = oci_resolve,
-    .manifest_get = oci_manifest_get,
-    .manifest_put = oci_manifest_put,
-    .tags = oci_tags,
-    .blob_stat = oci_blob_stat,
-    .blob_get = oci_blob_get,
-    .blob_put = oci_blob_put,
-    .blob_mount = oci_blob_mount,
-    .manifest_delete = oci_manifest_delete,
-    .ping = oci_ping,
-    .access = oci_access,
-    .referrers_of = oci_referrers_of,
-};
-
-static const struct strake_plugin plugin = {
-    .abi = STRAKE_ABI,
-    .size = sizeof(plugin),
-    .name = "oci",
-    .version = STRAKE_VERSION,
-    .open = oci_open,
-    .close = oci_close,
-    .interfaces = (const struct strake_interface[]){ { "registry/1", &registry }, { NULL, NULL } },
-    .summary = "images in a registry that speaks the OCI distribution protocol",
-};
-
-const struct strake_plugin *strake_plugin_main(void)
+void oci_dispose(struct oci *oci)
 {
-    return &plugin;
+    oci_auth_free(oci->auth);
+    plug_url_dispose(&oci->origin);
+    free(oci->base);
 }

@@ -1,6 +1,7 @@
 /* The oci plugin: registry/1 for every registry that speaks the OCI distribution protocol.
  *
- *   oci.c          the instance: options, address, vtable, ping
+ *   plugin.c       the plugin: options, vtable; all else is a library, which ghcr builds on, too
+ *   oci.c          the instance: its address, and small things that every method needs
  *   request.c      one request, authorised, and asked again after a challenge
  *   auth.c         which Authorization a request gets: tokens by scope, Basic; scope.c
  *   token.c        the token server
@@ -37,6 +38,18 @@ struct oci_options {
     int64_t timeout_ms;
 };
 
+/** The rows of an option table for `struct oci_options`. */
+#define OCI_OPTIONS                                                                                \
+    PLUG_OPTION(struct oci_options, host, .kind = PLUG_STRING, .required = true),                  \
+        PLUG_OPTION(struct oci_options, plain_http, .kind = PLUG_FLAG),                            \
+        PLUG_OPTION(struct oci_options, username, .kind = PLUG_STRING),                            \
+        PLUG_OPTION(struct oci_options, password, .kind = PLUG_SECRET),                            \
+        PLUG_OPTION(struct oci_options, ca, .kind = PLUG_STRING),                                  \
+        PLUG_OPTION(struct oci_options, cert, .kind = PLUG_STRING),                                \
+        PLUG_OPTION(struct oci_options, key, .kind = PLUG_STRING),                                 \
+        PLUG_OPTION(struct oci_options, timeout_ms, .kind = PLUG_INT,                              \
+                    .max = INT64_C(24) * 3600 * 1000)
+
 /** An instance: one registry. Constant after open() but for `auth`, which guards itself, and
  *  what is atomic. */
 struct oci {
@@ -53,6 +66,11 @@ static inline const char *oci_name(const struct oci *oci)
 {
     return oci->options.host;
 }
+
+/** Make an instance of `oci->options`, which stay the caller's to dispose. oci_dispose() in every
+ *  case. @return 0, STRAKE_ECONFIG, STRAKE_ENOMEM */
+int oci_init(struct oci *oci, const struct strake_host *host, struct strake_err *err);
+void oci_dispose(struct oci *oci);
 
 /** One request and its answer. Zero-initialised but for what is set. */
 struct oci_call {
