@@ -56,8 +56,19 @@ static int put_content(struct strake_buf *out, const struct strake_context_entry
 static int put_entry(void *ctx, const struct strake_context_entry *entry, struct strake_err *err)
 {
     struct strake_buf *out = ctx;
-    int rc = strake_buf_printf(out, "%c %o ", entry->kind, entry->mode);
+    const unsigned mode = entry->mode;
+    const char head[] = { entry->kind, ' ' };
+    char octal[8];
+    size_t at = sizeof(octal);
+    int rc;
 
+    /* "%c %o ": printf would take a third of the time of the walk. */
+    octal[--at] = ' ';
+    for (unsigned left = mode; left || at == sizeof(octal) - 1; left >>= 3)
+        octal[--at] = (char)('0' + (left & 7));
+    rc = strake_buf_append(out, head, sizeof(head));
+    if (rc == 0)
+        rc = strake_buf_append(out, octal + at, sizeof(octal) - at);
     if (rc == 0)
         rc = put_content(out, entry);
     if (rc == 0)
@@ -77,9 +88,8 @@ int strake_materials_files(const char *context, const char *dockerfile, struct s
     const struct strake_context_walk walk = {
         .context = context, .dockerfile = dockerfile, .each = put_entry, .ctx = out
     };
-    char digest[STRAKE_DIGEST_TEXT];
 
-    return strake_context_hash(job, &walk, digest, err);
+    return strake_context_hash(job, &walk, NULL, err);
 }
 
 /* The context's files, then those of each named context that is a folder, behind "@ NAME". */

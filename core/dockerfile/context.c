@@ -35,9 +35,9 @@ struct walk {
     const struct strake_ignore *ignore;
     const struct strake_context_walk *options;
     struct strake_memory *memory; /* or NULL */
-    struct strake_hash *hash;
-    struct strake_buf path; /* relative to the context */
-    char *chunk;            /* CHUNK bytes to read into */
+    struct strake_hash *hash;     /* or NULL: only the entries are wanted */
+    struct strake_buf path;       /* relative to the context */
+    char *chunk;                  /* CHUNK bytes to read into */
     struct strake_err *err;
 };
 
@@ -85,8 +85,8 @@ static int tell_entry(struct walk *walk, char kind, mode_t mode, size_t path_len
 
 /* One entry: kind, permissions, path, and what it holds. Each text is led by its length, so that no
  * two contexts give the same bytes. */
-static int write_entry(struct walk *walk, char kind, mode_t mode, size_t path_len,
-                       const char *content)
+static int hash_entry(struct walk *walk, char kind, mode_t mode, size_t path_len,
+                      const char *content)
 {
     char head[96];
     int len = snprintf(head, sizeof(head), "%c %o %zu %zu\n", kind, (unsigned)mode & 07777u,
@@ -96,6 +96,13 @@ static int write_entry(struct walk *walk, char kind, mode_t mode, size_t path_le
         rc = hash(walk, walk->path.data, path_len);
     if (rc == 0)
         rc = hash(walk, content, strlen(content));
+    return rc;
+}
+
+static int write_entry(struct walk *walk, char kind, mode_t mode, size_t path_len,
+                       const char *content)
+{
+    int rc = walk->hash != NULL ? hash_entry(walk, kind, mode, path_len, content) : 0;
     return rc < 0 || walk->options->each == NULL ? rc
                                                  : tell_entry(walk, kind, mode, path_len, content);
 }
@@ -302,14 +309,14 @@ static int walk_context(struct walk *walk, char *out)
                                  walk->options->context);
     }
     struct stat st;
-    int rc = strake_hash_new(&walk->hash, walk->err);
+    int rc = out != NULL ? strake_hash_new(&walk->hash, walk->err) : 0;
     if (fstat(top.fd, &st) == 0)
         note_change(walk, &st);
     if (rc == 0) {
         walk->chunk = strake_malloc(CHUNK);
         rc = walk->chunk != NULL ? walk_folder(walk, &top) : strake_fail_nomem(walk->err);
     }
-    if (rc == 0 && strake_hash_final(walk->hash, out) < 0)
+    if (rc == 0 && out != NULL && strake_hash_final(walk->hash, out) < 0)
         rc = strake_fail(walk->err, STRAKE_EINTERNAL, "the context cannot be hashed");
     close(top.fd);
     return rc;

@@ -52,7 +52,7 @@ struct strake_context_walk {
 
 /** As strake_context_digest(), with the file hashes that earlier commands remembered
  *  (dockerfile/memory.h): a file that did not change since is not read again. What was hashed is
- *  remembered also when the walk ends early. */
+ *  remembered also when the walk ends early. `out` may be NULL: only the entries are told. */
 int strake_context_hash(struct strake_job *job, const struct strake_context_walk *options,
                         char *out, struct strake_err *err);
 

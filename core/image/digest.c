@@ -43,8 +43,9 @@ static void crypto_load(void)
     strake_err_dispose(&ignored);
 }
 
-/* From so many bytes on, of all hashes of the process together. */
-#define CRYPTO_FROM ((uint64_t)256 * 1024)
+/* From so many bytes on, of all hashes of the process together: they have cost in plain C by then what
+ * loading libcrypto does. */
+#define CRYPTO_FROM ((uint64_t)64 * 1024)
 
 static _Atomic uint64_t hashed; /* in plain C */
 
