@@ -408,7 +408,7 @@ function way.retag(args)
   return told(result, function()
     local repository = core.repository(args.source)
     local tags, failure = {}
-    result.digest = core.resolve(args.source)
+    result.digest = core.take(args.source)
     local before = gate("retag", { { name = "", image = repository, tags = args.refs, wanted = args.refs,
                                      digest = result.digest, ref = args.source } }) or false
     for i, ref in ipairs(args.refs) do tags[i] = { ref = ref, source = repository, digest = result.digest } end

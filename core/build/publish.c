@@ -296,6 +296,10 @@ static int do_moves(struct unit *unit, struct strake_err *err)
     struct strake_manifest_kept kept = { 0 };
     int rc = 0;
 
+    if (unit->options->kept) {
+        kept = *unit->options->kept;
+        *unit->options->kept = (struct strake_manifest_kept){ 0 };
+    }
     for (movers.begin = unit->first; rc == 0 && movers.begin < unit->count;
          movers.begin = movers.end) {
         for (movers.end = movers.begin + 1; movers.end < unit->count; movers.end++) {

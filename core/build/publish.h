@@ -21,10 +21,12 @@ void strake_tag_state_free(struct strake_tag_state *state);
 /** Where a tag was: its digest, "" when it did not exist, NULL when it was not read. Borrowed. */
 const char *strake_tag_state_digest(const struct strake_tag_state *state, const char *ref);
 
+struct strake_manifest_kept;
 struct strake_publish_options {
-    const char *run;  /**< id of the run */
-    const char *kind; /**< publish, tag, rollback */
-    bool force;       /**< move also a tag that somebody else moved meanwhile */
+    const char *run;                   /**< id of the run */
+    const char *kind;                  /**< publish, tag, rollback */
+    bool force;                        /**< move also a tag that somebody else moved meanwhile */
+    struct strake_manifest_kept *kept; /**< NULL, or what strake_tag_take() fetched: used up */
 };
 
 /** Move the tags. Blocks; on a worker thread. `record` NULL: no journal (and the caller said so).
@@ -60,6 +62,10 @@ struct strake_manifest_kept {
     struct strake_buf bytes;
 };
 void strake_manifest_kept_dispose(struct strake_manifest_kept *kept);
+/** Fetch the manifest that a reference (a tag or a digest) names into `kept`, whose digest is that of
+ *  what is to be moved: one request, where resolving the tag first would be two. Blocks. */
+int strake_tag_take(struct strake_stores *stores, const char *ref, struct strake_job *job,
+                    struct strake_manifest_kept *kept, struct strake_err *err);
 /** Put the manifest `digest` of the ref's repository under the ref's tag and read it back. `kept`
  *  (may be NULL) is asked for its bytes first, and keeps them. */
 int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,

@@ -96,26 +96,48 @@ void strake_manifest_kept_dispose(struct strake_manifest_kept *kept)
     *kept = (struct strake_manifest_kept){ 0 };
 }
 
-static int fetch_manifest(const struct tag_place *tag, const char *digest,
-                          struct strake_manifest_kept *kept, struct strake_job *job,
-                          struct strake_err *err)
+/* `object`: a tag or a digest. */
+static int keep_manifest(const struct strake_place_in_store *place, const char *object,
+                         struct strake_manifest_kept *kept, struct strake_job *job,
+                         struct strake_err *err)
 {
     struct strake_descriptor found = { .size = sizeof(found) };
     int rc;
 
-    if (kept->instance == tag->place.instance && kept->repository &&
-        strcmp(kept->repository, tag->place.repository) == 0 && strcmp(kept->digest, digest) == 0)
-        return 0;
     strake_manifest_kept_dispose(kept);
-    rc = strake_registry_manifest_get(tag->place.instance, job, tag->place.repository, digest,
-                                      &kept->bytes, &found, err);
+    rc = strake_registry_manifest_get(place->instance, job, place->repository, object, &kept->bytes,
+                                      &found, err);
     if (rc < 0)
         return rc;
-    kept->instance = tag->place.instance;
-    kept->repository = strake_strdup(tag->place.repository);
+    kept->instance = place->instance;
+    kept->repository = strake_strdup(place->repository);
     kept->media_type = strake_strdup(found.media_type);
     memcpy(kept->digest, found.digest, STRAKE_DIGEST_TEXT - 1);
     return kept->repository && kept->media_type ? 0 : strake_fail_nomem(err);
+}
+
+static int fetch_manifest(const struct tag_place *tag, const char *digest,
+                          struct strake_manifest_kept *kept, struct strake_job *job,
+                          struct strake_err *err)
+{
+    if (kept->instance == tag->place.instance && kept->repository &&
+        strcmp(kept->repository, tag->place.repository) == 0 && strcmp(kept->digest, digest) == 0)
+        return 0;
+    return keep_manifest(&tag->place, digest, kept, job, err);
+}
+
+int strake_tag_take(struct strake_stores *stores, const char *ref, struct strake_job *job,
+                    struct strake_manifest_kept *kept, struct strake_err *err)
+{
+    struct strake_reference parsed = { 0 };
+    struct strake_place_in_store place = { 0 };
+    int rc = strake_stores_open(stores, ref, &parsed, &place, err);
+
+    if (rc == 0)
+        rc = keep_manifest(&place, strake_reference_object(&parsed), kept, job, err);
+    strake_place_in_store_dispose(&place);
+    strake_reference_dispose(&parsed);
+    return rc;
 }
 
 static int put_and_check(const struct tag_place *tag, const char *ref,

@@ -1,4 +1,6 @@
 /* The primitives of scripts/way.lua that look at images, move tags and send messages. */
+#include <string.h>
+
 #include "build/inspect.h"
 #include "lua/lua_way.h"
 #include "util/json.h"
@@ -32,7 +34,19 @@ static int resolve_run(void *ctx, struct strake_job *job, struct strake_err *err
     return rc;
 }
 
-/* Both take a reference and give what was found. */
+/* ---- take(ref) -> digest: what publish() of the same command will put ---- */
+
+static int take_run(void *ctx, struct strake_job *job, struct strake_err *err)
+{
+    struct strake_way_call *call = ctx;
+    int rc = strake_tag_take(call->session->stores, call->text, job, &call->session->taken, err);
+
+    if (rc == 0 && !(call->out = json_string(call->session->taken.digest)))
+        rc = strake_fail_nomem(err);
+    return rc;
+}
+
+/* All take a reference and give what was found. */
 static int await_ref(lua_State *L,
                      int (*run)(void *ctx, struct strake_job *job, struct strake_err *err))
 {
@@ -57,6 +71,11 @@ static int way_resolve(lua_State *L)
     return await_ref(L, resolve_run);
 }
 
+static int way_take(lua_State *L)
+{
+    return await_ref(L, take_run);
+}
+
 /* ---- publish({ { ref, source, digest } … }, before, { force, kind }) -> moves, failure ---- */
 
 static int publish_run(void *ctx, struct strake_job *job, struct strake_err *err)
@@ -69,7 +88,11 @@ static int publish_run(void *ctx, struct strake_job *job, struct strake_err *err
     struct strake_publish_tag *tags = strake_calloc(count + 1, sizeof(*tags));
     struct strake_publish_options options = { .run = call->session->run,
                                               .kind = kind ? kind : "publish",
-                                              .force = strake_json_bool(given, "force", false) };
+                                              .force = strake_json_bool(given, "force", false),
+                                              .kept = &call->session->taken };
+
+    if (strcmp(options.kind, "tag") != 0) /* flows may publish side by side */
+        options.kept = NULL;
 
     if (!tags)
         return strake_fail_nomem(err);
@@ -238,6 +261,7 @@ void strake_way_open_publish(lua_State *L)
     static const luaL_Reg functions[] = {
         { "inspect", way_inspect },
         { "resolve", way_resolve },
+        { "take", way_take },
         { "publish", way_publish },
         { "settle", way_settle },
         { "notify", way_notify },

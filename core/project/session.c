@@ -27,6 +27,7 @@ void strake_session_dispose(struct strake_session *session)
     session->plan = NULL;
     strake_tag_state_free(session->before);
     session->before = NULL;
+    strake_manifest_kept_dispose(&session->taken);
     json_decref(session->waiting);
     session->waiting = NULL;
     if (strake_record_close(session->record, &err) < 0)
