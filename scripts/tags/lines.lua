@@ -46,7 +46,8 @@ function lines.list(key, value)
   for name in next, value do
     if math.type(name) ~= "integer" or name < 1 or name > rawlen(value) then
       core.fail("config", ("tags.metadata: %s must be a list of lines, and has the name '%s'"):format(key,
-                                                                                                tostring(name)))
+                                                                                                tostring(name)),
+                "a line is a text: { \"KEY=VALUE\" }")
     end
   end
   return list
@@ -156,7 +157,13 @@ function check.sha(attrs, tag)
   end
 end
 
+local known = {} -- line -> what it says: the same few lines serve a thousand targets
+
 local function read_tag(position, line)
+  if known[line] then
+    local tag = known[line]
+    return { position = position, line = line, type = tag.type, attrs = tag.attrs, priority = tag.priority }
+  end
   local tag = { position = position, line = line, attrs = {} }
   local attrs = tag.attrs
   for _, field in ipairs(fields_of("tags", position, line)) do
@@ -185,6 +192,7 @@ local function read_tag(position, line)
   if attrs.priority and not lines.number(attrs.priority) then
     wrong("tags", position, line, "the priority '%s' is no number", attrs.priority)
   end
+  known[line] = tag
   return tag
 end
 

@@ -220,9 +220,7 @@ end
 local function decide_latest(flavor, first)
   if not first then return false, "no line gave a tag" end
   if flavor.latest ~= "auto" then return flavor.latest == "true", "latest=" .. flavor.latest end
-  local told = ("'%s', the first line that gave a tag, "):format(first.tag.line)
-  if first.latest then return true, told .. "is of a release" end
-  return false, told .. "is of no release"
+  return first.latest, ("the first tag, of '%s', is %s release"):format(first.tag.line, first.latest and "a" or "no")
 end
 
 local function add(list, seen, tag)
@@ -251,17 +249,25 @@ end
 
 -- ---- labels -----------------------------------------------------------------------------------------------------
 
+local label_prefix = "org.opencontainers.image."
+local common_labels -- what is the same for all targets
+
 local function standard_labels(version)
-  local known = facts.get()
-  local all = {
-    title = known.repository.name, description = known.repository.description, url = known.repository.url,
-    source = known.repository.url, version = version, created = moment.iso(facts.now()), revision = known.sha,
-    licenses = known.repository.licenses,
-  }
-  local labels = {}
-  for name, value in pairs(all) do
-    if value ~= "" then labels["org.opencontainers.image." .. name] = (value:gsub("[\r\n]+", " ")) end
+  if not common_labels then
+    local known = facts.get()
+    local all = {
+      title = known.repository.name, description = known.repository.description, url = known.repository.url,
+      source = known.repository.url, created = moment.iso(facts.now()), revision = known.sha,
+      licenses = known.repository.licenses,
+    }
+    common_labels = {}
+    for name, value in pairs(all) do
+      if value ~= "" then common_labels[label_prefix .. name] = (value:gsub("[\r\n]+", " ")) end
+    end
   end
+  local labels = {}
+  for name, value in pairs(common_labels) do labels[name] = value end
+  if version ~= "" then labels[label_prefix .. "version"] = version end
   return labels
 end
 

@@ -343,7 +343,7 @@ def test_explain_says_what_became_of_each_line(actions):
         ("type=raw,value=", None, "its value is empty"),
         ("type=sha,enable={{is_default_branch}}", None, "enable={{is_default_branch}} is false"),
         ("flavor latest=auto", "latest",
-         "'type=semver,pattern={{version}}', the first line that gave a tag, is of a release"),
+         "the first tag, of 'type=semver,pattern={{version}}', is a release"),
     ]
     assert done.json()["tags"] == ["1.2.3", "latest"]
 
