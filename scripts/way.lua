@@ -424,6 +424,12 @@ function way.rollback(args)
   return told(result, function() core.script("rollback").run(args, result, gate) end)
 end
 
+-- `strake image delete`
+function way.delete(args)
+  local result = { deleted = {}, manifests = {}, kept = {} }
+  return told(result, function() core.script("delete").run(args, result, gate) end)
+end
+
 -- `strake history --remote`
 function way.remote_history(args)
   local result = { moves = {}, ends = {}, skipped = {}, more = false }

@@ -76,6 +76,11 @@ int strake_tag_put(struct strake_stores *stores, const char *ref, const char *di
  *  manifest is put back. A tag that does not exist is no error. */
 int strake_tag_delete(struct strake_stores *stores, const char *ref, struct strake_job *job,
                       struct strake_err *err);
+/** Delete a manifest by its digest, and with it every tag that shows it; one that is gone is no error.
+ *  What it names, and who names it, is the caller's to know. @return 0; STRAKE_EREGISTRY: the
+ *  registry does not allow it, … */
+int strake_manifest_delete(struct strake_stores *stores, const char *repository,
+                           const char *digest, struct strake_job *job, struct strake_err *err);
 /** Move one move of a unit back: its old digest, or no tag where it was new. */
 int strake_move_undo(struct strake_stores *stores, const struct strake_move *move,
                      struct strake_job *job, struct strake_err *err);

@@ -4,6 +4,8 @@
 #include "build/publish.h"
 #include "util/time.h"
 
+#define UNDO_MS 60000
+
 /* The store and the tag that a reference names. */
 struct tag_place {
     struct strake_reference ref;
@@ -200,33 +202,63 @@ static int dummy_manifest(const struct tag_place *tag, const char *ref, struct s
     return rc;
 }
 
+/* Also after a cancellation, so with a job of its own: the tag shows the dummy until then. */
+static void put_old_back(const char *ref, const char *dummy, const char *current,
+                         struct strake_stores *stores, struct strake_job *job,
+                         struct strake_err *err)
+{
+    const struct strake_move move = { .ref = (char *)ref,
+                                      .from = (char *)current,
+                                      .to = (char *)dummy };
+    struct strake_job *own = strake_job_new(NULL, strake_job_bus(job), strake_job_target(job));
+    struct strake_err undo = { 0 };
+    char *line;
+
+    if (own)
+        strake_job_set_timeout(own, UNDO_MS);
+    if (strake_move_undo(stores, &move, own ? own : job, &undo) < 0) {
+        line = strake_asprintf("%s may be left at %s, an empty manifest: %s\n", ref, dummy,
+                               strake_err_message(&undo));
+        if (line)
+            strake_err_detail(err, line, strlen(line));
+        strake_free(line);
+    }
+    strake_job_free(own);
+    strake_err_dispose(&undo);
+}
+
 static int untag_by_dummy(const struct tag_place *tag, const char *ref, const char *current,
                           struct strake_stores *stores, struct strake_job *job,
                           struct strake_err *err)
 {
     struct strake_buf bytes = STRAKE_BUF(STRAKE_MANIFEST_MAX);
-    struct strake_err undo = { 0 };
     char digest[STRAKE_DIGEST_TEXT];
     int rc = dummy_manifest(tag, ref, job, &bytes, err);
 
     if (rc == 0)
         rc = strake_digest_of(strake_buf_text(&bytes), bytes.len, digest, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = strake_registry_manifest_put(tag->place.instance, job, tag->place.repository,
                                           tag->ref.tag, STRAKE_MEDIA_OCI_MANIFEST,
                                           strake_buf_text(&bytes), bytes.len, err);
-    if (rc < 0)
-        goto out;
-    rc = strake_registry_manifest_delete(tag->place.instance, job, tag->place.repository, digest,
-                                         err);
-    if (rc == 0)
-        goto out;
-    if (strake_tag_put(stores, ref, current, NULL, job, &undo) < 0)
-        strake_err_detail(err, strake_err_message(&undo), strlen(strake_err_message(&undo)));
-    strake_err_dispose(&undo);
-out:
+        if (rc == 0)
+            rc = strake_registry_manifest_delete(tag->place.instance, job, tag->place.repository,
+                                                 digest, err);
+        if (rc < 0) /* the put may have arrived, although its answer did not */
+            put_old_back(ref, digest, current, stores, job, err);
+    }
     strake_buf_dispose(&bytes);
     return rc;
+}
+
+/* A registry that does not delete is none that is broken: it says what would have to be changed. */
+static int refused(int rc, struct strake_err *err)
+{
+    if (rc != STRAKE_EUNSUPPORTED) /* of a registry, not of a builder */
+        return rc;
+    strake_err_hint(err, "deletion is switched off there: whoever runs the registry can allow it "
+                         "(distribution: storage.delete.enabled), or remove it in its own way");
+    return strake_err_recode(err, STRAKE_EREGISTRY);
 }
 
 int strake_tag_delete(struct strake_stores *stores, const char *ref, struct strake_job *job,
@@ -246,10 +278,30 @@ int strake_tag_delete(struct strake_stores *stores, const char *ref, struct stra
         strake_err_dispose(err);
         rc = untag_by_dummy(&tag, ref, current, stores, job, err);
     }
-    if (rc == STRAKE_EUNSUPPORTED) /* of a registry, not of a builder */
-        rc = strake_err_recode(err, STRAKE_EREGISTRY);
+    rc = refused(rc, err);
     if (rc < 0)
         strake_err_prefix(err, "the tag %s cannot be taken away: ", ref);
     tag_close(&tag);
+    return rc;
+}
+
+int strake_manifest_delete(struct strake_stores *stores, const char *repository, const char *digest,
+                           struct strake_job *job, struct strake_err *err)
+{
+    struct strake_reference ref = { 0 };
+    struct strake_place_in_store place = { 0 };
+    int rc = strake_stores_open(stores, repository, &ref, &place, err);
+
+    if (rc == 0)
+        rc = strake_registry_manifest_delete(place.instance, job, place.repository, digest, err);
+    if (rc == STRAKE_ENOTFOUND) {
+        strake_err_dispose(err);
+        rc = 0;
+    }
+    rc = refused(rc, err);
+    if (rc < 0)
+        strake_err_prefix(err, "%s@%s cannot be deleted: ", repository, digest);
+    strake_place_in_store_dispose(&place);
+    strake_reference_dispose(&ref);
     return rc;
 }

@@ -153,6 +153,11 @@ int cli_image_platform(struct cli *cli, bool all, char *out, const char **platfo
 /** Sizes beside each other on a terminal: a bar of at most `width` cells, blanks behind it. */
 void cli_bar(int64_t value, int64_t most, int width, char *out, size_t cap);
 
+/* ---- cmd_image_delete.c ---- */
+
+/** `strake image delete REF`; the project and a run are open. */
+int cli_image_delete(struct cli *cli);
+
 /* ---- view.c ---- */
 
 /** Show progress on stderr as --progress and the terminal ask for. */

@@ -12,6 +12,8 @@ static const struct cli_option options[] = {
     { "platform", 0, CLI_TEXT, "P", "layers, diff, copy: one platform; layers: all" },
     { "files", 0, CLI_FLAG, NULL, "layers: list what each layer adds, changes and deletes" },
     { "force", 0, CLI_FLAG, NULL, "tag: move a tag even if somebody else moved it meanwhile" },
+    { "yes", 'y', CLI_FLAG, NULL, "delete: also the tags that show the image" },
+    { "dry-run", 0, CLI_FLAG, NULL, "delete: say what would go, and delete nothing" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
 };
 
@@ -285,6 +287,15 @@ static int copy(struct cli *cli)
     return rc;
 }
 
+/* ---- delete ---- */
+
+static int delete_image(struct cli *cli)
+{
+    int rc = want_words(cli, 1, 1, "delete REF");
+
+    return rc < 0 ? rc : cli_image_delete(cli);
+}
+
 /* ---- the command ---- */
 
 static int run(struct cli *cli)
@@ -300,6 +311,7 @@ static int run(struct cli *cli)
         { "list", CLI_NEED_PROJECT, list },
         { "tag", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, tag },
         { "copy", CLI_NEED_PROJECT, copy },
+        { "delete", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, delete_image },
     };
     const char *verb = cli->args.rest.count ? cli->args.rest.items[0] : "";
 
@@ -312,18 +324,22 @@ static int run(struct cli *cli)
     strake_fail(&cli->err, STRAKE_EUSAGE,
                 *verb ? "image does not know '%s'" : "image wants to know what to do%s", verb);
     strake_err_hint(&cli->err, "show REF, layers REF, diff A B, list REPOSITORY, tag SOURCE REF…, "
-                               "copy SOURCE DESTINATION");
+                               "copy SOURCE DESTINATION, delete REF");
     return STRAKE_EUSAGE;
 }
 
 const struct cli_command cli_image = {
     .name = "image",
-    .summary = "show, take apart, compare, list, tag and copy images in registries and layouts",
+    .summary =
+        "show, take apart, compare, list, tag, copy and delete images in registries and layouts",
     .usage = "show REF | layers REF | diff A B | list REPOSITORY | tag SOURCE REF… | "
-             "copy SOURCE DESTINATION",
-    .help = "A REF is a registry reference, oci:DIR[:TAG|@DIGEST] for an OCI layout, or\n"
-            "docker-archive:FILE for what docker save writes. layers and diff read the layers as\n"
-            "they come, without unpacking them: of this machine's platform, or of --platform.",
+             "copy SOURCE DESTINATION | delete REF",
+    .help =
+        "A REF is a registry reference, oci:DIR[:TAG|@DIGEST] for an OCI layout, or\n"
+        "docker-archive:FILE for what docker save writes. layers and diff read the layers as\n"
+        "they come, without unpacking them: of this machine's platform, or of --platform.\n"
+        "delete REPOSITORY:TAG takes that tag away alone; REPOSITORY@DIGEST deletes the image,\n"
+        "the tags that show it (with --yes) and the parts that no other tag needs.",
     .options = options,
     .http = true,
     .run = run,

@@ -332,4 +332,5 @@ void strake_lua_open_way(lua_State *L)
     strake_way_open_publish(L);
     strake_way_open_rollback(L);
     strake_way_open_ledger(L);
+    strake_way_open_delete(L);
 }
