@@ -59,7 +59,7 @@ struct cli {
 
 extern const struct cli_command cli_build, cli_plan, cli_run, cli_publish, cli_tags, cli_image,
     cli_history, cli_notify, cli_doctor, cli_plugin, cli_policy, cli_init, cli_cache, cli_rollback,
-    cli_check;
+    cli_check, cli_login, cli_logout;
 /** All commands, NULL at the end. */
 extern const struct cli_command *const cli_commands[];
 extern const struct cli_option cli_common_options[];

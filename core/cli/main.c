@@ -16,9 +16,9 @@
 #include "util/work.h"
 
 const struct cli_command *const cli_commands[] = {
-    &cli_build, &cli_plan, &cli_check, &cli_run,     &cli_publish, &cli_rollback, &cli_tags,
-    &cli_image,  &cli_cache, &cli_history, &cli_notify,  &cli_doctor,   &cli_plugin,
-    &cli_policy, &cli_init, NULL,
+    &cli_build,  &cli_plan,   &cli_check, &cli_run,     &cli_publish, &cli_rollback,
+    &cli_tags,   &cli_image,  &cli_cache, &cli_history, &cli_notify,  &cli_doctor,
+    &cli_plugin, &cli_policy, &cli_login, &cli_logout,  &cli_init,    NULL,
 };
 
 const struct cli_option cli_common_options[] = {

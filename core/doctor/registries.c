@@ -146,7 +146,7 @@ static int tell_login(struct doctor_probe *probe, const struct strake_registry_a
     if (!access->asked)
         return doctor_tell(probe, "login", DOCTOR_OK, NULL, "it asks for no credentials");
     return doctor_tell(probe, "login", probe->subjects.count ? DOCTOR_WARN : DOCTOR_SKIP,
-                       "`docker login`, or username and password in its registry block",
+                       "`strake login`, or username and password in its registry block",
                        "it asks for credentials (%s), and there are none", access->scheme);
 }
 
@@ -202,7 +202,7 @@ static int tell_actions(struct doctor_probe *probe, const char *repository,
     return doctor_tell(
         probe, repository, access->given ? DOCTOR_FAIL : DOCTOR_WARN,
         access->given ? "have the account of these credentials allowed to, or use another one"
-                      : "`docker login`, or username and password in its registry block",
+                      : "`strake login`, or username and password in its registry block",
         "%s, %s%s",
         pull   ? "may be pulled from and not pushed to"
         : push ? "may be pushed to and not pulled from"

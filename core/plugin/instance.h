@@ -124,6 +124,16 @@ int strake_registry_access(struct strake_instance *registry, struct strake_job *
                            const char *repository, const char *actions,
                            struct strake_registry_access *out, struct strake_err *err);
 
+/** Try these credentials, and keep them when the registry takes them; with `repository` (else "") it must
+ *  let them push there too. `where` gets "helper NAME" or a file's name.
+ *  @return 0; STRAKE_EAUTH: refused or not kept; STRAKE_EUNSUPPORTED: the plugin keeps none; … */
+int strake_registry_login(struct strake_instance *registry, struct strake_job *job,
+                          const char *username, const struct strake_buf *password,
+                          const char *repository, struct strake_buf *where, struct strake_err *err);
+/** Forget them. `where` gets a line for each place that had some. */
+int strake_registry_logout(struct strake_instance *registry, struct strake_job *job,
+                           struct strake_buf *where, struct strake_err *err);
+
 /** Cache specs for a target: arrays of CSV specs in *specs {"import":[],"export":[]}. */
 int strake_cache_specs(struct strake_instance *cache, const struct strake_cache_request *request,
                        json_t **specs, struct strake_err *err);

@@ -195,7 +195,7 @@ static const char *secret_hint(const char *type)
                "own environment";
     if (strcmp(type, "gha") == 0)
         return "leave it out: ACTIONS_RUNTIME_TOKEN is read from the environment";
-    return "a registry's credentials go into its `registry` block, or come from `docker login`";
+    return "a registry's credentials go into its `registry` block, or come from `strake login`";
 }
 
 int cache_check_keys(struct cache_ask *ask)

@@ -9,11 +9,12 @@
 
 /* ---- are they accepted? ---------------------------------------------------------------------- */
 
-/** GET /v2/: is it a registry, and does it take our credentials? */
-static int ask_base(struct oci *oci, struct strake_job *job, struct strake_registry_access *found,
+int oci_access_base(struct oci *oci, struct strake_job *job, struct strake_registry_access *found,
                     struct strake_err *err)
 {
-    char *what = plug_format("asking %s whether it is there", oci_name(oci));
+    const char *user = oci_auth_trial(oci);
+    char *what = user ? plug_format("logging in to %s as %s", oci_name(oci), user)
+                      : plug_format("asking %s whether it is there", oci_name(oci));
     if (!what)
         return plug_fail_nomem(oci->host, err);
     struct oci_call call = {
@@ -48,7 +49,7 @@ int oci_ping(void *self, struct strake_job *job, struct strake_buf *detail, stru
     struct oci *oci = self;
     struct strake_registry_access found = { .size = sizeof(found) };
     struct plug_text text = { 0 };
-    int rc = ask_base(oci, job, &found, err);
+    int rc = oci_access_base(oci, job, &found, err);
     if (rc < 0)
         return rc;
     plug_text_addf(&text, "%s, %s%s%s", oci->origin.https ? "https" : "http",
@@ -117,6 +118,7 @@ struct trial {
     struct strake_job *job;
     const char *repository;
     const char *action; /**< "pull" or "push" */
+    bool believe;       /**< a token that says yes */
     char *what;
     char *scopes;
     struct strake_err *err;
@@ -172,7 +174,8 @@ static int try_push(const struct trial *trial)
     return rc;
 }
 
-/** First what a token says that is asked for; where it does not say, whether it is done. */
+/** First what a token says that is asked for: its no is one. Its yes may be believed, though a registry
+ *  can be read-only, or know better; where it does not say, whether it is done. */
 static int ask_action(const struct trial *trial)
 {
     struct oci *oci = trial->oci;
@@ -189,40 +192,53 @@ static int ask_action(const struct trial *trial)
         rc = header && strcmp(oci_auth_scheme(oci), "bearer") == 0
                  ? token_allows(header, trial->repository, trial->action)
                  : -1;
-        if (rc < 0)
+        if (rc < 0 || (rc > 0 && !trial->believe))
             rc = strcmp(trial->action, "push") == 0 ? try_push(trial) : try_pull(trial);
     }
     plug_wipe(header);
     return rc;
 }
 
-/** One of the actions. @return 1 allowed, 0 not, or negative */
+/** One of the actions. @return 1 allowed, 0 not, told in `why` (which may be `err`) unless a token said
+ *  so, or negative */
 static int allows(struct oci *oci, struct strake_job *job, const char *repository,
-                  const char *action, struct strake_err *err)
+                  const char *action, bool believe, struct strake_err *why, struct strake_err *err)
 {
-    struct strake_err *unheard = oci->host->err_new();
     struct trial trial = {
         .oci = oci,
         .job = job,
         .repository = repository,
         .action = action,
+        .believe = believe,
         .what = plug_format("asking for %s in %s/%s", action, oci_name(oci), repository),
         /* Whoever pushes also reads; some token servers give both or nothing. */
         .scopes = oci_scope(repository, strcmp(action, "push") == 0 ? "pull,push" : action),
-        .err = unheard,
+        .err = why,
     };
-    int rc = trial.what && trial.scopes && unheard ? ask_action(&trial) : STRAKE_ENOMEM;
+    int rc = trial.what && trial.scopes ? ask_action(&trial) : STRAKE_ENOMEM;
     /* A refusal is an answer here; all else is a failure. */
     if (rc == STRAKE_EAUTH)
         rc = 0;
     else if (rc == STRAKE_ENOMEM)
         plug_fail_nomem(oci->host, err);
-    else if (rc < 0)
-        oci->host->fail(err, rc, "%s", oci->host->err_message(unheard));
+    else if (rc < 0 && why != err)
+        oci->host->fail(err, rc, "%s", oci->host->err_message(why));
     free(trial.what);
     free(trial.scopes);
-    oci->host->err_free(unheard);
     return rc;
+}
+
+int oci_access_push(struct oci *oci, struct strake_job *job, const char *repository,
+                    struct strake_err *err)
+{
+    int rc = oci_check_name(oci, repository, NULL, err);
+    if (rc == 0)
+        rc = allows(oci, job, repository, "push", false, err, err);
+    if (rc == 0 && oci->host->err_code(err) == 0)
+        oci->host->fail(err, STRAKE_EAUTH,
+                        "the token that the token server of %s gives allows no push to %s",
+                        oci_name(oci), repository);
+    return rc == 0 ? STRAKE_EAUTH : rc < 0 ? rc : 0;
 }
 
 static int ask_actions(struct oci *oci, struct strake_job *job, const char *repository,
@@ -234,8 +250,10 @@ static int ask_actions(struct oci *oci, struct strake_job *job, const char *repo
     while (rc == 0 && *actions) {
         size_t len = strcspn(actions, ",");
         char *action = plug_strndup(actions, len);
-        int allowed =
-            action ? allows(oci, job, repository, action, err) : plug_fail_nomem(oci->host, err);
+        struct strake_err *unheard = oci->host->err_new();
+        int allowed = action && unheard ? allows(oci, job, repository, action, true, unheard, err)
+                                        : plug_fail_nomem(oci->host, err);
+        oci->host->err_free(unheard);
         if (allowed < 0)
             rc = allowed;
         else if (allowed > 0 && used + len + 2 < sizeof(found->actions))
@@ -253,7 +271,7 @@ int oci_access(void *self, struct strake_job *job, const char *repository, const
     struct oci *oci = self;
     struct strake_registry_access found = { .size = sizeof(found) };
     /* It also shows where tokens come from, which the scopes are asked of. */
-    int rc = ask_base(oci, job, &found, err);
+    int rc = oci_access_base(oci, job, &found, err);
     if (rc == 0 && *repository) {
         const struct oci_credentials *credentials;
         rc = oci_auth_credentials(oci, job, repository, &credentials, err);

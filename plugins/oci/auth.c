@@ -30,6 +30,8 @@ struct oci_auth {
     char *realm; /**< or a token from here, checked already */
     char *service;
     struct grant *grants;
+    struct oci_credentials *trial;         /**< instead of any that could be found */
+    char *identity;                        /**< what a token server gave for them */
     struct known_credentials *credentials; /**< only ever grows: what it holds may be borrowed */
 };
 
@@ -64,10 +66,51 @@ void oci_auth_free(struct oci_auth *auth)
         free(known->repository);
         free(known);
     }
+    if (auth->trial)
+        oci_credentials_dispose(auth->trial);
+    free(auth->trial);
+    plug_wipe(auth->identity);
     free(auth->realm);
     free(auth->service);
     pthread_mutex_destroy(&auth->lock);
     free(auth);
+}
+
+struct oci_auth *oci_auth_on_trial(struct oci_credentials *credentials)
+{
+    struct oci_auth *auth = oci_auth_new();
+    if (auth && !(auth->trial = calloc(1, sizeof(*auth->trial)))) {
+        oci_auth_free(auth);
+        return NULL;
+    }
+    if (auth) {
+        *auth->trial = *credentials;
+        *credentials = (struct oci_credentials){ 0 }; /* moved */
+    }
+    return auth;
+}
+
+const char *oci_auth_trial(const struct oci *oci)
+{
+    return oci->auth->trial ? oci->auth->trial->username : NULL;
+}
+
+void oci_auth_keep_identity(struct oci *oci, const char *token)
+{
+    char *copy = strdup(token);
+    pthread_mutex_lock(&oci->auth->lock);
+    plug_wipe(oci->auth->identity);
+    oci->auth->identity = copy;
+    pthread_mutex_unlock(&oci->auth->lock);
+}
+
+char *oci_auth_take_identity(struct oci *oci)
+{
+    pthread_mutex_lock(&oci->auth->lock);
+    char *token = oci->auth->identity;
+    oci->auth->identity = NULL;
+    pthread_mutex_unlock(&oci->auth->lock);
+    return token;
 }
 
 /** A copy of what was granted for `key`, *found false when nothing was. */
@@ -158,6 +201,8 @@ static int configured(struct oci *oci, struct oci_credentials *out, struct strak
 
 static const struct oci_credentials *lookup(struct oci_auth *auth, const char *repository)
 {
+    if (auth->trial)
+        return auth->trial;
     for (struct known_credentials *known = auth->credentials; known; known = known->next)
         if (strcmp(known->repository, repository) == 0)
             return &known->credentials;
@@ -368,9 +413,9 @@ void oci_auth_hint(struct oci *oci, const char *repository, struct strake_err *e
         host->err_hint(err, "no credentials for %s could be read: %s", oci_name(oci),
                        credentials->trouble);
     else
-        host->err_hint(
-            err,
-            "there are no credentials for %s: `docker login %s` or `podman login %s`, or "
-            "username and password in registry \"%s\" { … }",
-            oci_name(oci), oci_name(oci), oci_name(oci), oci_name(oci));
+        host->err_hint(err,
+                       "there are no credentials for %s: `strake login %s`, or username and "
+                       "password in registry "
+                       "\"%s\" { … }",
+                       oci_name(oci), oci_name(oci), oci_name(oci));
 }

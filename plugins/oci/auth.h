@@ -25,6 +25,16 @@ int oci_auth_challenged(struct oci *oci, struct strake_job *job, const struct oc
 /** How the registry wants to know who asks, as far as it was heard: "bearer", "basic", or "". */
 const char *oci_auth_scheme(struct oci *oci);
 
+/** Credentials on trial, for a login: used for every repository instead of any that are kept, and a
+ *  token server is asked for an identity token besides. Takes them over. NULL: no memory. */
+struct oci_auth *oci_auth_on_trial(struct oci_credentials *credentials);
+/** The name to log in, NULL when nobody is on trial. Borrowed. */
+const char *oci_auth_trial(const struct oci *oci);
+/** A token server gave an identity token. Out of memory it is as if it had not. */
+void oci_auth_keep_identity(struct oci *oci, const char *token);
+/** What it gave, or NULL; free it with plug_wipe(). */
+char *oci_auth_take_identity(struct oci *oci);
+
 /** The credentials for a repository, looked up once and kept until close(). */
 int oci_auth_credentials(struct oci *oci, struct strake_job *job, const char *repository,
                          const struct oci_credentials **out, struct strake_err *err);

@@ -50,8 +50,7 @@ static void forget(struct oci_credentials *credentials)
     credentials->identity_token = credentials->registry_token = NULL;
 }
 
-/** A key without scheme, "/v1/" and the like, Docker Hub under one name. Free it. */
-static char *normalise(const char *key)
+char *oci_credentials_normalise(const char *key)
 {
     if (strncasecmp(key, "https://", 8) == 0)
         key += 8;
@@ -70,21 +69,18 @@ static char *normalise(const char *key)
     return plug_strndup(key, len);
 }
 
-/** The entry of `table` for this registry: the longest key that is a prefix of the path, and of two
- *  spellings the plain one. NULL: none. */
-static json_t *find_entry(const struct search *search, json_t *table)
+json_t *oci_credentials_entry(json_t *table, const char *registry, const char *path)
 {
     json_t *best = NULL;
     size_t best_rank = 0;
     const char *key;
     json_t *entry;
     json_object_foreach(table, key, entry) {
-        char *name = normalise(key);
+        char *name = oci_credentials_normalise(key);
         size_t len = name ? strlen(name) : 0;
         size_t rank = 2 * len + (name && strcmp(name, key) == 0);
-        if (len > 0 && rank > best_rank && len >= strlen(search->registry) &&
-            strncasecmp(search->path, name, len) == 0 &&
-            (search->path[len] == '\0' || search->path[len] == '/')) {
+        if (len > 0 && rank > best_rank && len >= strlen(registry) &&
+            strncasecmp(path, name, len) == 0 && (path[len] == '\0' || path[len] == '/')) {
             best = entry;
             best_rank = rank;
         }
@@ -150,13 +146,18 @@ static int read_entry(struct search *search, const json_t *entry, const char *so
     return oci_credentials_given(out);
 }
 
+const char *oci_credentials_server(const char *registry)
+{
+    return strcmp(registry, "docker.io") == 0 ? "https://index.docker.io/v1/" : registry;
+}
+
 /** Ask docker-credential-NAME. @return 1 found, 0 it has none, or negative. */
 static int ask_helper(struct search *search, const char *name, const char *source)
 {
-    bool hub = strcmp(search->registry, "docker.io") == 0;
-    const char *server = hub ? "https://index.docker.io/v1/" : search->registry;
-    struct oci_helper_answer answer = { 0 };
-    int rc = oci_helper_get(search->host, search->job, name, server, &answer, search->err);
+    const char *server = oci_credentials_server(search->registry);
+    const struct oci_helper helper = { .name = name, .server = server };
+    struct oci_helper_answer answer;
+    int rc = oci_helper_get(search->host, search->job, &helper, &answer, search->err);
     if (rc < 0)
         return rc;
     if (answer.trouble)
@@ -184,13 +185,17 @@ static int read_config(struct search *search, const char *text, size_t len, cons
         return 0;
     }
     int rc = 0;
-    const json_t *helper = find_entry(search, json_object_get(root, "credHelpers"));
-    if (json_is_string(helper))
+    const json_t *helper =
+        oci_credentials_entry(json_object_get(root, "credHelpers"), search->registry, search->path);
+    /* An empty name is docker's way to say: this one without a helper. */
+    if (json_is_string(helper) && json_string_length(helper) > 0)
         rc = ask_helper(search, json_string_value(helper), source);
     const char *store = field(root, "credsStore");
     if (rc == 0 && store && !json_is_string(helper))
         rc = ask_helper(search, store, source);
-    json_t *entry = rc == 0 ? find_entry(search, json_object_get(root, "auths")) : NULL;
+    json_t *entry = rc == 0 ? oci_credentials_entry(json_object_get(root, "auths"),
+                                                    search->registry, search->path)
+                            : NULL;
     if (entry)
         rc = read_entry(search, entry, source);
     json_decref(root);
@@ -247,6 +252,11 @@ static char *place(const char *variable, const char *fallback, const char *file)
     if (fallback && home && *home)
         return plug_format("%s/%s/%s", home, fallback, file);
     return NULL;
+}
+
+char *oci_credentials_docker_file(void)
+{
+    return place("DOCKER_CONFIG", ".docker", "config.json");
 }
 
 int oci_credentials_find(const struct strake_host *host, struct strake_job *job,

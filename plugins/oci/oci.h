@@ -7,6 +7,8 @@
  *   token.c        the token server
  *   credentials.c  where docker and podman keep credentials; helper.c asks their programs
  *   access.c       what the credentials are worth, and ping()
+ *   login.c        credentials tried, then kept; store.c where, config_file.c config_edit.c in docker's
+ *                  file; github.c says what a token of GitHub lacks
  *   answer.c       a refused request in words; limits.c: how often one may ask
  *   manifests.c tags.c blobs.c upload.c   the methods; session.c and chunks.c for uploads
  *   referrers.c    what refers to an image, and the tag that tells it; pages.c: lists in pages
@@ -35,6 +37,7 @@ struct oci_options {
     char *ca;
     char *cert;
     char *key;
+    char *api; /**< of the GitHub that the registry belongs to; NULL: ghcr.io's own, or none */
     int64_t timeout_ms;
 };
 
@@ -154,6 +157,21 @@ int oci_next_page(const struct oci *oci, const struct oci_call *call, const stru
 int oci_ping(void *self, struct strake_job *job, struct strake_buf *detail, struct strake_err *err);
 int oci_access(void *self, struct strake_job *job, const char *repository, const char *actions,
                struct strake_registry_access *out, struct strake_err *err);
+/** May our credentials push there? An upload is begun and taken back. @return 0; STRAKE_EAUTH: no, as the
+ *  registry says; what the requests returned */
+int oci_access_push(struct oci *oci, struct strake_job *job, const char *repository,
+                    struct strake_err *err);
+/** GET /v2/ with the credentials: STRAKE_EAUTH when they are refused. */
+int oci_access_base(struct oci *oci, struct strake_job *job, struct strake_registry_access *found,
+                    struct strake_err *err);
+/** Say as the hint what a token of GitHub lacks for `repository` (or "": for logging in), where the
+ *  registry is one of GitHub's. Asks its API with the token; what fails there is not told. */
+void oci_github_hint(struct oci *oci, struct strake_job *job, const char *token,
+                     const char *repository, struct strake_err *err);
+int oci_login(void *self, struct strake_job *job, const struct strake_registry_login *login,
+              struct strake_buf *where, struct strake_err *err);
+int oci_logout(void *self, struct strake_job *job, struct strake_buf *where,
+               struct strake_err *err);
 int oci_resolve(void *self, struct strake_job *job, const char *repository, const char *reference,
                 struct strake_descriptor *out, struct strake_err *err);
 int oci_manifest_get(void *self, struct strake_job *job, const char *repository,

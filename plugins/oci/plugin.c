@@ -5,6 +5,7 @@
 
 static const struct plug_option option_table[] = {
     OCI_OPTIONS,
+    PLUG_OPTION(struct oci_options, api, .kind = PLUG_STRING),
     { .key = NULL },
 };
 
@@ -48,6 +49,8 @@ static const struct strake_registry_v1 registry = {
     .ping = oci_ping,
     .access = oci_access,
     .referrers_of = oci_referrers_of,
+    .login = oci_login,
+    .logout = oci_logout,
 };
 
 static const struct strake_plugin plugin = {

@@ -80,6 +80,11 @@ static int ask_by_get(struct token_request *request)
         free(one);
         scope += len + (scope[len] == ' ');
     }
+    /* Who logs in would rather keep a token than a password, where there are such. */
+    if (oci_auth_trial(request->oci)) {
+        add_field(&url, separator, "account", oci_auth_trial(request->oci));
+        plug_text_add(&url, "&client_id=" CLIENT_ID "&offline_token=true");
+    }
     const char *secret =
         credentials->password ? credentials->password : credentials->identity_token;
     char *basic = NULL;
@@ -113,6 +118,8 @@ static int ask_by_post(struct token_request *request)
     } else {
         add_field(&form, "&", "username", credentials->username);
         add_field(&form, "&", "password", credentials->password);
+        if (oci_auth_trial(request->oci))
+            plug_text_add(&form, "&access_type=offline");
     }
     int rc = form.failed ? plug_fail_nomem(request->oci->host, request->err)
                          : send(request, "POST", request->realm, NULL, &form);
@@ -149,6 +156,11 @@ static int parse(struct token_request *request, char **token, int64_t *lifetime_
         host->secret_mark(value, strlen(value));
         *token = strdup(value);
         rc = *token ? 0 : plug_fail_nomem(host, request->err);
+    }
+    const char *identity = json_string_value(json_object_get(root, "refresh_token"));
+    if (rc == 0 && oci_auth_trial(request->oci) && is_token(identity)) {
+        host->secret_mark(identity, strlen(identity));
+        oci_auth_keep_identity(request->oci, identity);
     }
     const json_t *expires = json_object_get(root, "expires_in");
     double seconds = json_is_number(expires) ? json_number_value(expires) : 0;

@@ -72,6 +72,7 @@
 ---@field type? string the plugin
 ---@field timeout? string "2s", "5m"
 ---@field slots? integer builders: targets at once
+---@field api? string registries: of the GitHub that it belongs to: "https://HOST/api/v3"
 ---@field ledger? boolean registries: each publish is written beside its image
 ---@field mirrors? string[] registries: hosts that are read first: "mirror.lan:5000", "harbor.lan/hub-proxy"
 

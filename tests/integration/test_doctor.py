@@ -331,7 +331,7 @@ def test_a_registry_with_a_password(doctor, buildkit, private_registry):
     assert wrong.exit == 8 and wrong.failed() == [("registry", f"{host} login")]
     assert "401" in wrong.of("registry", f"{host} login", "fail")
     none = doctor(with_registry(buildkit, host, "", ["app"]))
-    assert none.exit == 0 and "docker login" in none.of("registry", f"{host} login", "warn")
+    assert none.exit == 0 and "strake login" in none.of("registry", f"{host} login", "warn")
     assert "another-password" not in json.dumps(list(wrong.values()))
 
 

@@ -439,6 +439,14 @@ struct strake_registry_access {
     char actions[66]; /**< which of the actions are allowed, comma-separated */
 };
 
+/** Who logs in to a registry, and with what. */
+struct strake_registry_login {
+    uint32_t size;
+    const char *username;   /**< not empty, without ':' and control characters */
+    const char *password;   /**< or a token; not empty; wiped after the call */
+    const char *repository; /**< where it must be allowed to push; "" for nowhere in particular */
+};
+
 /** An instance stands for one registry host (options `host`, `plain_http`, `username`, `password`,
  *  `ca`, `timeout_ms`) or one layout folder (option `path`). `repository` is the name without host.
  *  Strake hashes what comes back: a plugin need not, and cannot get away with other bytes. */
@@ -506,7 +514,19 @@ struct strake_registry_v1 {
     int (*referrers_of)(void *self, struct strake_job *job, const char *repository,
                         const char *digest, const char *artifact_type, struct strake_buf *bytes,
                         struct strake_err *err);
-    /* registry/1.2 ends here; append below */
+    /* registry/1.2 ends here */
+    /** Optional. Try these credentials, and keep them where the next command finds them only when the
+     *  registry takes them (and, with a `repository`, lets them push there; nothing is left behind).
+     *  @param where what keeps them is appended: "helper NAME", or the name of a file
+     *  @return 0; STRAKE_EAUTH: refused, or what should keep them did not; STRAKE_ECONFIG: a file that
+     *          keeps credentials is broken; STRAKE_EIO, STRAKE_EREGISTRY, STRAKE_ECANCELLED. Nothing is
+     *          kept then. */
+    int (*login)(void *self, struct strake_job *job, const struct strake_registry_login *login,
+                 struct strake_buf *where, struct strake_err *err);
+    /** Optional. Forget the registry's credentials. `where`: a line for each place that had some. */
+    int (*logout)(void *self, struct strake_job *job, struct strake_buf *where,
+                  struct strake_err *err);
+    /* registry/1.3 ends here; append below */
 };
 
 /* ---- cache/1 -------------------------------------------------------------------------------- */
