@@ -182,6 +182,12 @@ def test_a_tag_that_moves_is_looked_at_where_it_moves(mirrored):
     assert not mirrored.mirror.asked("HEAD", "/manifests/new$") and not mirrored.mirror.asked("GET", "/manifests/new$")
 
 
+def test_within_a_registry_blobs_are_mounted_all_the_same(mirrored):
+    mirrored.put(mirrored.mirror.registry, mirrored.name)
+    done = mirrored.run("image", "copy", "--json", mirrored.ref, f"{mirrored.origin.host}/{mirrored.name}/other:1")
+    assert done.json()["blobs"]["mounted"] == 2 and not mirrored.mirror.asked("GET", "/blobs/")
+
+
 def test_tags_are_listed_by_the_registry(mirrored):
     assert mirrored.run("image", "list", "--json", mirrored.ref.rpartition(":")[0]).json()["tags"] == ["1"]
     assert not mirrored.mirror.requests
