@@ -80,8 +80,8 @@ int strake_record_staged(struct strake_record *record, const char *run, json_t *
 
 /** What this process alone does on this machine until it gives it up or dies. */
 struct strake_claim;
-/** Claim `what` (any text: a repository). @return 0, STRAKE_ECONFLICT: another process has it,
- *  *holder its run (the caller's; may be ""). */
+/** Claim `what` (any text: a repository). @return 0; STRAKE_ECONFLICT: another process has it,
+ *  *holder its run (the caller's; may be ""); STRAKE_EIO, STRAKE_EINTERNAL: no file can be made. */
 int strake_record_claim(struct strake_record *record, const char *run, const char *what,
                         struct strake_claim **out, char **holder, struct strake_err *err);
 /** NULL does nothing. */
