@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pool  # noqa: E402
 from harness.docker import buildx  # noqa: E402
-from harness.images import push_busybox  # noqa: E402
+from harness.images import push_busybox, stage_image  # noqa: E402
 from harness.process import tool  # noqa: E402
 from harness.program import ROOT, make_project  # noqa: E402
 from harness.servers import BuildKit, Registry  # noqa: E402
@@ -51,13 +51,16 @@ def run(argv: list, cwd: Path, env: dict) -> tuple:
 class Row:
     """One line of the table: our command against its peers."""
 
-    def __init__(self, name: str, ours: list, peers: dict, budget: str, cwd: Path):
-        self.name, self.ours, self.peers, self.budget, self.cwd = name, ours, peers, budget, cwd
+    def __init__(self, name: str, ours: list, peers: dict, budget: str, cwd: Path, before: list | None = None):
+        """The commands of `before` run ahead of each turn of ours, and are not measured."""
+        self.name, self.ours, self.peers, self.budget, self.cwd, self.before = name, ours, peers, budget, cwd, before or []
         self.times = {"strake": []} | {peer: [] for peer in peers}
         self.peaks = {"strake": 0.0} | {peer: 0.0 for peer in peers}
 
     def measure(self, rounds: int, env: dict) -> None:
         for turn in range(rounds + 1):
+            for argv in self.before:
+                run(argv, self.cwd, env)
             for who, argv in {"strake": self.ours, **self.peers}.items():
                 argv = [str(word).replace("{n}", f"{turn}-{who}") for word in argv]
                 elapsed, peak = run(argv, self.cwd, env)
@@ -71,6 +74,24 @@ class Row:
         for peer in self.peers:
             median = statistics.median(self.times[peer])
             print(f"{'':<28} {peer:<8} {median:8.1f} ms {self.peaks[peer]:6.1f} MiB   {ours / median:5.2f} ×")
+
+
+def rollback_row(folder: Path, registry: Registry, regctl: Path, crane: Path, oras: Path) -> Row:
+    """Three tags of a release go back. What peers do is less: they are told which tags and to what, look at nothing, and
+    remember nothing."""
+    old, new = (stage_image(registry, "release", text) for text in ("old", "new"))
+    repository, tags = f"{registry.host}/release", ("latest", "main", "edge")
+    words = [word for tag in tags for word in ("-t", f"{repository}:{tag}")]
+    first = [STRAKE, "publish", f"{repository}@{old}", *words]
+    cwd = folder / "release"
+    cwd.mkdir()
+    each = " && ".join
+    return Row("rolling back 3 tags", [STRAKE, "rollback", repository],
+               {"crane": ["sh", "-c", each(f"{crane} tag --insecure {repository}@{old} {tag}" for tag in tags)],
+                "regctl": ["sh", "-c", each(f"{regctl} image copy --host reg={registry.host},tls=disabled {repository}@{old} "
+                                            f"{repository}:{tag}" for tag in tags)],
+                "oras": [oras, "tag", "--plain-http", f"{repository}@{old}", *tags]},
+               "50 ms", cwd, [first, [STRAKE, "publish", f"{repository}@{new}", *words]])
 
 
 def rows(folder: Path, registry: Registry, buildkit: BuildKit, base: str) -> list:
@@ -104,6 +125,7 @@ def rows(folder: Path, registry: Registry, buildkit: BuildKit, base: str) -> lis
                     "."]
     image = f"{registry.host}/app:ours"
     regctl, crane, oras = (tool(name, f"peers/{name}") for name in ("regctl", "crane", "oras"))
+    release = rollback_row(folder, registry, regctl, crane, oras)
     return [
         Row("start (--version)", [STRAKE, "--version"], {"buildctl": [buildkit.buildctl, "--version"]},
             "0.33 × buildctl", app),
@@ -123,6 +145,7 @@ def rows(folder: Path, registry: Registry, buildkit: BuildKit, base: str) -> lis
              "skopeo": ["skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{image}",
                         f"docker://{registry.host}/app:t{{n}}"]},
             "the fastest of them", app),
+        release,
         Row("10,000 files hashed, warm", [STRAKE, "plan", "--check-cache", "--json"], {}, "150 ms", large),
         Row("a build of 10,000 files", [STRAKE, "build"],
             {"buildctl": [buildkit.buildctl, "--addr", buildkit.address, "build", "--progress=quiet", "--frontend",
@@ -138,6 +161,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--targets", type=int, default=200, help="how many the pool of builders gets")
     parser.add_argument("--only", choices=["single", "pool"], help="one builder's rows, or those of several")
+    parser.add_argument("--row", default="", help="only rows with this in their name")
     options = parser.parse_args()
     rounds = options.rounds
     with tempfile.TemporaryDirectory(prefix="strake-bench-") as name:
@@ -157,6 +181,8 @@ def main() -> None:
                 base = push_busybox(registry)
                 (home / "regctl.json").write_text(json.dumps({"hosts": {registry.host: {"tls": "disabled"}}}))
                 for row in rows(folder, registry, buildkit, base) if options.only != "pool" else []:
+                    if options.row not in row.name:
+                        continue
                     row.measure(rounds, env)
                     row.print()
                     sys.stdout.flush()
