@@ -129,12 +129,16 @@ local function image_of(target, plan)
 end
 
 -- One tag cannot show two images: told before anything is built, or else before anything moves.
-local function refuse_shared_tags(owners)
+local function refuse_shared_tags(owners, staged)
   local seen = {}
   for _, owner in ipairs(owners) do
     for _, ref in ipairs(owner.wanted) do
       local other = seen[ref]
-      if other and (not other.digest or other.digest ~= owner.digest) then
+      if other and staged and other.digest ~= owner.digest then
+        core.raise { kind = "usage",
+                     message = ("two images want the tag %s: %s and %s"):format(ref, other.ref, owner.ref),
+                     hint = "publish one of them, or name the tags with -t, one image at a time" }
+      elseif other and (not other.digest or other.digest ~= owner.digest) then
         core.raise { kind = "config",
                      message = ("the targets %s and %s both want the tag %s"):format(other.name, owner.name, ref),
                      hint = "give each its own tags or its own `image`" }
@@ -174,11 +178,12 @@ end
 
 -- `result.moves` tells what became of each tag, also when one could not be moved.
 local function publish_images(result, images, before, options)
-  local tags = {}
-  refuse_shared_tags(images)
+  local tags, seen = {}, {}
+  refuse_shared_tags(images, options.staged)
   for _, image in ipairs(images) do
     for _, ref in ipairs(image.wanted) do
-      tags[#tags + 1] = { ref = ref, source = image.image, digest = image.digest }
+      if not seen[ref] then tags[#tags + 1] = { ref = ref, source = image.image, digest = image.digest } end
+      seen[ref] = true -- who names an image twice moves its tags once
     end
   end
   before = gate("publish", images, before) or false
@@ -364,25 +369,33 @@ local function images_of_runs(args)
   end
   for _, image in ipairs(images) do
     image.ref = image.image .. "@" .. image.digest
+    local known = args.targets[image.name]
     if args.refs and #images > 1 then
       core.raise { kind = "usage", message = "-t names the tags of one image, and there are " .. #images,
                    hint = "publish them one by one, or leave -t away" }
-    elseif args.refs or image.tag then
-      image.wanted = args.refs or { image.image .. ":" .. image.tag }
+    elseif args.refs or image.tag or known and not core.has_policies("plan") then
+      image.wanted = args.refs or image.tag and { image.image .. ":" .. image.tag } or known
       image.tags = {}
       for i, ref in ipairs(image.wanted) do image.tags[i] = ref:match(":([^:/]+)$") end
-    elseif not args.targets[image.name] then
+    elseif not known then
       core.raise { kind = "usage", hint = "name them with -t REF",
                    message = ("no target has the image %s: which tags shall it get?"):format(image.image) }
     else
       names[#names + 1] = image.name
     end
   end
-  if #names == 0 then return images end
-  args.wish.names = names
-  local plan = make_plan(args.wish, to_build(false))
+  if #names > 0 then
+    args.wish.names = names
+    local plan = make_plan(args.wish, to_build(false))
+    for _, image in ipairs(images) do
+      if not image.wanted then image_of(image, plan) end
+    end
+  end
   for _, image in ipairs(images) do
-    if not image.wanted then image_of(image, plan) end
+    if #image.wanted == 0 then
+      core.raise { kind = "usage", hint = "name them with -t REF",
+                   message = ("target %s has no tags: which ones shall %s get?"):format(image.name, image.ref) }
+    end
   end
   return images
 end
@@ -398,7 +411,7 @@ function way.publish(args)
     else
       result.targets = images_of_targets(args)
     end
-    publish_images(result, result.targets, false, { force = args.force })
+    publish_images(result, result.targets, false, { force = args.force, staged = args.staged and true })
   end)
 end
 

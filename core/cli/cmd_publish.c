@@ -145,8 +145,19 @@ static int take_staged(struct cli *cli, json_t **staged)
     const struct strake_strings *words = &cli->args.rest;
     size_t count = 0;
 
-    for (size_t i = 0; i < words->count; i++)
-        count += strchr(words->items[i], '@') || is_run(cli, words->items[i]);
+    for (size_t i = 0; i < words->count; i++) {
+        const char *word = words->items[i];
+        if (strchr(word, '@') || is_run(cli, word)) {
+            count++;
+        } else if (strpbrk(word, "/:") && !strake_project_target(cli->session.project, word)) {
+            strake_fail(&cli->err, STRAKE_EUSAGE, "%s is no target, and names no digest", word);
+            strake_err_hint(&cli->err,
+                            "strake publish %s@sha256:… publishes an image by its digest; `strake "
+                            "image tag` gives it the tag of another one",
+                            word);
+            return STRAKE_EUSAGE;
+        }
+    }
     if (count == 0)
         return 0;
     if (count < words->count || cli_text(&cli->args, "digest")) {
@@ -166,7 +177,25 @@ static int take_staged(struct cli *cli, json_t **staged)
     return *staged ? 0 : strake_fail_nomem(&cli->err);
 }
 
-/* What -t says, and which names are targets of this project. */
+/* The references that a target's tags make, without its Dockerfile: another job may not have it. */
+static json_t *refs_of(const struct strake_target *target)
+{
+    json_t *refs = strake_json_strings(strake_strings_view(&target->refs));
+
+    for (size_t i = 0; refs && !target->refs.count && i < target->images.count; i++) {
+        for (size_t k = 0; refs && k < target->tags.count; k++) {
+            char *ref = strake_asprintf("%s:%s", target->images.items[i], target->tags.items[k]);
+            if (!ref || strake_json_append_str(refs, ref) < 0) {
+                json_decref(refs);
+                refs = NULL;
+            }
+            strake_free(ref);
+        }
+    }
+    return refs;
+}
+
+/* What -t says, and what the targets of this project are called, with their references. */
 static int add_staged(struct cli *cli, json_t *args, json_t *staged)
 {
     const struct strake_project *project = cli->session.project;
@@ -188,7 +217,7 @@ static int add_staged(struct cli *cli, json_t *args, json_t *staged)
         strake_reference_dispose(&parsed);
     }
     for (size_t i = 0; rc == 0 && i < project->target_count; i++)
-        rc = strake_json_set_bool(targets, project->targets[i]->name, true);
+        rc = strake_json_set(targets, project->targets[i]->name, refs_of(project->targets[i]));
     if (rc == 0 && (json_object_set(args, "staged", staged) < 0 ||
                     json_object_set(args, "targets", targets) < 0 ||
                     (json_array_size(refs) && json_object_set(args, "refs", refs) < 0)))

@@ -419,6 +419,21 @@ def test_a_digest_is_published_by_a_machine_that_knows_nothing(shop, tmp_path):
     assert shop.registry.digest(shop.name + "-more", "v2") == digest
 
 
+def test_the_job_that_publishes_needs_no_dockerfile(shop, tmp_path):
+    digest = shop.stage()
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    (folder / "strake.lua").write_text(
+        f"target 'app' {{ image = '{shop.image}', tags = {{ 'latest', 'main' }}, context = 'not/here' }}\n")
+    other = Strake(tmp_path / "other")
+    done = other("publish", "--json", f"{shop.image}@{digest}", f"{shop.image}@{digest}", cwd=folder)
+    assert done.exit == 0, done.err
+    assert [move["status"] for move in done.json()["moves"]] == ["done", "done"]  # named twice, moved once
+    assert shop.digests() == dict.fromkeys(["latest", "main"], digest)
+    (folder / "strake.lua").write_text(f"target 'app' {{ image = '{shop.image}' }}\n")
+    assert "app has no tags" in other("publish", f"{shop.image}@{digest}", cwd=folder).err
+
+
 def test_what_another_job_staged_is_gated(shop):
     digest = shop.stage()
     for point in ("image", "publish"):
@@ -438,7 +453,10 @@ def test_what_cannot_be_published_is_told(shop):
     assert "not by both" in shop.run("publish", f"{shop.image}@{digest}", "--digest", digest, exit=2).err
     two = f"{shop.image}@{digest}", f"{shop.image}@sha256:{'1' * 64}"
     assert "there are 2" in shop.run("publish", *two, "-t", f"{shop.image}:x", exit=2).err
-    assert "both want the tag" in shop.run("publish", *two, exit=3).err
+    told = shop.run("publish", *two, exit=2).err
+    assert f"two images want the tag {shop.image}:latest" in told and two[0] in told and two[1] in told
+    told = shop.run("publish", f"{shop.image}:latest", exit=2).err
+    assert "names no digest" in told and "@sha256:" in told
     shop.run("publish", two[1], exit=8)
     shop.run("publish", f"{shop.image}@sha256:12", exit=2)
     assert shop.digests() == {}
