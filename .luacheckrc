@@ -6,7 +6,7 @@ max_string_line_length = false -- examples of Dockerfiles
 -- The engine's own names for the scripts that ship; core is what C gives to them alone.
 files["scripts"] = { read_globals = {
   "core", "env", "exec", "fs", "git", "http", "image", "json", "log", "secret", "tags", "include", "target",
-  "policy", "deny", "rule", "report",
+  "policy", "deny", "rule", "report", "all",
 } }
 
 -- What a strake.lua says.

@@ -209,20 +209,22 @@ end
 
 -- Everything that a tag shall show has to be there as a whole; what it shows now is described if it can be.
 local function look_at_images(result, plan, units)
-  local facts = {}
-  for _, move in ipairs(plan) do
-    local key = move.source .. "@" .. move.to
-    if not facts[key] then
-      facts[key] = core.look { repository = move.source, digest = move.to, whole = true }
+  local facts, looks = {}, {}
+  local function look(repository, digest, whole)
+    local key = repository .. "@" .. digest
+    if facts[key] then return end
+    facts[key] = {}
+    looks[#looks + 1] = function()
+      local ok, found = pcall(core.look, { repository = repository, digest = digest, whole = whole })
+      if ok then facts[key] = found elseif whole then error(found, 0) end
     end
   end
+  for _, move in ipairs(plan) do look(move.source, move.to, true) end
+  for _, move in ipairs(plan) do look(repository_of(move.ref), move.from, false) end
+  for i = 1, #looks, 8 do all { table.unpack(looks, i, math.min(i + 7, #looks)) } end
   for _, move in ipairs(plan) do
     local repository = repository_of(move.ref)
     local key = repository .. "@" .. move.from
-    if not facts[key] then
-      local ok, found = pcall(core.look, { repository = repository, digest = move.from, whole = false })
-      facts[key] = ok and found or {}
-    end
     describe(result.images, units, repository, move.from, facts[key])
     describe(result.images, units, repository, move.to, facts[move.source .. "@" .. move.to])
   end

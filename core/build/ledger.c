@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "image/ledger.h"
+#include "util/each.h"
 #include "util/json.h"
 #include "util/time.h"
 
 #define RECORDS_MAX 100
+/* A connection costs as much as a few requests on one that is open. */
+#define READERS 4
 #define LABEL_CREATED "org.opencontainers.image.created"
 
 /* ---- writing ---- */
@@ -161,6 +164,8 @@ static int read_record(const struct reading *reading, const char *id, const char
     return rc;
 }
 
+/* ---- many of them ---- */
+
 static int keep(const struct reading *reading, const char *id, json_t *record,
                 struct strake_err *err)
 {
@@ -174,54 +179,84 @@ static int keep(const struct reading *reading, const char *id, json_t *record,
                : 0;
 }
 
-static int skip(const struct reading *reading, const char *id, struct strake_err *err)
+static int skip(const struct reading *reading, const char *id, const struct strake_err *why,
+                struct strake_err *err)
 {
     json_t *entry = json_object();
     int rc = 0;
 
     if (!entry || strake_json_set_str(entry, "record", id) < 0 ||
-        strake_json_set_str(entry, "why", strake_err_message(err)) < 0 ||
+        strake_json_set_str(entry, "why", strake_err_message(why)) < 0 ||
         json_array_append(reading->skipped, entry) < 0)
         rc = STRAKE_ENOMEM;
     json_decref(entry);
-    strake_err_dispose(err);
     return rc < 0 ? strake_fail_nomem(err) : 0;
 }
 
-static int read_one(const struct reading *reading, const char *id, struct strake_err *err)
-{
-    char *what = strake_asprintf("the record %.19s", id);
-    json_t *record = NULL;
-    bool broken = false;
-    int rc = what ? read_record(reading, id, what, &record, &broken, err) : strake_fail_nomem(err);
+/* One record, read on any thread. */
+struct found {
+    const char *id;
+    json_t *record; /* NULL: it is broken */
+    struct strake_err why;
+};
 
-    if (rc == 0)
-        rc = keep(reading, id, record, err);
-    else if (broken)
-        rc = skip(reading, id, err);
-    json_decref(record);
+struct finding {
+    const struct reading *reading;
+    struct found *found;
+};
+
+static int find_one(void *ctx, size_t i, struct strake_err *err)
+{
+    const struct finding *finding = ctx;
+    struct found *found = &finding->found[i];
+    char *what = strake_asprintf("the record %.19s", found->id);
+    bool broken = false;
+    int rc = what ? read_record(finding->reading, found->id, what, &found->record, &broken, err)
+                  : strake_fail_nomem(err);
+
     strake_free(what);
-    return rc;
+    if (!broken)
+        return rc;
+    json_decref(found->record);
+    found->record = NULL;
+    strake_err_move(&found->why, err);
+    return 0;
 }
 
-/* Newest first: the list says when each was written, or its place in the end says nothing. */
+static int take_found(const struct reading *reading, struct found *found, struct strake_err *err)
+{
+    return found->record ? keep(reading, found->id, found->record, err)
+                         : skip(reading, found->id, &found->why, err);
+}
+
+/* Newest first: the list says when each was written. */
 static int read_all(const struct reading *reading, const struct strake_manifest *list, size_t *more,
                     struct strake_err *err)
 {
     const struct strake_content **entries = strake_calloc(list->count + 1, sizeof(*entries));
+    struct found *found = strake_calloc(RECORDS_MAX, sizeof(*found));
+    struct finding finding = { .reading = reading, .found = found };
     size_t count = 0;
-    int rc = entries ? 0 : strake_fail_nomem(err);
+    int rc = entries && found ? 0 : strake_fail_nomem(err);
 
     for (; rc == 0 && count < list->count; count++)
         entries[count] = &list->items[count];
     if (count > 1)
         qsort(entries, count, sizeof(*entries), compare_entries);
-    for (size_t i = 0; rc == 0 && i < count && i < RECORDS_MAX; i++) {
-        if (i == 0 || strcmp(entries[i]->digest, entries[i - 1]->digest) != 0)
-            rc = read_one(reading, entries[i]->digest, err);
-    }
     *more = count > RECORDS_MAX ? count - RECORDS_MAX : 0;
+    count -= *more;
+    for (size_t i = 0; i < count; i++)
+        found[i].id = entries[i]->digest;
+    if (rc == 0)
+        rc = strake_each(count, READERS, find_one, &finding, err);
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0)
+            rc = take_found(reading, &found[i], err);
+        json_decref(found[i].record);
+        strake_err_dispose(&found[i].why);
+    }
     strake_free(entries);
+    strake_free(found);
     return rc;
 }
 

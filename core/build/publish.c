@@ -7,7 +7,11 @@
 
 #include "build/copy.h"
 #include "build/movers.h"
+#include "util/each.h"
 #include "util/json.h"
+
+/* A connection costs as much as a few requests on one that is open. */
+#define READERS 4
 
 struct tag_entry {
     char *ref;
@@ -32,12 +36,31 @@ void strake_tag_state_free(struct strake_tag_state *state)
     strake_free(state);
 }
 
+struct tags_reading {
+    struct strake_stores *stores;
+    const char *const *refs;
+    struct strake_job *job;
+    struct tag_entry *items;
+};
+
+static int read_tag(void *ctx, size_t i, struct strake_err *err)
+{
+    struct tags_reading *reading = ctx;
+    struct tag_entry *entry = &reading->items[i];
+
+    entry->ref = strake_strdup(reading->refs[i]);
+    return entry->ref ? strake_tag_resolve(reading->stores, reading->refs[i], reading->job,
+                                           entry->digest, &entry->media_type, err)
+                      : strake_fail_nomem(err);
+}
+
 int strake_tags_read(struct strake_stores *stores, const char *const *refs, struct strake_job *job,
                      struct strake_tag_state **out, struct strake_err *err)
 {
     struct strake_tag_state *state = strake_calloc(1, sizeof(*state));
+    struct tags_reading reading = { .stores = stores, .refs = refs, .job = job };
     size_t count = 0;
-    int rc = 0;
+    int rc;
 
     while (refs[count])
         count++;
@@ -47,13 +70,9 @@ int strake_tags_read(struct strake_stores *stores, const char *const *refs, stru
         strake_tag_state_free(state);
         return strake_fail_nomem(err);
     }
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        struct tag_entry *entry = &state->items[state->count++];
-        entry->ref = strake_strdup(refs[i]);
-        rc = entry->ref
-                 ? strake_tag_resolve(stores, refs[i], job, entry->digest, &entry->media_type, err)
-                 : strake_fail_nomem(err);
-    }
+    state->count = count;
+    reading.items = state->items;
+    rc = strake_each(count, READERS, read_tag, &reading, err);
     if (rc < 0) {
         strake_tag_state_free(state);
         return rc;
@@ -89,6 +108,7 @@ struct unit {
     struct strake_move *moves; /* in the order in which they are done */
     const char **status;
     bool *undone;
+    bool *told;  /* that it moved */
     bool *taken; /* the movers' */
     size_t count;
     bool read_now; /* the old digests were read in this call, not while something was built */
@@ -114,6 +134,7 @@ static void unit_dispose(struct unit *unit)
     strake_free(unit->moves);
     strake_free(unit->status);
     strake_free(unit->undone);
+    strake_free(unit->told);
     strake_free(unit->taken);
 }
 
@@ -198,8 +219,9 @@ static int unit_fill(struct unit *unit, const struct strake_publish_tag *tags, s
     unit->moves = strake_calloc(count + 1, sizeof(*unit->moves));
     unit->status = strake_calloc(count + 1, sizeof(*unit->status));
     unit->undone = strake_calloc(count + 1, sizeof(*unit->undone));
+    unit->told = strake_calloc(count + 1, sizeof(*unit->told));
     unit->taken = strake_calloc(count + 1, sizeof(*unit->taken));
-    if (!unit->moves || !unit->status || !unit->undone || !unit->taken)
+    if (!unit->moves || !unit->status || !unit->undone || !unit->told || !unit->taken)
         return strake_fail_nomem(err);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = bring(unit, &tags[i], err);
@@ -266,15 +288,56 @@ static int do_move(struct unit *unit, size_t at, struct strake_manifest_kept *ke
         }
         /* The PUT may have arrived even when its answer did not: from here on it counts as done. */
         move->done = true;
-        rc = strake_tag_put(unit->stores, move->ref, move->to, kept, unit->job, err);
-        if (rc < 0)
-            return rc;
-        post_tag(unit, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
-        unit->status[at] = "done";
-    } else {
-        unit->status[at] = "unchanged"; /* somebody else did the same meanwhile */
+        return strake_tag_send(unit->stores, move->ref, move->to, kept, unit->job, err);
     }
+    unit->status[at] = "unchanged"; /* somebody else did the same meanwhile */
     return mark(unit, at, true, err);
+}
+
+struct reading_back {
+    struct unit *unit;
+    size_t begin;
+};
+
+static int read_back(void *ctx, size_t i, struct strake_err *err)
+{
+    const struct reading_back *reading = ctx;
+    struct unit *unit = reading->unit;
+    const size_t at = reading->begin + i;
+    const struct strake_move *move = &unit->moves[at];
+    int rc;
+
+    if (!move->done || strcmp(unit->status[at], "skipped") != 0)
+        return 0; /* nothing was put, or it was read back already */
+    rc = strake_tag_read_back(unit->stores, move->ref, move->to, unit->job, err);
+    unit->status[at] = rc == 0 ? "done" : "failed";
+    return rc;
+}
+
+/* What was put is read back side by side, so that the PUTs follow each other the more closely, and
+ * told in order. */
+static int read_all_back(struct unit *unit, size_t begin, size_t end, struct strake_err *err)
+{
+    struct reading_back reading = { .unit = unit, .begin = begin };
+    int rc = strake_each(end - begin, READERS, read_back, &reading, err);
+
+    for (size_t at = begin; at < end; at++) {
+        const struct strake_move *move = &unit->moves[at];
+        struct strake_err failure = { 0 };
+        if (unit->told[at] || strcmp(unit->status[at], "done") != 0)
+            continue;
+        unit->told[at] = true;
+        post_tag(unit, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
+        if (mark(unit, at, true, &failure) < 0) {
+            unit->status[at] = "failed";
+            if (rc == 0) {
+                rc = failure.code;
+                strake_err_move(err, &failure);
+            }
+        }
+        strake_err_dispose(&failure);
+    }
+    return rc;
 }
 
 static int move_one(void *ctx, size_t at, struct strake_manifest_kept *kept, struct strake_err *err)
@@ -293,22 +356,21 @@ static int do_moves(struct unit *unit, struct strake_err *err)
     struct strake_movers movers = {
         .moves = unit->moves, .taken = unit->taken, .move = move_one, .ctx = unit
     };
-    struct strake_manifest_kept kept = { 0 };
+    struct strake_manifest_kept own = { 0 };
+    struct strake_manifest_kept *kept = unit->options->kept ? unit->options->kept : &own;
     int rc = 0;
 
-    if (unit->options->kept) {
-        kept = *unit->options->kept;
-        *unit->options->kept = (struct strake_manifest_kept){ 0 };
-    }
     for (movers.begin = unit->first; rc == 0 && movers.begin < unit->count;
          movers.begin = movers.end) {
         for (movers.end = movers.begin + 1; movers.end < unit->count; movers.end++) {
             if (move_rank(&unit->moves[movers.end]) != move_rank(&unit->moves[movers.begin]))
                 break;
         }
-        rc = strake_movers_run(&movers, &kept, err);
+        rc = strake_movers_run(&movers, kept, err);
+        if (rc == 0)
+            rc = read_all_back(unit, movers.begin, movers.end, err);
     }
-    strake_manifest_kept_dispose(&kept);
+    strake_manifest_kept_dispose(&own);
     return rc;
 }
 
@@ -320,23 +382,47 @@ int strake_move_undo(struct strake_stores *stores, const struct strake_move *mov
 
     if (rc < 0 || strcmp(now, move->to) != 0)
         return rc; /* not ours any more, or never moved */
-    return move->from[0] ? strake_tag_put(stores, move->ref, move->from, NULL, job, err)
+    return move->from[0] ? strake_tag_put(stores, move->ref, move->from, job, err)
                          : strake_tag_delete(stores, move->ref, job, err);
 }
 
-/* Back to where it was, last move first, with a job of its own: a cancelled command undoes too. */
+/* A job that is not cancelled along with the command: what was begun is finished, or undone. */
+static struct strake_job *job_of_its_own(struct strake_job *job, int64_t timeout_ms)
+{
+    struct strake_job *own = strake_job_new(NULL, strake_job_bus(job), strake_job_target(job));
+
+    if (own)
+        strake_job_set_timeout(own, timeout_ms);
+    return own;
+}
+
+/* The record tells of what was put before something failed, too. What cannot be read back now is
+ * looked at again when it is undone. */
+static void tell_of_what_was_put(struct unit *unit, struct strake_job *job)
+{
+    struct strake_err ignored = { 0 };
+
+    unit->job = job_of_its_own(job, 10000);
+    if (unit->job)
+        read_all_back(unit, unit->first, unit->count, &ignored);
+    strake_err_dispose(&ignored);
+    strake_job_free(unit->job);
+    unit->job = job;
+}
+
+/* Back to where it was, last move first. */
 static bool undo_all(struct unit *unit, struct strake_err *err)
 {
     struct strake_job *cancelled = unit->job;
     struct strake_err failure = { 0 };
     bool clean = true;
 
-    unit->job = strake_job_new(NULL, strake_job_bus(cancelled), strake_job_target(cancelled));
+    tell_of_what_was_put(unit, cancelled);
+    unit->job = job_of_its_own(cancelled, 60000);
     if (!unit->job) {
         unit->job = cancelled;
         return false;
     }
-    strake_job_set_timeout(unit->job, 60000);
     for (size_t i = unit->count; i-- > unit->first;) {
         struct strake_move *move = &unit->moves[i];
         if (!move->done)

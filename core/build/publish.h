@@ -21,12 +21,22 @@ void strake_tag_state_free(struct strake_tag_state *state);
 /** Where a tag was: its digest, "" when it did not exist, NULL when it was not read. Borrowed. */
 const char *strake_tag_state_digest(const struct strake_tag_state *state, const char *ref);
 
-struct strake_manifest_kept;
+/** The manifest that was fetched last: several tags of one image need its bytes once.
+ *  Zero-initialised is empty. */
+struct strake_manifest_kept {
+    struct strake_instance *instance; /**< borrowed: only compared */
+    char *repository;
+    char *media_type;
+    char digest[STRAKE_DIGEST_TEXT];
+    struct strake_buf bytes;
+};
+void strake_manifest_kept_dispose(struct strake_manifest_kept *kept);
+
 struct strake_publish_options {
     const char *run;                   /**< id of the run */
     const char *kind;                  /**< publish, tag, rollback */
     bool force;                        /**< move also a tag that somebody else moved meanwhile */
-    struct strake_manifest_kept *kept; /**< NULL, or what strake_tag_take() fetched: used up */
+    struct strake_manifest_kept *kept; /**< a manifest that was read already; may be NULL */
 };
 
 /** Move the tags. Blocks; on a worker thread. `record` NULL: no journal (and the caller said so).
@@ -52,25 +62,22 @@ int strake_publish_settle(struct strake_stores *stores, struct strake_record *re
 /** Digest and media type of a tag now: "" when it does not exist. */
 int strake_tag_resolve(struct strake_stores *stores, const char *ref, struct strake_job *job,
                        char *digest, char **media_type, struct strake_err *err);
-/** The manifest that was fetched last: several tags of one image need its bytes once.
- *  Zero-initialised is empty. */
-struct strake_manifest_kept {
-    struct strake_instance *instance; /**< borrowed: only compared */
-    char *repository;
-    char *media_type;
-    char digest[STRAKE_DIGEST_TEXT];
-    struct strake_buf bytes;
-};
-void strake_manifest_kept_dispose(struct strake_manifest_kept *kept);
 /** Fetch the manifest that a reference (a tag or a digest) names into `kept`, whose digest is that of
  *  what is to be moved: one request, where resolving the tag first would be two. Blocks. */
 int strake_tag_take(struct strake_stores *stores, const char *ref, struct strake_job *job,
                     struct strake_manifest_kept *kept, struct strake_err *err);
-/** Put the manifest `digest` of the ref's repository under the ref's tag and read it back. `kept`
- *  (may be NULL) is asked for its bytes first, and keeps them. */
+/** Put the manifest `digest` of the ref's repository under the ref's tag. `kept` (may be NULL) is
+ *  asked for its bytes first, and keeps them. What was answered is not believed before it was read
+ *  back. */
+int strake_tag_send(struct strake_stores *stores, const char *ref, const char *digest,
+                    struct strake_manifest_kept *kept, struct strake_job *job,
+                    struct strake_err *err);
+/** Is the tag at `digest`? @return STRAKE_EREGISTRY: it is elsewhere, although that was confirmed */
+int strake_tag_read_back(struct strake_stores *stores, const char *ref, const char *digest,
+                         struct strake_job *job, struct strake_err *err);
+/** Both. */
 int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
-                   struct strake_manifest_kept *kept, struct strake_job *job,
-                   struct strake_err *err);
+                   struct strake_job *job, struct strake_err *err);
 /** Take a tag away without touching other tags of its digest: DELETE of the tag, else a unique
  *  dummy manifest that is put under it and deleted by digest; when that is refused, the old
  *  manifest is put back. A tag that does not exist is no error. */
@@ -79,8 +86,8 @@ int strake_tag_delete(struct strake_stores *stores, const char *ref, struct stra
 /** Delete a manifest by its digest, and with it every tag that shows it; one that is gone is no error.
  *  What it names, and who names it, is the caller's to know. @return 0; STRAKE_EREGISTRY: the
  *  registry does not allow it, … */
-int strake_manifest_delete(struct strake_stores *stores, const char *repository,
-                           const char *digest, struct strake_job *job, struct strake_err *err);
+int strake_manifest_delete(struct strake_stores *stores, const char *repository, const char *digest,
+                           struct strake_job *job, struct strake_err *err);
 /** Move one move of a unit back: its old digest, or no tag where it was new. */
 int strake_move_undo(struct strake_stores *stores, const struct strake_move *move,
                      struct strake_job *job, struct strake_err *err);

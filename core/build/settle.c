@@ -69,7 +69,7 @@ static int forward(struct settling *settling, struct strake_err *err)
         char now[STRAKE_DIGEST_TEXT];
         rc = strake_tag_resolve(settling->stores, move->ref, settling->job, now, NULL, err);
         if (rc == 0 && strcmp(now, move->to) != 0) {
-            rc = strake_tag_put(settling->stores, move->ref, move->to, NULL, settling->job, err);
+            rc = strake_tag_put(settling->stores, move->ref, move->to, settling->job, err);
             if (rc == 0)
                 post_tag(settling, STRAKE_EVENT_TAG_MOVED, move, move->from, move->to);
         }

@@ -142,26 +142,23 @@ int strake_tag_take(struct strake_stores *stores, const char *ref, struct strake
     return rc;
 }
 
-static int put_and_check(const struct tag_place *tag, const char *ref,
-                         const struct strake_manifest_kept *kept, struct strake_job *job,
-                         struct strake_err *err)
+static int put(const struct tag_place *tag, const struct strake_manifest_kept *kept,
+               struct strake_job *job, struct strake_err *err)
 {
     int rc = strake_registry_manifest_put(tag->place.instance, job, tag->place.repository,
                                           tag->ref.tag, kept->media_type,
                                           strake_buf_text(&kept->bytes), kept->bytes.len, err);
 
-    if (rc == 0)
-        return read_back(tag, ref, kept->digest, job, err);
-    if (rc != STRAKE_ECANCELLED && arrived_all_the_same(tag, kept->digest, job)) {
+    if (rc < 0 && rc != STRAKE_ECANCELLED && arrived_all_the_same(tag, kept->digest, job)) {
         strake_err_dispose(err);
         rc = 0;
     }
     return rc;
 }
 
-int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
-                   struct strake_manifest_kept *kept, struct strake_job *job,
-                   struct strake_err *err)
+int strake_tag_send(struct strake_stores *stores, const char *ref, const char *digest,
+                    struct strake_manifest_kept *kept, struct strake_job *job,
+                    struct strake_err *err)
 {
     struct strake_manifest_kept own = { 0 };
     struct tag_place tag;
@@ -172,10 +169,30 @@ int strake_tag_put(struct strake_stores *stores, const char *ref, const char *di
     if (rc == 0)
         rc = fetch_manifest(&tag, digest, kept, job, err);
     if (rc == 0)
-        rc = put_and_check(&tag, ref, kept, job, err);
+        rc = put(&tag, kept, job, err);
     strake_manifest_kept_dispose(&own);
     tag_close(&tag);
     return rc;
+}
+
+int strake_tag_read_back(struct strake_stores *stores, const char *ref, const char *digest,
+                         struct strake_job *job, struct strake_err *err)
+{
+    struct tag_place tag;
+    int rc = tag_open(stores, ref, &tag, err);
+
+    if (rc == 0)
+        rc = read_back(&tag, ref, digest, job, err);
+    tag_close(&tag);
+    return rc;
+}
+
+int strake_tag_put(struct strake_stores *stores, const char *ref, const char *digest,
+                   struct strake_job *job, struct strake_err *err)
+{
+    int rc = strake_tag_send(stores, ref, digest, NULL, job, err);
+
+    return rc < 0 ? rc : strake_tag_read_back(stores, ref, digest, job, err);
 }
 
 /* ---- taking a tag away ---- */

@@ -25,6 +25,7 @@ struct strake_way_call {
     json_t *out;           /**< what is pushed */
     struct strake_err err; /**< pushed as a second value, where the call says so */
     struct strake_tag_state *before;
+    struct strake_manifest_kept kept;
     char *text;
 };
 

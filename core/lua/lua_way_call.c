@@ -10,6 +10,7 @@ void strake_way_call_drop(void *ctx)
     json_decref(call->out);
     strake_err_dispose(&call->err);
     strake_tag_state_free(call->before);
+    strake_manifest_kept_dispose(&call->kept);
     strake_free(call->text);
     strake_free(call);
 }

@@ -89,10 +89,7 @@ static int publish_run(void *ctx, struct strake_job *job, struct strake_err *err
     struct strake_publish_options options = { .run = call->session->run,
                                               .kind = kind ? kind : "publish",
                                               .force = strake_json_bool(given, "force", false),
-                                              .kept = &call->session->taken };
-
-    if (strcmp(options.kind, "tag") != 0) /* flows may publish side by side */
-        options.kept = NULL;
+                                              .kept = &call->kept };
 
     if (!tags)
         return strake_fail_nomem(err);
@@ -136,6 +133,8 @@ static int way_publish(lua_State *L)
         call->before = session->before;
         session->before = NULL;
     }
+    call->kept = session->taken;
+    session->taken = (struct strake_manifest_kept){ 0 }; /* moved */
     return strake_way_await(L, call, publish_run, strake_way_push_both);
 }
 

@@ -107,17 +107,32 @@ static int look_run(void *ctx, struct strake_job *job, struct strake_err *err)
     struct strake_way_call *call = ctx;
     const json_t *args = call->args;
 
-    return strake_image_look(call->session->stores, strake_json_str(args, "repository"),
-                             strake_json_str(args, "digest"),
-                             strake_json_bool(args, "whole", false), job, &call->out, err);
+    return strake_image_look(
+        call->session->stores, strake_json_str(args, "repository"), strake_json_str(args, "digest"),
+        strake_json_bool(args, "whole", false), &call->kept, job, &call->out, err);
 }
 
-/* look { repository, digest, whole } -> { digest, media_type, created, revision } */
+/* On the loop's thread: several may be looked at side by side. */
+static int look_push(lua_State *L, void *ctx)
+{
+    struct strake_way_call *call = ctx;
+    struct strake_manifest_kept *kept = &call->session->taken;
+
+    if (strake_json_bool(call->args, "whole", false)) {
+        strake_manifest_kept_dispose(kept);
+        *kept = call->kept;
+        call->kept = (struct strake_manifest_kept){ 0 }; /* moved */
+    }
+    return strake_way_push_out(L, ctx);
+}
+
+/* look { repository, digest, whole } -> { digest, media_type, created, revision }. Of an image that is
+ * there as a whole the manifest is kept for publish(). */
 static int way_look(lua_State *L)
 {
     struct strake_way_call *call = strake_way_call_new(L, strake_way_json(L, 1));
 
-    return strake_way_await(L, call, look_run, strake_way_push_out);
+    return strake_way_await(L, call, look_run, look_push);
 }
 
 /* Tags that were read while something was built stay as they were then. */

@@ -17,13 +17,14 @@ struct strake_session {
     struct strake_record *record; /**< NULL: nothing is recorded, and that was said */
     struct strake_job *job;       /**< cancelled by Ctrl-C */
     struct strake_bus *bus;
-    char run[40];                      /**< the run's id; "" for commands that are no run */
-    bool force;                        /**< --force of publish */
-    struct strake_plan *plan;          /**< what the command keeps of way.plan(); the session's */
-    struct strake_tag_state *before;   /**< tags as they were while the build ran, for publish */
-    struct strake_manifest_kept taken; /**< the manifest that `image tag` is about to put */
-    json_t *waiting;                   /**< messages of a run without a record: array of outgoing */
-    bool record_failed;                /**< a record could not be written; said once */
+    char run[40];                    /**< the run's id; "" for commands that are no run */
+    bool force;                      /**< --force of publish */
+    struct strake_plan *plan;        /**< what the command keeps of way.plan(); the session's */
+    struct strake_tag_state *before; /**< tags as they were while the build ran, for publish */
+    struct strake_manifest_kept
+        taken;          /**< the manifest that was read last and is about to be put */
+    json_t *waiting;    /**< messages of a run without a record: array of outgoing */
+    bool record_failed; /**< a record could not be written; said once */
 };
 
 /** Configure the stores from the project's registry blocks. @return 0 or STRAKE_ENOMEM. */
