@@ -10,6 +10,8 @@
 
 static const struct cli_option options[] = {
     { "platform", 0, CLI_TEXT, "P", "layers, diff, copy: one platform; layers: all" },
+    { "sizes", 0, CLI_FLAG, NULL, "list: digest, size and date of what each tag names" },
+    { "sort", 0, CLI_TEXT, "ORDER", "list: by name, created or size" },
     { "files", 0, CLI_FLAG, NULL, "layers: list what each layer adds, changes and deletes" },
     { "force", 0, CLI_FLAG, NULL, "tag: move a tag even if somebody else moved it meanwhile" },
     { "yes", 'y', CLI_FLAG, NULL, "delete: also the tags that show the image" },
@@ -85,57 +87,6 @@ static int show(struct cli *cli)
         print_platform(platform);
     json_decref(showing.document);
     return cli_finish_stdout(cli);
-}
-
-/* ---- list ---- */
-
-struct listing {
-    struct cli *cli;
-    const char *repository;
-    struct strake_strings tags;
-};
-
-static int list_run(void *ctx, struct strake_job *job, struct strake_err *err)
-{
-    struct listing *listing = ctx;
-    struct strake_reference ref = { 0 };
-    struct strake_place_in_store place = { 0 };
-    int rc =
-        strake_stores_open(listing->cli->session.stores, listing->repository, &ref, &place, err);
-
-    if (rc == 0)
-        rc = strake_registry_tags(place.instance, job, place.repository, &listing->tags, err);
-    strake_place_in_store_dispose(&place);
-    strake_reference_dispose(&ref);
-    return rc;
-}
-
-static int list(struct cli *cli)
-{
-    struct listing listing = { .cli = cli };
-    int rc = want_words(cli, 1, 1, "list REPOSITORY");
-
-    if (rc < 0)
-        return rc;
-    listing.repository = cli->args.rest.items[1];
-    rc = cli_await(cli, list_run, &listing);
-    if (rc == 0 && cli->json) {
-        json_t *doc = json_object();
-        if (!doc || strake_json_set_str(doc, "schema", "strake.list/1") < 0 ||
-            strake_json_set_str(doc, "repository", listing.repository) < 0 ||
-            strake_json_set(doc, "tags", strake_json_strings(strake_strings_view(&listing.tags))) <
-                0) {
-            json_decref(doc);
-            doc = NULL;
-        }
-        rc = cli_print_json(cli, doc);
-    } else if (rc == 0) {
-        for (size_t i = 0; i < listing.tags.count; i++)
-            cli_printf("%s\n", listing.tags.items[i]);
-        rc = cli_finish_stdout(cli);
-    }
-    strake_strings_dispose(&listing.tags);
-    return rc;
 }
 
 /* ---- tag ---- */
@@ -308,7 +259,7 @@ static int run(struct cli *cli)
         { "show", CLI_NEED_PROJECT, show },
         { "layers", CLI_NEED_PROJECT, cli_image_layers },
         { "diff", CLI_NEED_PROJECT, cli_image_diff },
-        { "list", CLI_NEED_PROJECT, list },
+        { "list", CLI_NEED_PROJECT, cli_image_list },
         { "tag", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, tag },
         { "copy", CLI_NEED_PROJECT, copy },
         { "delete", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, delete_image },
