@@ -19,6 +19,13 @@ local function add_closure(manifests, digest, set)
   end
 end
 
+-- The image that a tag `sha256-<hex>` lists the referrers of. Who deletes one takes it out of that list
+-- (plugins/oci), so that the list does not need it.
+local function listed_subject(tag)
+  local hex = tag:match("^sha256%-(%x+)$")
+  return hex and #hex == 64 and "sha256:" .. hex
+end
+
 -- What the tags that stay need: digest -> the first tag, in their order, that does.
 local function needed_by(seen, gone)
   local tags, needed = {}, {}
@@ -29,7 +36,11 @@ local function needed_by(seen, gone)
   for _, tag in ipairs(tags) do
     local set = {}
     add_closure(seen.manifests, seen.tags[tag], set)
-    for digest in pairs(set) do needed[digest] = needed[digest] or tag end
+    local subject = listed_subject(tag)
+    for digest in pairs(set) do
+      local manifest = seen.manifests[digest]
+      if not (subject and manifest and manifest.subject == subject) then needed[digest] = needed[digest] or tag end
+    end
   end
   return needed
 end

@@ -61,6 +61,11 @@ void strake_stores_free(struct strake_stores *stores)
     strake_free(stores);
 }
 
+const char *strake_registry_plugin(const char *host)
+{
+    return strcmp(host, "ghcr.io") == 0 ? "ghcr" : "oci";
+}
+
 static struct store *store_find(const struct strake_stores *stores, const char *key)
 {
     for (size_t i = 0; i < stores->count; i++) {
@@ -138,7 +143,8 @@ static struct store *store_make(struct strake_stores *stores, const struct strak
     json_t *options;
 
     if (ref->store == STRAKE_STORE_REGISTRY)
-        return store_add(stores, key, "oci", registry_options(stores, key, NULL));
+        return store_add(stores, key, strake_registry_plugin(key),
+                         registry_options(stores, key, NULL));
     options = json_object();
     if (options && strake_json_set_str(options, "path", ref->repository) < 0) {
         json_decref(options);
@@ -315,7 +321,8 @@ json_t *strake_stores_options(const struct strake_stores *stores, const char *ho
     pthread_mutex_lock(&locked->lock);
     store = store_find(stores, host);
     options = store ? json_deep_copy(store->options) : registry_options(stores, host, NULL);
-    if (options && strake_json_set_str(options, "type", store ? store->type : "oci") < 0) {
+    if (options && strake_json_set_str(options, "type",
+                                       store ? store->type : strake_registry_plugin(host)) < 0) {
         json_decref(options);
         options = NULL;
     }

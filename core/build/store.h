@@ -13,6 +13,9 @@ struct strake_stores;
 struct strake_stores *strake_stores_new(int64_t timeout_ms, const char *ca);
 void strake_stores_free(struct strake_stores *stores);
 
+/** The plugin for a registry of which nobody says another: "ghcr" for ghcr.io, else "oci". */
+const char *strake_registry_plugin(const char *host);
+
 /** A registry block: which plugin, with which options, for a host; `mirrors` among them names
  *  mirrors (strake_mirror_parse()). @return 0 or STRAKE_ENOMEM. */
 int strake_stores_configure(struct strake_stores *stores, const char *host, const char *type,

@@ -302,6 +302,22 @@ int strake_tag_delete(struct strake_stores *stores, const char *ref, struct stra
     return rc;
 }
 
+/* "Not found" may mean "not visible with these credentials": only what cannot be read is gone. */
+static int gone_or_failed(const struct strake_place_in_store *place, const char *digest,
+                          struct strake_job *job, struct strake_err *err)
+{
+    struct strake_descriptor found = { .size = sizeof(found) };
+    struct strake_err ignored = { 0 };
+    int rc =
+        strake_registry_resolve(place->instance, job, place->repository, digest, &found, &ignored);
+
+    strake_err_dispose(&ignored);
+    if (rc != STRAKE_ENOTFOUND)
+        return STRAKE_ENOTFOUND;
+    strake_err_dispose(err);
+    return 0;
+}
+
 int strake_manifest_delete(struct strake_stores *stores, const char *repository, const char *digest,
                            struct strake_job *job, struct strake_err *err)
 {
@@ -311,10 +327,8 @@ int strake_manifest_delete(struct strake_stores *stores, const char *repository,
 
     if (rc == 0)
         rc = strake_registry_manifest_delete(place.instance, job, place.repository, digest, err);
-    if (rc == STRAKE_ENOTFOUND) {
-        strake_err_dispose(err);
-        rc = 0;
-    }
+    if (rc == STRAKE_ENOTFOUND)
+        rc = gone_or_failed(&place, digest, job, err);
     rc = refused(rc, err);
     if (rc < 0)
         strake_err_prefix(err, "%s@%s cannot be deleted: ", repository, digest);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "build/mirror.h"
+#include "build/store.h"
 #include "lua/schema.h"
 #include "util/event.h"
 #include "util/fs.h"
@@ -152,7 +153,7 @@ static int take_type(struct strake_decl *decl, struct strake_block *block, int i
         strake_err_hint(decl->err, "`strake plugin list` shows the plugins that are installed");
         return STRAKE_ECONFIG;
     }
-    block->type = strake_strdup("oci");
+    block->type = strake_strdup(strake_registry_plugin(decl->name));
     return block->type ? 0 : strake_fail_nomem(decl->err);
 }
 

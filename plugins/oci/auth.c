@@ -406,7 +406,10 @@ void oci_auth_hint(struct oci *oci, const char *repository, struct strake_err *e
     pthread_mutex_lock(&oci->auth->lock);
     const struct oci_credentials *credentials = lookup(oci->auth, repository);
     pthread_mutex_unlock(&oci->auth->lock);
-    if (credentials && oci_credentials_given(credentials))
+    const char *advice = credentials && oci->advice ? oci->advice(credentials) : NULL;
+    if (advice)
+        host->err_hint(err, "%s", advice);
+    else if (credentials && oci_credentials_given(credentials))
         host->err_hint(err, "check the credentials for %s in %s, and what they may do there",
                        oci_name(oci), credentials->source);
     else if (credentials && credentials->trouble)

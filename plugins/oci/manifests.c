@@ -405,19 +405,28 @@ out:
     return rc;
 }
 
+int oci_manifest_delete_by(struct oci *oci, struct strake_job *job, const char *repository,
+                           const char *digest,
+                           int (*remove)(struct oci *oci, struct strake_job *job,
+                                         const char *repository, const char *digest,
+                                         struct strake_err *err),
+                           struct strake_err *err)
+{
+    struct plug_referrer referrer = { .subject = "" };
+    int rc = find_deleted(oci, job, repository, digest, &referrer, err);
+    if (rc == 0)
+        rc = remove(oci, job, repository, digest, err);
+    if (rc == 0 && *referrer.subject)
+        rc = oci_referrers_keep(oci, job, repository, &referrer, digest, true, err);
+    plug_referrer_dispose(&referrer);
+    return rc;
+}
+
 int oci_manifest_delete(void *self, struct strake_job *job, const char *repository,
                         const char *reference, struct strake_err *err)
 {
-    struct oci *oci = self;
-    struct plug_referrer referrer = { .subject = "" };
-    int rc = 0;
     /* A tag goes, and what it named stays. */
-    if (plug_is_digest(reference))
-        rc = find_deleted(oci, job, repository, reference, &referrer, err);
-    if (rc == 0)
-        rc = delete (oci, job, repository, reference, err);
-    if (rc == 0 && *referrer.subject)
-        rc = oci_referrers_keep(oci, job, repository, &referrer, reference, true, err);
-    plug_referrer_dispose(&referrer);
-    return rc;
+    return plug_is_digest(reference)
+               ? oci_manifest_delete_by(self, job, repository, reference, delete, err)
+               : delete (self, job, repository, reference, err);
 }

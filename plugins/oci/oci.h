@@ -28,6 +28,7 @@
 #define OCI_REDIRECTS 10
 
 struct oci_auth;
+struct oci_credentials;
 
 struct oci_options {
     char *host;
@@ -61,6 +62,8 @@ struct oci {
     char *base;             /**< "https://registry-1.docker.io/v2/" */
     struct plug_url origin; /**< of `base` */
     struct oci_auth *auth;
+    /** What is wrong with such credentials in any case, or NULL; may itself be NULL. */
+    const char *(*advice)(const struct oci_credentials *credentials);
     atomic_bool limits_told;
 };
 
@@ -147,6 +150,15 @@ void oci_content_type(const char *headers, char *type, size_t size);
 int oci_referrers_keep(struct oci *oci, struct strake_job *job, const char *repository,
                        const struct plug_referrer *referrer, const char *digest, bool drop,
                        struct strake_err *err);
+
+/** manifest_delete() of a digest where `remove` does the deletion itself: what the manifest refers to is
+ *  looked at before, and its fallback tag kept afterwards. */
+int oci_manifest_delete_by(struct oci *oci, struct strake_job *job, const char *repository,
+                           const char *digest,
+                           int (*remove)(struct oci *oci, struct strake_job *job,
+                                         const char *repository, const char *digest,
+                                         struct strake_err *err),
+                           struct strake_err *err);
 
 /** The address of the page after the one that `call` got, which is the caller's; NULL at the end.
  *  @param seen   addresses of the pages so far, which none comes back to
