@@ -37,11 +37,18 @@ local function ask_plan_policies(plan)
   end
 end
 
+-- Policies at `dockerfile` and at `source`, about what the plan policies left.
+local function ask_of_dockerfiles(plan, options, decided)
+  if core.has_policies("dockerfile") then core.script("source").ask_dockerfiles(plan, decided, stop_on_deny) end
+  if core.has_policies("source") then core.script("source").ask_sources(plan, options, decided, stop_on_deny) end
+end
+
 -- options: inputs ("none", "context"), resolve ("none", "try", "require"), stage, later (the digest is
 -- computed while the builder works), changed (each target is compared with its last published image)
 local function make_plan(wish, options)
   local plan = core.plan(wish)
   if core.has_policies("plan") then ask_plan_policies(plan) end
+  ask_of_dockerfiles(plan, options, core.plan_decided)
   core.plan_finish(plan, options)
   return plan
 end
@@ -49,6 +56,9 @@ end
 -- A saved plan runs as it is, but not past a policy that denies it now: files can be edited, and the
 -- organisation's policies cannot be switched off. What policies would change was changed when it was made.
 local function ask_again(plan)
+  ask_of_dockerfiles(plan, { stage = true }, function(_, _, view, decisions)
+    core.decided(view.name, nil, decisions)
+  end)
   if not core.has_policies("plan") then return end
   for i = 1, core.plan_count(plan) do
     local view = core.plan_view(plan, i)

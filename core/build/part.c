@@ -63,6 +63,25 @@ out:
     return rc;
 }
 
+/* What policies at `source` said holds only where the builder enforces it, or where every source has a
+ * digest already. */
+static int check_sources(struct share *share)
+{
+    const struct strake_plan_target *target = share->b->target;
+    int rc;
+
+    if (!target->source_policy || target->sources_pinned ||
+        (strake_builder_features(share->builder) & STRAKE_BUILDER_SOURCE_POLICY))
+        return 0;
+    rc = strake_fail(&share->err, STRAKE_EUNSUPPORTED,
+                     "builder %s (%s) cannot enforce what policies at `source` say",
+                     strake_instance_name(share->builder), strake_instance_type(share->builder));
+    strake_err_place(&share->err, target->file, target->line);
+    strake_err_hint(&share->err,
+                    "use a BuildKit builder, or name every base image with its digest");
+    return rc;
+}
+
 /* ---- one call ---- */
 
 /* Where the image goes first: a folder of ours for a builder that cannot push, or for a layout. */
@@ -147,6 +166,8 @@ static int build_share(struct share *share)
 
     if (rc == 0)
         rc = check_needs(share);
+    if (rc == 0)
+        rc = check_sources(share);
     if (rc == 0)
         rc = make_request(share, &made, &refs);
     if (rc == 0)

@@ -52,6 +52,7 @@ void strake_plan_target_dispose(struct strake_plan_target *target)
     strake_free(target->context);
     strake_free(target->dockerfile);
     strake_free(target->stage);
+    strake_free(target->source_policy);
     strake_strings_dispose(&target->images);
     strake_strings_dispose(&target->tags);
     strake_strings_dispose(&target->refs);

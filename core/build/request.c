@@ -96,6 +96,7 @@ int strake_request_make(struct strake_request *out, const struct strake_plan_tar
                                         .output_dest = "",
                                     } };
     out->request.annotations = strake_pairs_view(&target->annotations);
+    out->request.source_policy = text_of(target->source_policy);
     add_extras(&out->request, &target->extras);
     if (add_secrets(out, target) < 0) {
         strake_request_dispose(out);

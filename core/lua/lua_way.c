@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "build/inputs.h"
+#include "dockerfile/dockerfile.h"
 #include "lua/engine_impl.h"
 #include "lua/lua_way.h"
 #include "project/make.h"
@@ -140,6 +141,70 @@ static int way_plan_decided(lua_State *L)
     json_decref(decisions);
     if (rc < 0)
         strake_lua_raise(L, &err);
+    return 0;
+}
+
+/* plan_sources(plan, i) -> { path, text, stage, images, contexts } of a target's Dockerfile: `images`
+ * are those that its stages need, arguments expanded. `text` is false where the context is somewhere
+ * else, and the Dockerfile with it. */
+static int way_plan_sources(lua_State *L)
+{
+    const struct strake_plan_target *target = check_target(L, strake_way_plan(L, 1), 2);
+    struct strake_buf *text = strake_lua_new_buffer(L, STRAKE_DOCKERFILE_MAX);
+    struct strake_dockerfile dockerfile = { 0 };
+    struct strake_strings images = { 0 };
+    struct strake_err err = { 0 };
+    const bool remote = strstr(target->context, "://") != NULL;
+    json_t *view = json_object();
+    int rc = view ? 0 : strake_fail_nomem(&err), stage;
+
+    if (rc == 0 && !remote)
+        rc = strake_fs_read(target->dockerfile, STRAKE_DOCKERFILE_MAX, text, &err);
+    if (rc == 0 && !remote)
+        rc = strake_dockerfile_parse(strake_buf_text(text), text->len, target->dockerfile,
+                                     &dockerfile, &err);
+    if (rc == 0 && !remote) {
+        stage = strake_dockerfile_stage(&dockerfile, target->stage);
+        if (stage >= 0)
+            rc = strake_dockerfile_bases(&dockerfile, stage, &target->args, &images, NULL, &err);
+    }
+    if (rc == 0 &&
+        (strake_json_set_str(view, "context", target->context) < 0 ||
+         strake_json_set_str(view, "path", target->dockerfile) < 0 ||
+         strake_json_set_str(view, "stage", target->stage) < 0 ||
+         strake_json_set_str(view, "syntax", remote ? "" : dockerfile.syntax) < 0 ||
+         strake_json_set(view, "images", strake_json_strings(strake_strings_view(&images))) < 0 ||
+         strake_json_set(view, "args", strake_json_pairs(strake_pairs_view(&target->args))) < 0 ||
+         strake_json_set(view, "contexts",
+                         strake_json_pairs(strake_pairs_view(&target->contexts))) < 0))
+        rc = strake_fail_nomem(&err);
+    strake_dockerfile_dispose(&dockerfile);
+    strake_strings_dispose(&images);
+    if (rc < 0) {
+        json_decref(view);
+        strake_lua_raise(L, &err);
+    }
+    strake_lua_push_json(L, view);
+    json_decref(view);
+    if (remote)
+        lua_pushboolean(L, 0);
+    else
+        lua_pushlstring(L, strake_buf_text(text), text->len);
+    lua_setfield(L, -2, "text");
+    return 1;
+}
+
+/* plan_allow(plan, i, policy, pinned): what the target's build may fetch, as BuildKit's source policy */
+static int way_plan_allow(lua_State *L)
+{
+    struct strake_plan_target *target = check_target(L, strake_way_plan(L, 1), 2);
+    char *policy = strake_strdup(luaL_checkstring(L, 3));
+
+    if (!policy)
+        return luaL_error(L, "not enough memory");
+    strake_free(target->source_policy);
+    target->source_policy = policy;
+    target->sources_pinned = lua_toboolean(L, 4);
     return 0;
 }
 
@@ -314,6 +379,8 @@ void strake_lua_open_way(lua_State *L)
         { "plan_count", way_plan_count },
         { "plan_view", way_plan_view },
         { "plan_decided", way_plan_decided },
+        { "plan_sources", way_plan_sources },
+        { "plan_allow", way_plan_allow },
         { "plan_keep", way_plan_keep },
         { "target_name", way_target_name },
         { "plan_tags", way_plan_tags },

@@ -4,9 +4,15 @@
 #include "lua/engine_impl.h"
 #include "util/json.h"
 
-/* What a plan policy may change of its subject. */
-static const char *const changeable[] = { "tags", "labels", "args", "platforms", "cache" };
-enum { CHANGEABLE = sizeof(changeable) / sizeof(changeable[0]) };
+/* What a policy may change of its subject. */
+static const char *const of_plans[] = { "tags",  "labels",  "args", "platforms",
+                                        "cache", "options", NULL };
+static const char *const of_sources[] = { "ref", NULL };
+
+static const char *const *changeable_at(enum strake_point point)
+{
+    return point == STRAKE_POINT_PLAN ? of_plans : point == STRAKE_POINT_SOURCE ? of_sources : NULL;
+}
 
 /* ---- copies ---- */
 
@@ -30,7 +36,8 @@ static void push_copy(lua_State *L, int index, int depth)
 
 /* Compare two plain tables key by key. @return 0 with a bit of *changes for each changeable key, or
  * STRAKE_ECONFIG: what it left cannot be read, or it changed something else. */
-static int compare(const json_t *before, json_t *after, unsigned *changes, struct strake_err *err)
+static int compare(const char *const *changeable, const json_t *before, json_t *after,
+                   unsigned *changes, struct strake_err *err)
 {
     const char *key;
     json_t *value;
@@ -38,7 +45,7 @@ static int compare(const json_t *before, json_t *after, unsigned *changes, struc
     if (!json_is_object(after))
         return strake_fail(err, STRAKE_ECONFIG, "it has emptied what it was asked about");
     *changes = 0;
-    for (unsigned i = 0; i < CHANGEABLE; i++) {
+    for (unsigned i = 0; changeable[i]; i++) {
         const json_t *old = json_object_get(before, changeable[i]);
         const json_t *new = json_object_get(after, changeable[i]);
         if (old != new && (!old || !new || !json_equal(old, new)))
@@ -47,7 +54,7 @@ static int compare(const json_t *before, json_t *after, unsigned *changes, struc
     json_object_foreach(after, key, value) {
         const json_t *old = json_object_get(before, key);
         bool allowed = false;
-        for (unsigned i = 0; i < CHANGEABLE; i++)
+        for (unsigned i = 0; changeable[i]; i++)
             allowed = allowed || strcmp(changeable[i], key) == 0;
         if (!allowed && !(old && json_equal(old, value)))
             return strake_fail(err, STRAKE_ECONFIG, "a policy may not change `%s`", key);
@@ -56,7 +63,8 @@ static int compare(const json_t *before, json_t *after, unsigned *changes, struc
 }
 
 /* What did the policy change? subject at 2, the policy's copy at 5. */
-static int find_changes(lua_State *L, unsigned *changes, struct strake_err *err)
+static int find_changes(lua_State *L, enum strake_point at, unsigned *changes,
+                        struct strake_err *err)
 {
     json_t *before = NULL, *after = NULL;
     int rc = strake_lua_to_json(L, 2, &before, err);
@@ -64,7 +72,7 @@ static int find_changes(lua_State *L, unsigned *changes, struct strake_err *err)
     if (rc == 0)
         rc = strake_lua_to_json(L, 5, &after, err);
     if (rc == 0)
-        rc = compare(before, after, changes, err);
+        rc = compare(changeable_at(at), before, after, changes, err);
     json_decref(before);
     json_decref(after);
     return rc;
@@ -133,9 +141,10 @@ static void append_failure(lua_State *L, const struct strake_policy *policy,
 /* Keep the changes: copies, so that the policy has no hand on them. */
 static void keep_changes(lua_State *L, const struct strake_policy *policy, unsigned changes)
 {
+    const char *const *changeable = changeable_at(policy->at);
     char message[128] = "";
 
-    for (unsigned i = 0; i < CHANGEABLE; i++) {
+    for (unsigned i = 0; changeable[i]; i++) {
         if (!(changes & 1u << i))
             continue;
         lua_getfield(L, 5, changeable[i]);
@@ -200,8 +209,8 @@ static void conclude(lua_State *L, const struct strake_policy *policy)
                          strake_lua_type_text(task->co, -task->results));
         strake_err_hint(err, "a policy says what it thinks with deny(TEXT) or warn(TEXT), and "
                              "returns nothing");
-    } else if (policy->at == STRAKE_POINT_PLAN) {
-        rc = find_changes(L, &changes, err);
+    } else if (changeable_at(policy->at)) {
+        rc = find_changes(L, policy->at, &changes, err);
     }
     strake_task_drop(L, task);
     if (rc == STRAKE_ECANCELLED) {
@@ -229,6 +238,18 @@ static bool may_wait_at(enum strake_point point)
            point != STRAKE_POINT_SOURCE;
 }
 
+/* The Dockerfile on top, as rules see it. */
+static void give_methods(lua_State *L)
+{
+    strake_lua_push_script(L, "check/objects");
+    lua_getfield(L, -1, "adopt");
+    lua_remove(L, -2);
+    lua_insert(L, -2); /* below its argument */
+    lua_getfield(L, -1, "path");
+    lua_getfield(L, -2, "text");
+    lua_call(L, 3, 1);
+}
+
 /* Begin a policy; leaves its task at 4 and its copy of the subject at 5. */
 static void begin_policy(lua_State *L, const struct strake_policy *policy)
 {
@@ -237,6 +258,8 @@ static void begin_policy(lua_State *L, const struct strake_policy *policy)
     lua_settop(L, 3);
     lua_pushnil(L);
     push_copy(L, 2, 0);
+    if (policy->at == STRAKE_POINT_DOCKERFILE)
+        give_methods(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, policy->lua_ref);
     lua_pushvalue(L, 5);
     task = strake_task_new(L, 1, strake_lua_engine(L)->running);

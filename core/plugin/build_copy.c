@@ -75,6 +75,7 @@ static int copy_texts(struct strake_call *call, struct strake_build_request *to,
         { from->network, &to->network },
         { from->compression, &to->compression },
         { from->source_date_epoch, &to->source_date_epoch },
+        { from->source_policy, &to->source_policy },
     };
     int rc = 0;
 

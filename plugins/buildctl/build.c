@@ -68,6 +68,7 @@ const struct buildkit_client buildctl_client = {
     .argv = argv,
     .env = env,
     .no_program = no_program,
+    .policy_option = "--source-policy-file",
     .refine = refine,
 };
 

@@ -58,6 +58,7 @@ const struct buildkit_client buildx_client = {
     .argv = argv,
     .env = env,
     .no_program = no_program,
+    .policy_variable = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
     .rule = buildx_rule,
     .is_lost = is_lost,
     .why_lost = why_lost,

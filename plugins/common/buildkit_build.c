@@ -260,6 +260,31 @@ static bool writes_file(const struct strake_build_request *request)
            request->output_dest[0] != '\0';
 }
 
+/* What may be fetched, by a file. */
+static int add_policy(struct build *build)
+{
+    const struct buildkit_client *client = build->call->client;
+    const char *policy = build->request->source_policy;
+    char path[PATH_MAX + 32];
+    char *entry = NULL;
+    if (policy[0] == '\0')
+        return 0;
+    int rc = plug_tempdir_write(build->host, &build->dir, "source-policy.json", policy,
+                                strlen(policy), build->err);
+    if (rc < 0)
+        return rc;
+    snprintf(path, sizeof(path), "%s/source-policy.json", build->dir.path);
+    if (client->policy_option != NULL) {
+        plug_list_add(&build->argv, client->policy_option);
+        plug_list_add(&build->argv, path);
+        return 0;
+    }
+    if (asprintf(&entry, "%s=%s", client->policy_variable, path) < 0)
+        return plug_fail_nomem(build->host, build->err);
+    plug_list_take(&build->env, entry);
+    return 0;
+}
+
 static int prepare(struct build *build)
 {
     int rc = plug_tempdir_make_small(build->host, &build->dir, build->err);
@@ -272,7 +297,8 @@ static int prepare(struct build *build)
                             build->err);
     if (rc < 0)
         return rc;
-    return call->client->env(call->self, build->request, &build->env, build->err);
+    rc = call->client->env(call->self, build->request, &build->env, build->err);
+    return rc < 0 ? rc : add_policy(build);
 }
 
 static int run(struct build *build)

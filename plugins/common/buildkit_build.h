@@ -19,6 +19,8 @@ struct buildkit_client {
                struct strake_err *err);
     /** Mandatory. The program is missing. @return STRAKE_EBUILDER, described. */
     int (*no_program)(const void *self, struct strake_err *err);
+    /** How the client is given a source policy's file: an option, or a variable of its environment. */
+    const char *policy_option, *policy_variable;
     /** Optional. A rule of its own for buildkit_classify(): false when it does not know `error`,
      *  which is all that the client said when it named no error. */
     bool (*rule)(const char *error, const char *step, struct plug_failure *out);

@@ -228,6 +228,24 @@ static void git_reason(const char *text, char *reason, size_t size)
 }
 
 /* A context that is a repository; the builder fetches it. */
+/* `source "IDENTIFIER" denied by policy`: all that was asked about has a rule of its own. */
+static bool of_policy(struct look *look)
+{
+    static const char source[] = "source \"";
+    const char *denied = strstr(look->text, "\" denied by policy");
+    const char *from = strstr(look->text, source);
+    char name[512];
+    if (denied == NULL || from == NULL || from + strlen(source) > denied)
+        return false;
+    from += strlen(source);
+    plug_shorten(name, sizeof(name), from, (size_t)(denied - from));
+    return plug_failure_tell(
+        look->out, STRAKE_EPOLICY,
+        "what the build fetches has to stand in the Dockerfile as it is: not in an "
+        "argument of a stage, or in an image's ONBUILD",
+        "%s is denied: no policy at `source` was asked about it", name);
+}
+
 static bool of_git(struct look *look)
 {
     static const char ref[] = "repository does not contain ref ";
@@ -557,8 +575,8 @@ void buildkit_classify(const char *output, size_t len, const char *step,
                        const struct buildkit_client *client, struct plug_failure *out)
 {
     static bool (*const rules[])(struct look * look) = {
-        of_run,   of_git,    of_dockerfile, of_push,  of_token,   of_base,
-        of_files, of_secret, of_local,      of_store, of_builder, of_cache,
+        of_run,   of_policy, of_git,   of_dockerfile, of_push,    of_token, of_base,
+        of_files, of_secret, of_local, of_store,      of_builder, of_cache,
     };
     *out = (struct plug_failure){ .detail = output };
     struct look look = { .step = step, .out = out };

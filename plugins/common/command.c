@@ -100,6 +100,7 @@ void plug_request_read(const struct strake_build_request *request, struct strake
     out->network = text_or_empty(out->network);
     out->compression = text_or_empty(out->compression);
     out->source_date_epoch = text_or_empty(out->source_date_epoch);
+    out->source_policy = text_or_empty(out->source_policy);
 }
 
 bool plug_context_is_folder(const char *context)

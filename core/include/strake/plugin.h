@@ -364,6 +364,8 @@ struct strake_build_request {
     bool rewrite_timestamp;             /**< files of layers no younger than source_date_epoch */
     bool multi_platform; /**< the result is an index, also of one platform: it is a part of one */
     bool pull;           /**< ask registries for base images, also where the builder has them */
+    const char *source_policy; /**< what may be fetched, as BuildKit's source policy (JSON), or "";
+                                    only for a builder with STRAKE_BUILDER_SOURCE_POLICY */
 };
 
 struct strake_build_result {
