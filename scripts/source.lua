@@ -85,7 +85,8 @@ local function sources_of(known)
   end
   if known.syntax ~= "" then add(list, seen, "frontend", full_name(known.syntax)) end
   if known.context:find("://", 1, true) then
-    add(list, seen, known.context:find("^https?://") and not known.context:find("%.git") and "http" or "git", known.context)
+    local archive = known.context:find("^https?://") and not known.context:find("%.git")
+    add(list, seen, archive and "http" or "git", known.context)
   end
   add_fetched(known, list, seen)
   return list
@@ -110,13 +111,15 @@ end
 -- An image is looked at twice, by its name and by name and digest.
 local function allow_image(rules, ref)
   rules[#rules + 1] = rule("ALLOW", "EXACT", "docker-image://" .. ref)
-  if not ref:find("@", 1, true) then rules[#rules + 1] = rule("ALLOW", "WILDCARD", "docker-image://" .. ref .. "@sha256:*") end
+  if not ref:find("@", 1, true) then
+    rules[#rules + 1] = rule("ALLOW", "WILDCARD", "docker-image://" .. ref .. "@sha256:*")
+  end
 end
 
 local function buildkit_policy(sources)
   local rules = {}
-  for _, scheme in ipairs { "docker-image", "http", "https", "git", "oci-layout" } do
-    if scheme ~= "oci-layout" then rules[#rules + 1] = rule("DENY", "WILDCARD", scheme .. "://*") end
+  for _, scheme in ipairs { "docker-image", "http", "https", "git" } do
+    rules[#rules + 1] = rule("DENY", "WILDCARD", scheme .. "://*")
   end
   for _, one in ipairs(sources) do
     if one.kind == "image" or one.kind == "frontend" then

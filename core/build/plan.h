@@ -87,8 +87,9 @@ struct strake_plan_target {
     size_t secret_count;
     struct strake_build_extras extras;
     bool no_cache;
-    char *source_policy; /**< what policies at `source` allow, for the builder; NULL: nobody asked */
-    bool sources_pinned; /**< and all that is known of it has a digest */
+    char
+        *source_policy; /**< what policies at `source` allow, for the builder; NULL: nobody asked */
+    bool sources_pinned;              /**< and all that is known of it has a digest */
     struct strake_plan_build *builds; /**< in the order in which they are tried */
     size_t build_count;
     struct strake_plan_inputs inputs;

@@ -133,8 +133,8 @@ int cli_new_engine(struct cli *cli, struct strake_engine **out, struct strake_er
         .user_file = user_file,
         .job = cli->session.job,
     };
-    int rc = cwd && program && scripts ? strake_engine_new(&options, out, err)
-                                       : strake_fail_nomem(err);
+    int rc =
+        cwd && program && scripts ? strake_engine_new(&options, out, err) : strake_fail_nomem(err);
 
     free(cwd);
     strake_free(program);
