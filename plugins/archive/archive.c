@@ -210,7 +210,7 @@ static int archive_manifest_put(void *self, struct strake_job *job, const char *
         return 0; /* a part of an index, which will be refused */
     pthread_mutex_lock(&archive->writing);
     pthread_rwlock_wrlock(&archive->lock);
-    rc = archive_write(archive, job, data, len, err);
+    rc = archive_write(archive, job, reference, data, len, err);
     if (rc == 0) {
         forget(archive);
         rc = load(archive, err);

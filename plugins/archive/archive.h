@@ -83,10 +83,11 @@ int archive_check_job(const struct archive *archive, const struct strake_job *jo
 int archive_blob_write(struct archive *archive, struct strake_job *job, const char *digest,
                        int64_t size_bytes, int64_t (*source)(void *ctx, void *data, size_t cap),
                        void *ctx, struct strake_err *err);
-/** End it with the image of this manifest, and put it into the file's place. The caller holds both
+/** End it with the image of this manifest, and put it into the file's place; `name` with a tag is
+ *  what the image is called in it. The caller holds both
  *  locks. @return also STRAKE_EUSAGE: it is an index; STRAKE_ENOTFOUND: a blob is missing */
-int archive_write(struct archive *archive, struct strake_job *job, const void *data, size_t len,
-                  struct strake_err *err);
+int archive_write(struct archive *archive, struct strake_job *job, const char *name,
+                  const void *data, size_t len, struct strake_err *err);
 /** Leave nothing of it. */
 void archive_draft_drop(struct archive *archive);
 

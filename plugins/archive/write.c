@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "archive.h"
+#include "common/draft.h"
 
 #define BLOCK 512
 #define CHUNK ((size_t)256 * 1024)
@@ -40,19 +41,26 @@ static int draft_write(struct archive *archive, const void *data, size_t len,
 static int draft_begin(struct archive *archive, struct strake_err *err)
 {
     struct archive_draft *draft = &archive->draft;
+    const char *path = archive->options.path, *slash;
+    char *folder, *prefix;
+    int rc = 0;
 
     if (draft->path)
         return 0;
-    draft->path = plug_format("%s.draft-XXXXXX", archive->options.path);
-    if (!draft->path)
-        return plug_fail_nomem(archive->host, err);
-    draft->fd = mkostemp(draft->path, O_CLOEXEC);
-    if (draft->fd < 0 || fchmod(draft->fd, 0644) < 0) {
-        int rc = fail_errno(archive, err);
-        archive_draft_drop(archive);
-        return rc;
+    slash = strrchr(path, '/');
+    folder = !slash          ? strdup(".")
+             : slash == path ? strdup("/")
+                             : strndup(path, (size_t)(slash - path));
+    prefix = plug_format("%s.draft-", slash ? slash + 1 : path);
+    if (!folder || !prefix)
+        rc = plug_fail_nomem(archive->host, err);
+    if (rc == 0) {
+        draft->fd = plug_draft_open(folder, prefix, &draft->path);
+        rc = draft->fd < 0 ? fail_errno(archive, err) : 0;
     }
-    return 0;
+    free(folder);
+    free(prefix);
+    return rc;
 }
 
 void archive_draft_drop(struct archive *archive)
@@ -60,8 +68,8 @@ void archive_draft_drop(struct archive *archive)
     struct archive_draft *draft = &archive->draft;
 
     if (draft->fd >= 0) {
-        close(draft->fd);
         unlink(draft->path);
+        close(draft->fd);
     }
     free(draft->path);
     plug_list_dispose(&draft->digests);
@@ -220,8 +228,9 @@ static json_t *need_blob(struct archive *archive, struct strake_job *job, const 
     return json_string(name);
 }
 
-static char *make_listing(struct archive *archive, struct strake_job *job, const json_t *manifest,
-                          struct strake_err *err)
+/* `name` is what docker load calls the image; one without a repository is none. */
+static char *make_listing(struct archive *archive, struct strake_job *job, const char *name,
+                          const json_t *manifest, struct strake_err *err)
 {
     const json_t *layers = json_object_get(manifest, "layers");
     json_t *config = need_blob(archive, job, json_object_get(manifest, "config"), err);
@@ -230,11 +239,13 @@ static char *make_listing(struct archive *archive, struct strake_job *job, const
     bool whole = config && names;
 
     for (size_t i = 0; whole && i < json_array_size(layers); i++) {
-        json_t *name = need_blob(archive, job, json_array_get(layers, i), err);
-        whole = name && json_array_append_new(names, name) == 0;
+        json_t *layer = need_blob(archive, job, json_array_get(layers, i), err);
+        whole = layer && json_array_append_new(names, layer) == 0;
     }
     if (whole)
-        listing = json_pack("[{s:O, s:[], s:O}]", "Config", config, "RepoTags", "Layers", names);
+        listing =
+            json_pack("[{s:O, s:o, s:O}]", "Config", config, "RepoTags",
+                      strchr(name, ':') ? json_pack("[s]", name) : json_array(), "Layers", names);
     if (listing)
         text = json_dumps(listing, JSON_COMPACT);
     if (!text && archive->host->err_code(err) == 0)
@@ -268,8 +279,8 @@ static int commit(struct archive *archive, const char *listing, struct strake_er
     return rc;
 }
 
-int archive_write(struct archive *archive, struct strake_job *job, const void *data, size_t len,
-                  struct strake_err *err)
+int archive_write(struct archive *archive, struct strake_job *job, const char *name,
+                  const void *data, size_t len, struct strake_err *err)
 {
     json_t *manifest = json_loadb(data, len, 0, NULL);
     char *listing = NULL;
@@ -284,7 +295,7 @@ int archive_write(struct archive *archive, struct strake_job *job, const void *d
     if (rc == 0)
         rc = draft_begin(archive, err);
     if (rc == 0) {
-        listing = make_listing(archive, job, manifest, err);
+        listing = make_listing(archive, job, name, manifest, err);
         rc = listing ? commit(archive, listing, err) : archive->host->err_code(err);
     }
     free(listing);

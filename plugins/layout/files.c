@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/draft.h"
 #include "layout.h"
 
 static const char version_file[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
@@ -73,22 +74,8 @@ int layout_draft_begin(const struct layout *layout, struct layout_draft *draft,
                        struct strake_err *err)
 {
     *draft = (struct layout_draft){ .fd = -1 };
-    char *path = plug_format("%s/.draft-XXXXXX", layout->options.path);
-    if (!path)
-        return plug_fail_nomem(layout->host, err);
-    draft->fd = mkostemp(path, O_CLOEXEC);
-    if (draft->fd < 0 || fchmod(draft->fd, 0644) < 0) {
-        int rc = fail_errno(layout, err, "written", "");
-        if (draft->fd >= 0) {
-            close(draft->fd);
-            unlink(path);
-        }
-        free(path);
-        draft->fd = -1;
-        return rc;
-    }
-    draft->path = path;
-    return 0;
+    draft->fd = plug_draft_open(layout->options.path, ".draft-", &draft->path);
+    return draft->fd < 0 ? fail_errno(layout, err, "written", "") : 0;
 }
 
 int layout_draft_write(const struct layout *layout, struct layout_draft *draft, const void *data,
@@ -132,16 +119,15 @@ int layout_draft_commit(const struct layout *layout, struct layout_draft *draft,
         layout_draft_drop(draft);
         return plug_fail_nomem(layout->host, err);
     }
-    int synced = fsync(draft->fd);
-    int closed = close(draft->fd);
-    draft->fd = -1;
     int rc = 0;
-    if (synced < 0 || closed < 0 || rename(draft->path, path) < 0 || sync_folder(path) < 0)
+    bool renamed = fsync(draft->fd) == 0 && rename(draft->path, path) == 0;
+    if (!renamed || sync_folder(path) < 0)
         rc = fail_errno(layout, err, "written", name);
     free(path);
-    if (rc == 0) {
+    if (renamed) {
+        close(draft->fd);
         free(draft->path);
-        draft->path = NULL;
+        *draft = (struct layout_draft){ .fd = -1 };
     }
     layout_draft_drop(draft);
     return rc;
@@ -151,9 +137,9 @@ void layout_draft_drop(struct layout_draft *draft)
 {
     if (!draft->path)
         return;
+    unlink(draft->path);
     if (draft->fd >= 0)
         close(draft->fd);
-    unlink(draft->path);
     free(draft->path);
     *draft = (struct layout_draft){ .fd = -1 };
 }
