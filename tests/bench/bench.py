@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import copies  # noqa: E402
 import pool  # noqa: E402
 from harness.docker import buildx  # noqa: E402
 from harness.images import push_busybox, stage_image  # noqa: E402
@@ -56,6 +57,7 @@ class Row:
         self.name, self.ours, self.peers, self.budget, self.cwd, self.before = name, ours, peers, budget, cwd, before or []
         self.times = {"strake": []} | {peer: [] for peer in peers}
         self.peaks = {"strake": 0.0} | {peer: 0.0 for peer in peers}
+        self.prepare = lambda: None  # done before each run, and not measured
 
     def measure(self, rounds: int, env: dict) -> None:
         for turn in range(rounds + 1):
@@ -63,6 +65,7 @@ class Row:
                 run(argv, self.cwd, env)
             for who, argv in {"strake": self.ours, **self.peers}.items():
                 argv = [str(word).replace("{n}", f"{turn}-{who}") for word in argv]
+                self.prepare()
                 elapsed, peak = run(argv, self.cwd, env)
                 if turn > 0:  # the first turn warms caches
                     self.times[who].append(elapsed)
@@ -160,7 +163,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--targets", type=int, default=200, help="how many the pool of builders gets")
-    parser.add_argument("--only", choices=["single", "pool"], help="one builder's rows, or those of several")
+    parser.add_argument("--only", choices=["single", "pool", "copies"],
+                        help="one builder's rows, those of several, or those of copies")
+    parser.add_argument("--mebibytes", type=int, default=1024, help="how large the image is that is copied")
     parser.add_argument("--row", default="", help="only rows with this in their name")
     options = parser.parse_args()
     rounds = options.rounds
@@ -172,6 +177,10 @@ def main() -> None:
         env |= {"HOME": str(home), "no_proxy": "127.0.0.1", "REGCTL_CONFIG": str(home / "regctl.json")}
         registry = Registry(folder / "registry", 2)
         try:
+            if options.only in (None, "copies"):
+                copies.measure(folder, registry, env, STRAKE, rounds, options.mebibytes, Row)
+            if options.only == "copies":
+                return
             buildkit = BuildKit(folder / "buildkit", [registry])
             try:
                 env["PATH"] = f"{buildkit.buildctl.parent}:{env['PATH']}"
