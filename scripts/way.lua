@@ -108,6 +108,17 @@ local function add_moves(images, kept)
   end
 end
 
+-- Of the platforms of an image those that are meant: all, unless it names some.
+local function meant(image, platforms)
+  if not image.platforms or #image.platforms == 0 or #platforms == 1 then return platforms end
+  local wanted, list = {}, {}
+  for _, platform in ipairs(image.platforms) do wanted[platform] = true end
+  for _, entry in ipairs(platforms) do
+    if wanted[entry.platform] then list[#list + 1] = entry end
+  end
+  return list
+end
+
 -- Each policy of `point` is asked about every platform of every image before anyone is denied, so that
 -- one run tells all there is to mend. Where tags move, @return true: publish by what policies saw.
 local function gate(point, images, kept)
@@ -115,7 +126,7 @@ local function gate(point, images, kept)
   if point == "publish" or point == "retag" then add_moves(images, kept) end
   local all, where = {}, nil
   for _, image in ipairs(images) do
-    for _, entry in ipairs(core.inspect(image.ref).platforms) do
+    for _, entry in ipairs(meant(image, core.inspect(image.ref).platforms)) do
       local decisions = core.ask(point, policy_view(image, entry))
       core.decided(image.name, entry.platform, decisions)
       for _, decision in ipairs(decisions) do
@@ -438,6 +449,30 @@ function way.retag(args)
     result.moves, failure = core.publish(tags, before, { force = args.force, kind = "tag" })
     if failure then core.raise(failure) end
     write_ledger(result.moves, "tag")
+  end)
+end
+
+-- `strake image copy SRC DST`: policies are asked before anything is copied, about what the source is then. The
+-- tag moves last, as a unit of its own; an archive has none to move.
+function way.copy(args)
+  local result = { moves = {} }
+  return told(result, function()
+    local before = false
+    if core.has_policies("retag") then
+      local look = core.copy_look(args)
+      if look.ref then
+        before = gate("retag", { { name = "", image = look.repository, tags = { look.ref }, wanted = { look.ref },
+                                   digest = look.digest, ref = look.source, platforms = args.platforms } })
+        args.source = look.source
+      end
+    end
+    for key, value in pairs(core.copy(args)) do result[key] = value end
+    if not result.ref then return end
+    local failure
+    result.moves, failure = core.publish({ { ref = result.ref, source = result.repository, digest = result.digest } },
+                                         before or false, { force = args.force, kind = "tag" })
+    if failure then core.raise(failure) end
+    core.script("ledger").write(result.moves, { kind = "tag" })
   end)
 end
 

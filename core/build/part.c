@@ -115,7 +115,7 @@ static int upload(struct share *share)
     if (rc == 0)
         rc = strake_stores_find(stores, &share->b->image, &to, &share->err);
     if (rc == 0)
-        rc = strake_copy_image(&from, share->built.digest, &to, NULL, NULL, share->job, &report,
+        rc = strake_copy_image(&from, share->built.digest, &to, NULL, share->job, &report,
                                &share->err);
     strake_copy_report_dispose(&report);
     strake_place_in_store_dispose(&from);

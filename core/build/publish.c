@@ -202,7 +202,7 @@ static int bring(struct unit *unit, const struct strake_publish_tag *tag, struct
     if (rc == 0)
         rc = strake_stores_open(unit->stores, tag->ref, &to_ref, &to, err);
     if (rc == 0 && (from.instance != to.instance || strcmp(from.repository, to.repository) != 0))
-        rc = strake_copy_image(&from, tag->digest, &to, NULL, NULL, unit->job, &report, err);
+        rc = strake_copy_image(&from, tag->digest, &to, NULL, unit->job, &report, err);
     strake_copy_report_dispose(&report);
     strake_place_in_store_dispose(&from);
     strake_place_in_store_dispose(&to);

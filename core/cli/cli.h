@@ -147,6 +147,8 @@ int cli_cache_explain(struct cli *cli);
 /** `strake image layers REF` and `image diff A B`; the project is open. */
 int cli_image_layers(struct cli *cli);
 int cli_image_diff(struct cli *cli);
+/** `strake image copy SOURCE DESTINATION`; a run is open. */
+int cli_image_copy(struct cli *cli);
 /** `strake image list [--sizes] [--sort ORDER] REPOSITORY`, in cmd_image_list.c. */
 int cli_image_list(struct cli *cli);
 /** --platform in normal form into `out` (STRAKE_PLATFORM_TEXT bytes). @return 0 or STRAKE_EUSAGE;

@@ -1,19 +1,20 @@
-/* strake image show, list, tag, copy (layers and diff lie beside): images in registries and layouts, without pulling a layer. */
+/* strake image show, list, tag (layers, diff, copy and delete lie beside): images in registries and layouts, without
+ * pulling a layer. */
 #include <string.h>
 
-#include "build/copy.h"
 #include "build/inspect.h"
 #include "cli/cli.h"
-#include "image/platform.h"
 #include "util/json.h"
 #include "util/time.h"
 
 static const struct cli_option options[] = {
-    { "platform", 0, CLI_TEXT, "P", "layers, diff, copy: one platform; layers: all" },
+    { "platform", 0, CLI_LIST, "P", "layers, diff: one platform; layers: all; copy: these alone" },
     { "sizes", 0, CLI_FLAG, NULL, "list: digest, size and date of what each tag names" },
     { "sort", 0, CLI_TEXT, "ORDER", "list: by name, created or size" },
     { "files", 0, CLI_FLAG, NULL, "layers: list what each layer adds, changes and deletes" },
-    { "force", 0, CLI_FLAG, NULL, "tag: move a tag even if somebody else moved it meanwhile" },
+    { "referrers", 0, CLI_FLAG, NULL, "copy: signatures, SBOMs and what else refers to the image" },
+    { "force", 0, CLI_FLAG, NULL,
+      "tag, copy: move a tag even if somebody else moved it meanwhile" },
     { "yes", 'y', CLI_FLAG, NULL, "delete: also the tags that show the image" },
     { "dry-run", 0, CLI_FLAG, NULL, "delete: say what would go, and delete nothing" },
     { NULL, 0, CLI_FLAG, NULL, NULL },
@@ -152,92 +153,6 @@ static int tag(struct cli *cli)
     return rc < 0 ? rc : cli_finish_stdout(cli);
 }
 
-/* ---- copy ---- */
-
-struct copying {
-    struct cli *cli;
-    const char *source, *destination;
-    char platform[STRAKE_PLATFORM_TEXT];
-    struct strake_copy_report report;
-    int64_t duration_ms;
-};
-
-static int copy_run(void *ctx, struct strake_job *job, struct strake_err *err)
-{
-    struct copying *copying = ctx;
-    struct strake_stores *stores = copying->cli->session.stores;
-    struct strake_reference from_ref = { 0 }, to_ref = { 0 };
-    struct strake_place_in_store from = { 0 }, to = { 0 };
-    int64_t started = strake_time_mono_ms();
-    int rc = strake_stores_open_to_read(stores, copying->source, &from_ref, &from, err);
-
-    if (rc == 0)
-        rc = strake_stores_open(stores, copying->destination, &to_ref, &to, err);
-    if (rc == 0)
-        rc = strake_copy_image(&from, strake_reference_object(&from_ref), &to,
-                               to_ref.tag[0]      ? to_ref.tag
-                               : to_ref.digest[0] ? NULL
-                               : from_ref.tag[0]  ? from_ref.tag
-                                                  : "latest",
-                               copying->platform[0] ? copying->platform : NULL, job,
-                               &copying->report, err);
-    copying->duration_ms = strake_time_mono_ms() - started;
-    strake_place_in_store_dispose(&from);
-    strake_place_in_store_dispose(&to);
-    strake_reference_dispose(&from_ref);
-    strake_reference_dispose(&to_ref);
-    return rc;
-}
-
-static json_t *copy_document(const struct copying *copying)
-{
-    const struct strake_copy_report *report = &copying->report;
-    json_t *doc = json_object(), *blobs = json_object();
-
-    if (!doc || !blobs || strake_json_set_int(blobs, "copied", report->copied) < 0 ||
-        strake_json_set_int(blobs, "mounted", report->mounted) < 0 ||
-        strake_json_set_int(blobs, "present", report->present) < 0 ||
-        strake_json_set_str(doc, "schema", "strake.copy/1") < 0 ||
-        strake_json_set_str(doc, "source", copying->source) < 0 ||
-        strake_json_set_str(doc, "destination", copying->destination) < 0 ||
-        strake_json_set_str(doc, "digest", report->digest) < 0 ||
-        json_object_set(doc, "blobs", blobs) < 0 ||
-        strake_json_set_int(doc, "copied_bytes", report->copied_bytes) < 0 ||
-        strake_json_set_int(doc, "duration_ms", copying->duration_ms) < 0) {
-        json_decref(doc);
-        doc = NULL;
-    }
-    json_decref(blobs);
-    return doc;
-}
-
-static int copy(struct cli *cli)
-{
-    struct copying copying = { .cli = cli };
-    const char *platform = cli_text(&cli->args, "platform");
-    int rc = want_words(cli, 2, 2, "copy SOURCE DESTINATION");
-
-    if (rc == 0 && platform)
-        rc = strake_platform_parse(platform, copying.platform, &cli->err);
-    if (rc < 0)
-        return rc;
-    copying.source = cli->args.rest.items[1];
-    copying.destination = cli->args.rest.items[2];
-    rc = cli_await(cli, copy_run, &copying);
-    if (rc == 0 && cli->json) {
-        rc = cli_print_json(cli, copy_document(&copying));
-    } else if (rc == 0) {
-        char size[32];
-        strake_size_format(copying.report.copied_bytes, size, sizeof(size));
-        cli_printf("%s  %s\n%d blobs copied (%s), %d mounted, %d there already\n",
-                   copying.destination, copying.report.digest, copying.report.copied, size,
-                   copying.report.mounted, copying.report.present);
-        rc = cli_finish_stdout(cli);
-    }
-    strake_copy_report_dispose(&copying.report);
-    return rc;
-}
-
 /* ---- delete ---- */
 
 static int delete_image(struct cli *cli)
@@ -261,7 +176,7 @@ static int run(struct cli *cli)
         { "diff", CLI_NEED_PROJECT, cli_image_diff },
         { "list", CLI_NEED_PROJECT, cli_image_list },
         { "tag", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, tag },
-        { "copy", CLI_NEED_PROJECT, copy },
+        { "copy", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, cli_image_copy },
         { "delete", CLI_NEED_PROJECT | CLI_NEED_RUN | CLI_NEED_SETTLE, delete_image },
     };
     const char *verb = cli->args.rest.count ? cli->args.rest.items[0] : "";

@@ -14,11 +14,13 @@
 
 int cli_image_platform(struct cli *cli, bool all, char *out, const char **platform)
 {
-    const char *text = cli_text(&cli->args, "platform");
+    const char *text = cli_item(&cli->args, "platform", 0);
 
     *platform = text ? out : NULL;
     if (!text)
         return 0;
+    if (cli_item(&cli->args, "platform", 1))
+        return strake_fail(&cli->err, STRAKE_EUSAGE, "--platform: only copy takes several");
     if (all && strcmp(text, "all") == 0) {
         memcpy(out, "all", sizeof("all"));
         return 0;

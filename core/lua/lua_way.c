@@ -1,5 +1,6 @@
 /* The primitives of scripts/way.lua: plans, as far as the main thread makes them. What waits for
- * builders and registries is in lua_way_build.c, lua_way_publish.c, lua_way_rollback.c and lua_way_ledger.c. */
+ * builders and registries is in lua_way_build.c, lua_way_publish.c, lua_way_rollback.c,
+ * lua_way_ledger.c and lua_way_copy.c. */
 #include <string.h>
 
 #include "build/inputs.h"
@@ -397,6 +398,7 @@ void strake_lua_open_way(lua_State *L)
     strake_lua_core_add(L, functions);
     strake_way_open_build(L);
     strake_way_open_publish(L);
+    strake_way_open_copy(L);
     strake_way_open_rollback(L);
     strake_way_open_ledger(L);
     strake_way_open_delete(L);

@@ -42,11 +42,12 @@ int strake_way_push_both(lua_State *L, void *call);
 int strake_way_push_nothing(lua_State *L, void *call);
 
 /** Register the primitives of lua_way_build.c, lua_way_publish.c, lua_way_rollback.c,
- *  lua_way_ledger.c and lua_way_delete.c. */
+ *  lua_way_ledger.c, lua_way_delete.c and lua_way_copy.c. */
 void strake_way_open_build(lua_State *L);
 void strake_way_open_publish(lua_State *L);
 void strake_way_open_rollback(lua_State *L);
 void strake_way_open_ledger(lua_State *L);
 void strake_way_open_delete(lua_State *L);
+void strake_way_open_copy(lua_State *L);
 
 #endif

@@ -22,7 +22,9 @@ struct copy_call {
 
     pthread_mutex_t lock; /* guards all below */
     struct strake_feed *feed;
-    bool closed; /* the caller is gone: no new feed */
+    bool closed; /* the caller is gone: no new feed, and nobody watches */
+    struct strake_blob_watch watch;
+    int64_t told_bytes; /* to who watches, since the start of the blob */
 };
 
 static void dispose(struct strake_call *call)
@@ -36,11 +38,24 @@ static void dispose(struct strake_call *call)
 
 /* ---- on the thread of blob_put(), which alone changes `feed` ---- */
 
+static void tell(struct copy_call *copy, int64_t bytes)
+{
+    pthread_mutex_lock(&copy->lock);
+    if (!copy->closed && copy->watch.moved) {
+        copy->watch.moved(copy->watch.ctx, bytes);
+        copy->told_bytes += bytes;
+    }
+    pthread_mutex_unlock(&copy->lock);
+}
+
 static int64_t take(void *ctx, void *data, size_t cap)
 {
     struct copy_call *copy = ctx;
+    int64_t got = strake_feed_take(copy->feed, data, cap);
 
-    return strake_feed_take(copy->feed, data, cap);
+    if (got > 0)
+        tell(copy, got);
+    return got;
 }
 
 /* From the start again: with another feed, because the old one may not stop at once. */
@@ -51,6 +66,7 @@ static int rewind_feed(void *ctx)
     struct strake_feed *next = NULL, *old = copy->feed;
     int rc = STRAKE_ECANCELLED;
 
+    tell(copy, -copy->told_bytes);
     pthread_mutex_lock(&copy->lock);
     if (!copy->closed) {
         strake_feed_stop(old);
@@ -80,7 +96,7 @@ static int run_put(struct strake_call *call)
 static struct copy_call *copy_new(struct strake_instance *from, const char *from_repository,
                                   struct strake_instance *to, const char *to_repository,
                                   struct strake_job *job, const char *digest, int64_t size_bytes,
-                                  struct strake_err *err)
+                                  const struct strake_blob_watch *watch, struct strake_err *err)
 {
     struct copy_call *copy = strake_call_new(sizeof(*copy), to, "blob_put", job, run_put, dispose);
     int rc;
@@ -93,6 +109,8 @@ static struct copy_call *copy_new(struct strake_instance *from, const char *from
     copy->from = strake_instance_ref(from);
     copy->size_bytes = size_bytes;
     copy->parent = job;
+    if (watch)
+        copy->watch = *watch;
     if (strake_call_copy(&copy->call, to_repository, &copy->repository) < 0 ||
         strake_call_copy(&copy->call, from_repository, &copy->from_repository) < 0 ||
         strake_call_copy(&copy->call, digest, &copy->digest) < 0)
@@ -163,10 +181,11 @@ static int mount(struct strake_instance *registry, struct strake_job *job, const
 /* Its bytes, from one to the other. */
 static int transfer(struct strake_instance *from, const char *from_repository,
                     struct strake_instance *to, const char *to_repository, struct strake_job *job,
-                    const char *digest, int64_t size_bytes, bool *misled, struct strake_err *err)
+                    const char *digest, int64_t size_bytes, const struct strake_blob_watch *watch,
+                    bool *misled, struct strake_err *err)
 {
     struct copy_call *copy =
-        copy_new(from, from_repository, to, to_repository, job, digest, size_bytes, err);
+        copy_new(from, from_repository, to, to_repository, job, digest, size_bytes, watch, err);
     int rc;
 
     if (!copy)
@@ -179,7 +198,8 @@ static int transfer(struct strake_instance *from, const char *from_repository,
 int strake_registry_blob_copy(struct strake_instance *from, const char *from_repository,
                               struct strake_instance *to, const char *to_repository,
                               struct strake_job *job, const char *digest, int64_t size_bytes,
-                              char *how, struct strake_err *err)
+                              const struct strake_blob_watch *watch, char *how,
+                              struct strake_err *err)
 {
     bool mounted = false, misled = false;
     int64_t size;
@@ -200,11 +220,12 @@ int strake_registry_blob_copy(struct strake_instance *from, const char *from_rep
             return rc;
     }
     *how = 'c';
-    rc = transfer(from, from_repository, to, to_repository, job, digest, size_bytes, &misled, err);
+    rc = transfer(from, from_repository, to, to_repository, job, digest, size_bytes, watch, &misled,
+                  err);
     if (misled) {
         strake_err_dispose(err);
         rc = transfer(strake_instance_origin(from), from_repository, to, to_repository, job, digest,
-                      size_bytes, &misled, err);
+                      size_bytes, watch, &misled, err);
     }
     return rc;
 }

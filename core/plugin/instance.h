@@ -94,12 +94,19 @@ int strake_registry_blob_stat(struct strake_instance *registry, struct strake_jo
 int strake_registry_blob_read(struct strake_instance *registry, struct strake_job *job,
                               const char *repository, const char *digest, size_t max_bytes,
                               struct strake_buf *bytes, struct strake_err *err);
+/** Who wants to know how many bytes of a blob went over; negative: they go over once more. Called on
+ *  a thread of the copy's, not after it has returned. */
+struct strake_blob_watch {
+    void (*moved)(void *ctx, int64_t bytes);
+    void *ctx;
+};
 /** Stream a blob from one store to another, hashed on the way, memory independent of its size.
- * Mounted when both are the same registry; *how is 'p' present, 'm' mounted, 'c' copied. */
+ * `watch` may be NULL. Mounted when both are the same registry; *how is 'p' present, 'm' mounted, 'c' copied. */
 int strake_registry_blob_copy(struct strake_instance *from, const char *from_repository,
                               struct strake_instance *to, const char *to_repository,
                               struct strake_job *job, const char *digest, int64_t size_bytes,
-                              char *how, struct strake_err *err);
+                              const struct strake_blob_watch *watch, char *how,
+                              struct strake_err *err);
 /** Upload a small blob from memory; nothing happens when it is there. */
 int strake_registry_blob_write(struct strake_instance *registry, struct strake_job *job,
                                const char *repository, const char *digest, const void *data,

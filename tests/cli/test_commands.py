@@ -273,7 +273,8 @@ def test_images_of_a_registry_are_shown_listed_tagged_and_copied(shown, registry
     assert re.match(r"done +\S+:edge  \(new\) -> sha256:", shown("image", "tag", f"{repository}:v1", "edge").out)
 
     copied = shown("image", "copy", f"{repository}:v1", f"oci:{tmp_path / 'layout'}:v1", "--json").json()
-    fields(copied, "schema", "source", "destination", "digest", "blobs", "copied_bytes", "duration_ms")
+    fields(copied, "schema", "source", "destination", "digest", "source_digest", "blobs", "copied_bytes", "referrers",
+           "moves", "duration_ms")
     fields(copied["blobs"], "copied", "mounted", "present")
     assert copied["digest"] == built["digest"] and copied["blobs"]["copied"] > 0
     again = shown("image", "copy", f"{repository}:v1", f"oci:{tmp_path / 'layout'}:v1")

@@ -91,7 +91,7 @@ static int copy(struct fixture *fixture, size_t size, const char *from_fault, co
 
     assert_int_equal(strake_digest_of(data, size, digest, &fixture->err), 0);
     rc = strake_registry_blob_copy(from, "a/from", to, "b/to", fixture->job, digest, (int64_t)size,
-                                   &how, &fixture->err);
+                                   NULL, &how, &fixture->err);
     assert_int_equal(how, 'c');
     free(data);
     strake_instance_unref(from);
@@ -225,7 +225,8 @@ static int copy_once(void *ctx)
     int rc;
 
     strake_mem_fail_at(fixture->nth, fixture->sticky);
-    rc = strake_registry_blob_copy(from, "a/from", to, "b/to", fixture->job, digest, 1, &how, &err);
+    rc = strake_registry_blob_copy(from, "a/from", to, "b/to", fixture->job, digest, 1, NULL, &how,
+                                   &err);
     fixture->reached = fixture->nth && strake_mem_count() >= fixture->nth;
     strake_mem_fail_at(0, false);
     assert_int_equal(rc == 0, err.code == 0);
