@@ -49,7 +49,8 @@ def shown(strake, project, registry, buildkit, base):
 
 # ---- help ----------------------------------------------------------------------------------------------------
 
-COMMANDS = ["build", "plan", "check", "run", "publish", "rollback", "tags", "image", "cache", "history", "notify", "doctor", "plugin", "policy", "init"]
+COMMANDS = ["build", "plan", "check", "run", "publish", "rollback", "tags", "image", "cache", "history", "notify", "doctor",
+            "plugin", "policy", "login", "logout", "init"]
 
 
 @pytest.mark.parametrize("words", [[], ["help"], ["--help"], ["-h"]])
