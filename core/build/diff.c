@@ -68,17 +68,10 @@ static size_t count_common(const json_t *a, const json_t *b)
     return count;
 }
 
-static int read_layers(struct comparing *comparing, struct side *side, size_t from, size_t to)
+static int read_layers(struct comparing *comparing, struct side *side, size_t first, size_t last)
 {
-    int rc = 0;
-
-    for (size_t i = from; rc == 0 && i < to; i++) {
-        const json_t *layer = json_array_get(layers_of(side), i);
-        rc = strake_layer_read(&side->reading, &side->place, layer_digest(layers_of(side), i),
-                               strake_json_int(layer, "size_bytes", 0), comparing->job,
-                               comparing->err);
-    }
-    return rc;
+    return strake_layers_take(&side->reading, &side->place, layers_of(side), first, last,
+                              comparing->job, comparing->err);
 }
 
 static int read_both(struct comparing *comparing)
@@ -87,16 +80,18 @@ static int read_both(struct comparing *comparing)
     int rc;
 
     a->kept.wants = strake_packages_wants;
-    a->reading = (struct strake_layer_reading){ .tree = strake_tree_new(false),
-                                                .kept = &a->kept,
-                                                .contents = true };
+    a->reading.tree = strake_tree_new(false);
+    a->reading.kept = &a->kept;
+    a->reading.contents = true;
     comparing->common = count_common(layers_of(a), layers_of(b));
     rc = a->reading.tree ? read_layers(comparing, a, 0, comparing->common)
                          : strake_fail_nomem(comparing->err);
     if (rc < 0)
         return rc;
-    b->reading = a->reading;
     b->reading.kept = &b->kept;
+    b->reading.contents = true;
+    b->reading.bytes = a->reading.bytes;
+    b->reading.entries = a->reading.entries;
     b->reading.tree = strake_tree_clone(a->reading.tree);
     if (!b->reading.tree || strake_kept_files_copy(&b->kept, &a->kept) < 0)
         return strake_fail_nomem(comparing->err);

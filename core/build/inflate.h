@@ -6,16 +6,14 @@
 
 struct strake_inflate;
 
-/** Begin; what it is shows in its first bytes. libarchive is loaded when it is first needed.
- *  @param bytes_max a stream that gets longer is refused: it is never kept, but takes time
- *  @return 0, STRAKE_EINTERNAL (no libarchive), STRAKE_ENOMEM */
-int strake_inflate_new(strake_tar_read_fn read, void *ctx, int64_t bytes_max, const char *what,
+/** Begin; what it is shows in its first bytes. zlib and libzstd are loaded when first needed.
+ *  @return 0, STRAKE_ENOMEM */
+int strake_inflate_new(strake_tar_read_fn read, void *ctx, const char *what,
                        struct strake_inflate **out, struct strake_err *err);
-/** The next plain bytes, a `strake_tar_read_fn`. @return how many, 0 at the end, the source's code,
- *  STRAKE_ECORRUPT: it is damaged; STRAKE_ETOOBIG */
+/** The next plain bytes, a `strake_tar_read_fn`. How many come in all is the caller's to bound.
+ *  @return how many, 0 at the end, the source's code, STRAKE_ECORRUPT: it is damaged, or looks back
+ *          further than is kept for it; STRAKE_EINTERNAL: no library, STRAKE_ENOMEM */
 ssize_t strake_inflate_read(void *inflate, const void **data, struct strake_err *err);
-/** How many plain bytes came so far. */
-int64_t strake_inflate_bytes(const struct strake_inflate *inflate);
 void strake_inflate_free(struct strake_inflate *inflate);
 
 #endif

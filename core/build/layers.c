@@ -109,19 +109,11 @@ static int read_platform(const struct strake_place_in_store *place,
                          struct strake_err *err)
 {
     struct strake_layer_reading reading = { .tree = platform->tree };
-    json_t *layer;
-    size_t i;
-    int rc = 0;
+    const json_t *layers = json_object_get(platform->entry, "layers");
+    int rc = strake_layers_take(&reading, place, layers, 0, json_array_size(layers), job, err);
 
-    json_array_foreach(json_object_get(platform->entry, "layers"), i, layer) {
-        rc = strake_layer_read(&reading, place, strake_json_str(layer, "digest"),
-                               strake_json_int(layer, "size_bytes", 0), job, err);
-        if (rc == 0 && reading.outside &&
-            strake_json_set_int(layer, "outside", (int64_t)reading.outside) < 0)
-            rc = strake_fail_nomem(err);
-        if (rc < 0)
-            return rc;
-    }
+    if (rc < 0)
+        return rc;
     return note_platform(platform->entry, platform->tree) < 0 ? strake_fail_nomem(err) : 0;
 }
 

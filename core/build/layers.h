@@ -3,6 +3,9 @@
 #ifndef STRAKE_BUILD_LAYERS_H
 #define STRAKE_BUILD_LAYERS_H
 
+#include <stdatomic.h>
+
+#include "build/layer_kept.h"
 #include "build/store.h"
 #include "image/tree.h"
 
@@ -10,41 +13,36 @@
 #define STRAKE_LAYERS_BYTES_MAX ((int64_t)256 * 1024 * 1024 * 1024)
 #define STRAKE_LAYERS_ENTRIES_MAX 20000000
 
-/** Files whose content is wanted too: the databases of package managers. */
-struct strake_kept_file {
-    char *path;
-    struct strake_buf bytes;
-};
-struct strake_kept_files {
-    bool (*wants)(const char *path);
-    struct strake_kept_file *items;
-    size_t count;
-};
-/** A large one is not kept; what a later layer has in its place wins. */
-#define STRAKE_KEPT_FILE_MAX ((size_t)64 * 1024 * 1024)
-#define STRAKE_KEPT_FILES_MAX 10000
-void strake_kept_files_dispose(struct strake_kept_files *kept);
-/** @return 0 or STRAKE_ENOMEM; `to` is empty before, and to be disposed of either way. */
-int strake_kept_files_copy(struct strake_kept_files *to, const struct strake_kept_files *from);
-
 /** The layers that are read into one tree, and what they may still bring. */
 struct strake_layer_reading {
     struct strake_tree *tree;
     struct strake_kept_files *kept; /**< may be NULL */
     bool contents;                  /**< tell contents apart: they are hashed */
-    int64_t bytes;                  /**< read so far, of STRAKE_LAYERS_BYTES_MAX */
-    size_t entries;
-    size_t outside; /**< of the last layer: names that are absolute or have `..` in them */
+    _Atomic int64_t bytes;          /**< read so far, of STRAKE_LAYERS_BYTES_MAX */
+    atomic_size_t entries;          /**< of STRAKE_LAYERS_ENTRIES_MAX */
 };
 
-/** Read the next layer. Its digest is verified. Blocks; any thread.
+/** Read the layers from the first to before the last, several at once where there are processors
+ *  for it, so that the tree has them in their order. Their digests are verified. A layer whose names
+ *  are absolute or have `..` in them gets a number of those as `outside`. Blocks; any thread.
+ *  @param layers objects of strake.image/1; not touched by others meanwhile
  *  @return 0, what the store says, STRAKE_ECORRUPT: other bytes, or no layer; STRAKE_ETOOBIG,
- *          STRAKE_ECANCELLED, STRAKE_ENOMEM */
-int strake_layer_read(struct strake_layer_reading *reading,
-                      const struct strake_place_in_store *place, const char *digest,
-                      int64_t size_bytes, struct strake_job *job, struct strake_err *err);
-/** Read one whose bytes come from anywhere: a `strake_tar_read_fn`. The digest is not looked at. */
-int strake_layer_take(struct strake_layer_reading *reading,
+ *          STRAKE_ECANCELLED, STRAKE_ENOMEM: of the lowest layer that has failed */
+int strake_layers_take(struct strake_layer_reading *reading,
+                       const struct strake_place_in_store *place, const json_t *layers,
+                       size_t first, size_t last, struct strake_job *job, struct strake_err *err);
+
+struct strake_turns;
+/** One layer of several (build/layer_log.h), or alone: `turns` is NULL. */
+struct strake_layer_place {
+    struct strake_turns *turns;
+    size_t layer;
+    const char *diff_id; /**< of what it unpacks to; NULL: not looked at */
+    size_t outside;      /**< set: how many names lead out of the image */
+};
+/** Read one whose bytes come from anywhere: a `strake_tar_read_fn`. The digest is not looked at.
+ *  @param what names it in messages */
+int strake_layer_take(struct strake_layer_reading *reading, struct strake_layer_place *at,
                       ssize_t (*read)(void *ctx, const void **data, struct strake_err *err),
                       void *ctx, const char *what, struct strake_job *job, struct strake_err *err);
 

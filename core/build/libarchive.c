@@ -16,8 +16,6 @@ int strake_archive_load(struct strake_err *err)
     static const struct strake_lazy_symbol symbols[] = {
         { "archive_read_new", &strake_archive.read_new },
         { "archive_read_free", &strake_archive.read_free },
-        { "archive_read_support_format_raw", &strake_archive.support_raw },
-        { "archive_read_support_format_empty", &strake_archive.support_empty },
         { "archive_read_support_format_tar", &strake_archive.support_tar },
         { "archive_read_support_filter_gzip", &strake_archive.support_gzip },
         { "archive_read_support_filter_bzip2", &strake_archive.support_bzip2 },

@@ -12,8 +12,6 @@
 extern struct strake_archive {
     struct archive *(*read_new)(void);
     int (*read_free)(struct archive *);
-    int (*support_raw)(struct archive *);
-    int (*support_empty)(struct archive *);
     int (*support_tar)(struct archive *);
     int (*support_gzip)(struct archive *);
     int (*support_bzip2)(struct archive *);

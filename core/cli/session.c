@@ -7,6 +7,7 @@
 
 #include "build/inspect.h"
 #include "cli/cli.h"
+#include "image/reference.h"
 #include "plugin/loader.h"
 #include "record/journal.h"
 #include "util/fs.h"
@@ -340,12 +341,23 @@ static void *warm_http(void *ctx)
     return NULL;
 }
 
+/* An image in a folder or a file wants no registry. */
+static bool wants_http(const struct cli *cli)
+{
+    const struct strake_strings *words = &cli->args.rest;
+    bool remote = words->count < 2;
+
+    for (size_t i = 1; i < words->count; i++)
+        remote = remote || !strake_reference_is_local(words->items[i]);
+    return cli->command->http && remote;
+}
+
 int cli_open(struct cli *cli, unsigned needs)
 {
     struct strake_session *session = &cli->session;
     int rc;
 
-    if (cli->command->http)
+    if (wants_http(cli))
         cli->warming_runs = pthread_create(&cli->warming, NULL, warm_http, NULL) == 0;
     session->bus = strake_bus_new(wake_loop, cli);
     session->job = session->bus ? strake_job_new(NULL, session->bus, NULL) : NULL;

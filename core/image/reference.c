@@ -29,6 +29,11 @@ static bool starts_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+bool strake_reference_is_local(const char *text)
+{
+    return starts_with(text, LAYOUT) || starts_with(text, ARCHIVE);
+}
+
 bool strake_tag_valid(const char *tag)
 {
     if (tag == NULL || !(is_alnum(tag[0]) || tag[0] == '_'))

@@ -33,6 +33,8 @@ int strake_reference_print(const struct strake_reference *ref, struct strake_buf
 const char *strake_reference_object(const struct strake_reference *ref);
 /** Tag grammar of the distribution specification: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}. */
 bool strake_tag_valid(const char *tag);
+/** Does it name an image in a folder or a file of this machine? */
+bool strake_reference_is_local(const char *text);
 /** 127.0.0.0/8, [::1] or localhost, with or without a port. */
 bool strake_host_is_loopback(const char *host);
 

@@ -28,6 +28,8 @@ struct strake_feed {
     pthread_cond_t changed;
     char *ring;
     size_t cap, start, len;
+    size_t lent;           /* of these bytes, by strake_feed_peek() */
+    size_t least;          /* what a taker waits for, unless the end comes before */
     int64_t pushed, taken; /* bytes since the start of the blob */
     bool ended;            /* the source is through; `rc` and `err` are its result */
     bool stopped;          /* nobody wants more */
@@ -52,6 +54,25 @@ void strake_feed_unref(struct strake_feed *feed)
     strake_free(feed->repository);
     strake_free(feed->digest);
     strake_free(feed);
+}
+
+/* ---- both sides ---- */
+
+/* How much may be taken now. The last byte waits for the verdict on the whole, because a store that
+ * got all bytes would keep them. The lock is held. */
+static size_t takeable(const struct strake_feed *feed)
+{
+    bool last = feed->taken + (int64_t)feed->len >= feed->size_bytes;
+
+    return feed->len && last && !feed->ended ? feed->len - 1 : feed->len;
+}
+
+/* Is there what a taker waits for? Waking it for each small piece costs more than the bytes. The
+ * lock is held. */
+static bool enough(const struct strake_feed *feed)
+{
+    return takeable(feed) >= feed->least || feed->ended ||
+           feed->taken + (int64_t)feed->len >= feed->size_bytes;
 }
 
 /* ---- the source's side ---- */
@@ -89,7 +110,8 @@ static int push(void *ctx, const char *data, size_t len)
         }
         data += n;
         len -= n;
-        pthread_cond_broadcast(&feed->changed);
+        if (enough(feed))
+            pthread_cond_broadcast(&feed->changed);
     }
     whole = len == 0;
     pthread_mutex_unlock(&feed->lock);
@@ -215,22 +237,13 @@ int strake_feed_start(struct strake_instance *from, const char *repository, cons
 
 /* ---- the taker's side ---- */
 
-/* How much may be taken now. The last byte waits for the verdict on the whole, because a store that
- * got all bytes would keep them. The lock is held. */
-static size_t takeable(const struct strake_feed *feed)
-{
-    bool last = feed->taken + (int64_t)feed->len >= feed->size_bytes;
-
-    return feed->len && last && !feed->ended ? feed->len - 1 : feed->len;
-}
-
 /* Wait for bytes. A source whose job is cancelled has a grace to come back with its own words. The
  * lock is held. @return false: it did not */
 static bool wait_for_bytes(struct strake_feed *feed)
 {
     int64_t waited_ms = 0;
 
-    while (!feed->stopped && !feed->ended && takeable(feed) == 0) {
+    while (!feed->stopped && !feed->ended && (takeable(feed) == 0 || !enough(feed))) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec++;
@@ -243,35 +256,68 @@ static bool wait_for_bytes(struct strake_feed *feed)
     return true;
 }
 
-int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap)
+/* The next bytes that lie together, up to `cap`; they stay in the ring. The lock is held. */
+static int64_t await(struct strake_feed *feed, size_t cap, const char **data)
 {
-    int64_t result;
-    bool came;
     size_t n;
+    bool came;
 
-    pthread_mutex_lock(&feed->lock);
     feed->starved = true;
     came = wait_for_bytes(feed);
     feed->starved = !came;
+    if (feed->stopped || !came)
+        return STRAKE_ECANCELLED;
+    if (feed->ended && feed->rc < 0)
+        return feed->rc;
     n = takeable(feed);
     if (n > cap)
         n = cap;
     if (n > feed->cap - feed->start)
         n = feed->cap - feed->start;
-    if (feed->stopped || !came) {
-        result = STRAKE_ECANCELLED;
-    } else if (feed->ended && feed->rc < 0) {
-        result = feed->rc;
-    } else {
-        memcpy(data, feed->ring + feed->start, n);
-        feed->start = (feed->start + n) % feed->cap;
-        feed->len -= n;
-        feed->taken += (int64_t)n;
-        result = (int64_t)n;
+    *data = feed->ring + feed->start;
+    return (int64_t)n;
+}
+
+/* Their room is the source's again. The lock is held. */
+static void release(struct strake_feed *feed, size_t len)
+{
+    feed->start = (feed->start + len) % feed->cap;
+    feed->len -= len;
+    feed->taken += (int64_t)len;
+    if (len)
         pthread_cond_broadcast(&feed->changed);
+}
+
+int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap)
+{
+    const char *from = NULL;
+    int64_t got;
+
+    pthread_mutex_lock(&feed->lock);
+    got = await(feed, cap, &from);
+    if (got > 0) {
+        memcpy(data, from, (size_t)got);
+        release(feed, (size_t)got);
     }
     pthread_mutex_unlock(&feed->lock);
-    return result;
+    return got;
+}
+
+int64_t strake_feed_peek(struct strake_feed *feed, const void **data)
+{
+    const char *from = NULL;
+    int64_t got;
+
+    pthread_mutex_lock(&feed->lock);
+    release(feed, feed->lent);
+    feed->lent = 0;
+    feed->least = feed->cap / 4;
+    got = await(feed, SIZE_MAX, &from);
+    if (got > 0)
+        feed->lent = (size_t)got;
+    pthread_mutex_unlock(&feed->lock);
+    *data = from;
+    return got;
 }
 
 int strake_feed_failure(struct strake_feed *feed, struct strake_err *err)

@@ -16,6 +16,8 @@ int strake_feed_start(struct strake_instance *from, const char *repository, cons
  *  @return their number, 0 at the end, or why there will be no more, which strake_feed_failure()
  *          describes: the source's failure, STRAKE_ECORRUPT, or STRAKE_ECANCELLED once stopped */
 int64_t strake_feed_take(struct strake_feed *feed, void *data, size_t cap);
+/** As strake_feed_take(), but the bytes stay where they are, in *data, until the next call. */
+int64_t strake_feed_peek(struct strake_feed *feed, const void **data);
 /** The source's failure so far, copied to `err`: STRAKE_ETIMEOUT when it is neither through nor
  * gave what the taker waits for. @return its code, or 0 */
 int strake_feed_failure(struct strake_feed *feed, struct strake_err *err);

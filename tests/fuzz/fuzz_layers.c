@@ -66,7 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; rc == 0 && i < 3; i++) {
         size_t third = size / 3 / 512 * 512;
         struct bytes bytes = { data + i * third, i == 2 ? size - 2 * third : third };
-        rc = strake_layer_take(&reading, give, &bytes, "the layer", job, &err);
+        rc = strake_layer_take(&reading, &(struct strake_layer_place){ 0 }, give, &bytes,
+                               "the layer", job, &err);
     }
     check(rc == 0 || (err.code == rc && err.message != NULL));
     if (rc == 0)

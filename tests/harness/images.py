@@ -120,11 +120,12 @@ def pack(data: bytes, compression: str | None) -> tuple:
 
 
 def push_image(registry: Registry, repository: str, tag: str, layers: list, compression: str | None = "gzip",
-               config: dict | None = None) -> str:
-    """Push an image for linux/amd64 with these tars as its layers; its reference."""
+               config: dict | None = None, diff_ids: list | None = None) -> str:
+    """Push an image for linux/amd64 with these tars as its layers; its reference. `diff_ids`: what they are said to
+    unpack to."""
     document = {
         "architecture": "amd64", "os": "linux", "config": config or {},
-        "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids or [_digest(layer) for layer in layers]},
         "history": [{"created": "2026-01-01T00:00:00Z", "created_by": f"step {i}"} for i in range(len(layers))],
     }
     raw = json.dumps(document).encode()
