@@ -79,7 +79,7 @@ static void load_reads_a_typical_file(void **state)
     assert_string_equal(strake_json_str(target->cache, "mode"), "max");
     const struct strake_block *registry =
         strake_project_block(project, STRAKE_BLOCK_REGISTRY, "ghcr.io");
-    assert_string_equal(registry->type, "oci");
+    assert_string_equal(registry->type, "ghcr");
     assert_int_equal(strake_json_int(registry->options, "timeout_ms", 0), 2000);
     assert_null(json_object_get(registry->options, "timeout"));
     assert_string_equal(strake_json_str(json_object_get(registry->options, "password"), "secret"),
