@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import copies  # noqa: E402
+import layers  # noqa: E402
 import pool  # noqa: E402
 from harness.docker import buildx  # noqa: E402
 from harness.images import push_busybox, stage_image  # noqa: E402
@@ -163,8 +164,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--targets", type=int, default=200, help="how many the pool of builders gets")
-    parser.add_argument("--only", choices=["single", "pool", "copies"],
-                        help="one builder's rows, those of several, or those of copies")
+    parser.add_argument("--only", choices=["single", "pool", "copies", "layers"],
+                        help="one builder's rows, those of several, those of copies or of reading layers")
     parser.add_argument("--mebibytes", type=int, default=1024, help="how large the image is that is copied")
     parser.add_argument("--row", default="", help="only rows with this in their name")
     options = parser.parse_args()
@@ -179,7 +180,12 @@ def main() -> None:
         try:
             if options.only in (None, "copies"):
                 copies.measure(folder, registry, env, STRAKE, rounds, options.mebibytes, Row)
-            if options.only == "copies":
+            if options.only in (None, "layers"):
+                for row in layers.rows(Row, STRAKE, folder / "layers", registry):
+                    row.measure(min(rounds, 5), env)
+                    row.print()
+                    sys.stdout.flush()
+            if options.only in ("copies", "layers"):
                 return
             buildkit = BuildKit(folder / "buildkit", [registry])
             try:
