@@ -213,7 +213,7 @@ def test_nobody_gets_in_without_the_right_password(drive, guarded, commands):
     if commands != ("ping",):
         with pytest.raises(Failed) as failed:
             drive.oci(guarded.host, commands, **guarded.options)
-        assert failed.value.kind == "auth" and "docker login" in failed.value.hint
+        assert failed.value.kind == "auth" and "strake login" in failed.value.hint
     log_in(drive, guarded.host, "dev", "wrong password")
     with pytest.raises(Failed) as failed:
         drive.oci(guarded.host, commands, **guarded.options)
